@@ -1,0 +1,178 @@
+# oscore-proxy. `make run` and `make check` are all a newcomer needs; `make help` lists the rest.
+#
+# B is the build folder. Other flavours build the same rules into another folder: see `check-sanitizers` and `fuzz`.
+
+B         ?= build
+CC        ?= gcc
+PREFIX    ?= /usr/local
+DESTDIR   ?=
+VERSION   := 0.1.0
+PKGS      := libevent_core libevent_extra libcoap-3-notls libconfig libcrypto
+
+CFLAGS    ?= -O2 -g
+HARDEN    := -fPIE -fstack-protector-strong -fcf-protection
+FORTIFY   ?= -D_FORTIFY_SOURCE=2
+WARN      := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wconversion -Wformat=2 \
+             -Wimplicit-fallthrough $(WERROR)
+ALL_CPPFLAGS = -I. -D_GNU_SOURCE $(FORTIFY) -DOSCORE_PROXY_VERSION='"$(VERSION)"' $(CPPFLAGS)
+ALL_CFLAGS   = -std=c11 $(CFLAGS) $(SANITIZE) $(HARDEN) $(WARN) $(PKG_CFLAGS)
+ALL_LDFLAGS  = -pie -Wl,-z,relro,-z,now $(SANITIZE) $(LDFLAGS)
+
+# pkg-config is asked only once it is there: the set-up targets must work on a bare machine.
+PKG_CFLAGS    = $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
+LIBS          = $(shell pkg-config --libs $(PKGS) 2>/dev/null)
+
+# ---- what each binary is made of --------------------------------------------------------------------------------------
+BASE_OBJS := base/bytes.o base/endpoint.o base/errors.o base/hash.o base/log.o base/slab.o base/wheel.o
+COAP_OBJS := coap/message.o coap/option.o coap/uri.o
+CONF_OBJS := conf/grammar.o conf/check.o conf/snapshot.o conf/print.o
+CORE_OBJS := translate/outer.o \
+             proxy/decide/route.o proxy/decide/policy.o \
+             proxy/exchange/message_ids.o proxy/exchange/congestion.o proxy/exchange/duplicates.o \
+             proxy/exchange/resolve.o proxy/exchange/metrics.o proxy/exchange/client.o proxy/exchange/origin.o \
+             proxy/exchange/ports.o proxy/exchange/delivery.o proxy/exchange/reachability.o proxy/exchange/target.o \
+             proxy/exchange/exchange.o proxy/exchange/receive.o proxy/exchange/forward.o proxy/exchange/respond.o \
+             proxy/exchange/upstream.o proxy/exchange/observe.o proxy/exchange/local.o
+PROXY_OBJS := $(BASE_OBJS) $(COAP_OBJS) $(CONF_OBJS) conf/explain.o $(CORE_OBJS) \
+             proxy/edge/udp.o proxy/process/worker.o proxy/main.o
+DEMO_OBJS := $(BASE_OBJS) $(COAP_OBJS) base/clock.o base/random.o \
+             oscore/option.o oscore/context.o oscore/derive.o oscore/unseal.o tools/seal.o tools/demo.o
+
+# The product reads the real clock; the test build differs in these objects alone.
+PRODUCT_ONLY := base/clock.o base/random.o proxy/edge/datagrams.o proxy/process/steer_none.o
+TEST_ONLY    := base/clock_steered.o base/random.o proxy/edge/datagrams_faulty.o proxy/process/steer.o
+
+PROGRAMS := $B/oscore-proxy $B/oscore-demo
+LOAD     := $B/load/relay $B/load/origin $B/load/load
+UNIT     := $(patsubst tests/unit/%.c,$B/unit/%,$(wildcard tests/unit/test_*.c))
+SIM      := $(patsubst tests/sim/%.c,$B/unit/%,$(wildcard tests/sim/test_*.c))
+FUZZ     := $(patsubst tests/fuzz/%.c,$B/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
+
+.PHONY: all help setup test-setup run check check-sanitizers lint fuzz fuzz-smoke fuzz-report bench conformance install \
+        uninstall clean programs tests
+
+all: setup
+	@$(MAKE) --no-print-directory programs
+
+programs: $(PROGRAMS) $B/docs/oscore-proxy.conf.5
+tests: programs $B/test/oscore-proxy $(UNIT) $(SIM) $(LOAD)
+
+help:
+	@echo 'make run               install what is missing, build, show one plain and one OSCORE request through the gateway'
+	@echo 'make check             install what the tests need, build, run every test'
+	@echo 'make                   build only                    make install    PREFIX=$(PREFIX) DESTDIR=$(DESTDIR)'
+	@echo 'make bench             cost and latency beside the ceiling and libcoap (BENCH=quick for a short one)'
+	@echo 'make check-sanitizers  all tests under ASan and UBSan    make lint         gcc and clang with warnings as errors'
+	@echo 'make fuzz-smoke        each fuzz target for 60 s         make fuzz-report  line coverage of the fuzz corpora'
+	@echo 'make conformance       which requirement lines the last `make check` covered'
+
+setup:
+	@sh tools/setup.sh
+
+test-setup: setup
+	@sh tests/setup.sh
+
+run: setup
+	@$(MAKE) --no-print-directory programs
+	@sh tools/run.sh
+
+check: test-setup
+	@$(MAKE) --no-print-directory -j2 tests
+	@B=$B sh tests/run.sh
+
+# ---- objects ----------------------------------------------------------------------------------------------------------
+$B/obj/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+-include $(shell find $B/obj -name '*.d' 2>/dev/null)
+
+obj = $(addprefix $B/obj/,$(1))
+LINK = @mkdir -p $(@D) && echo "link $@" && $(CC) $(ALL_LDFLAGS) -o $@
+
+$B/oscore-proxy: $(call obj,$(PROXY_OBJS) $(PRODUCT_ONLY))
+	$(LINK) $^ $(LIBS)
+$B/test/oscore-proxy: $(call obj,$(PROXY_OBJS) $(TEST_ONLY))
+	$(LINK) $^ $(LIBS)
+$B/oscore-demo: $(call obj,$(DEMO_OBJS))
+	$(LINK) $^ $(LIBS)
+$B/load/%: tests/load/%.c
+	@mkdir -p $(@D)
+	$(CC) -O2 -g -std=gnu11 -Wall -Wextra -o $@ $<
+
+# A unit test names the objects it links in its first line: /* objects: base/bytes.o ... */ and further libraries in a
+# second one: /* libs: -levent_core */
+objects_of = $(shell sed -n '1,3s|.*/\* objects:\(.*\)\*/.*|\1|p' $(1))
+libs_of    = $(shell sed -n '1,3s|.*/\* libs:\(.*\)\*/.*|\1|p' $(1))
+
+define unit_rule
+$B/unit/$(notdir $(basename $(1))): $(1) $(wildcard tests/unit/*.h) $$(call obj,$$(call objects_of,$(1)))
+	@mkdir -p $$(@D) && echo "unit $$@"
+	@$$(CC) $$(ALL_CPPFLAGS) $$(ALL_CFLAGS) $$(ALL_LDFLAGS) -o $$@ $(1) $$(call obj,$$(call objects_of,$(1))) \
+		-lcmocka $$(LIBS) $$(call libs_of,$(1))
+endef
+$(foreach t,$(wildcard tests/unit/test_*.c tests/sim/test_*.c),$(eval $(call unit_rule,$(t))))
+
+define fuzz_rule
+$B/fuzz/$(notdir $(basename $(1))): $(1) $$(call obj,$$(call objects_of,$(1)))
+	@mkdir -p $$(@D) && echo "fuzz $$@"
+	@$$(CC) $$(ALL_CPPFLAGS) $$(ALL_CFLAGS) $$(ALL_LDFLAGS) $$(FUZZ_MAIN) -o $$@ $(1) $$(call obj,$$(call objects_of,$(1))) \
+		$$(LIBS) $$(call libs_of,$(1))
+endef
+$(foreach t,$(wildcard tests/fuzz/fuzz_*.c),$(eval $(call fuzz_rule,$(t))))
+
+fuzz-programs: $(FUZZ)
+
+$B/docs/oscore-proxy.conf.5: docs/oscore-proxy.conf.5.in $B/oscore-proxy
+	@mkdir -p $(@D)
+	@$B/oscore-proxy --print-manual > $@.options
+	@sed -e '/@OPTIONS@/{' -e 'r $@.options' -e 'd' -e '}' -e 's/@VERSION@/$(VERSION)/' $< > $@
+	@rm -f $@.options
+
+# ---- flavours ---------------------------------------------------------------------------------------------------------
+SAN_FLAGS := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+
+check-sanitizers: test-setup
+	@$(MAKE) --no-print-directory -j2 B=build/asan CFLAGS='-O1 -g' FORTIFY= SANITIZE='$(SAN_FLAGS)' tests
+	@B=build/asan SUITES='unit functional interop' sh tests/run.sh
+
+fuzz: test-setup
+	@$(MAKE) --no-print-directory -j2 B=build/fuzzing CC=clang CFLAGS='-O1 -g' FORTIFY= \
+		SANITIZE='-fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=undefined' FUZZ_MAIN=-fsanitize=fuzzer fuzz-programs
+
+fuzz-smoke: fuzz
+	@B=build/fuzzing sh tests/fuzz/run.sh smoke $(or $(SECONDS_EACH),60)
+
+fuzz-report: test-setup
+	@$(MAKE) --no-print-directory -j2 B=build/fuzzcov CC=clang CFLAGS='-O1 -g' FORTIFY= \
+		SANITIZE='-fsanitize=fuzzer-no-link -fprofile-instr-generate -fcoverage-mapping' FUZZ_MAIN=-fsanitize=fuzzer fuzz-programs
+	@B=build/fuzzcov sh tests/fuzz/report.sh
+
+lint: test-setup
+	@sh tests/lint.sh
+
+bench: test-setup
+	@$(MAKE) --no-print-directory -j2 programs $(LOAD)
+	@python3 tests/load/bench.py $(if $(filter quick,$(BENCH)),--quick)
+
+conformance:
+	@python3 tests/conformance/report.py
+
+# ---- install ----------------------------------------------------------------------------------------------------------
+install: programs
+	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/share/man/man8 $(DESTDIR)$(PREFIX)/share/man/man5 \
+		$(DESTDIR)$(PREFIX)/share/doc/oscore-proxy
+	install -m 755 $B/oscore-proxy $(DESTDIR)$(PREFIX)/sbin/oscore-proxy
+	install -m 644 docs/oscore-proxy.8 $(DESTDIR)$(PREFIX)/share/man/man8/oscore-proxy.8
+	install -m 644 $B/docs/oscore-proxy.conf.5 $(DESTDIR)$(PREFIX)/share/man/man5/oscore-proxy.conf.5
+	install -m 644 README.md LICENSE proxy.conf.example $(DESTDIR)$(PREFIX)/share/doc/oscore-proxy/
+
+uninstall:
+	rm -f $(DESTDIR)$(PREFIX)/sbin/oscore-proxy $(DESTDIR)$(PREFIX)/share/man/man8/oscore-proxy.8 \
+		$(DESTDIR)$(PREFIX)/share/man/man5/oscore-proxy.conf.5
+	rm -rf $(DESTDIR)$(PREFIX)/share/doc/oscore-proxy
+
+clean:
+	rm -rf build
+
+.SECONDARY:

@@ -1,0 +1,109 @@
+/*
+ * bytes - the bounded writer and reader through which every outgoing and incoming length passes.
+ *
+ * A writer never writes past its end: an overflow sets `failed`, later writes do nothing, the caller looks once at
+ * the end. A reader never reads past its end in the same way.
+ */
+#ifndef BASE_BYTES_H
+#define BASE_BYTES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+struct writer {
+	uint8_t *at, *end, *start;
+	bool failed;
+};
+
+struct reader {
+	const uint8_t *at, *end;
+	bool failed;
+};
+
+static inline void writer_init(struct writer *w, uint8_t *bytes, size_t capacity)
+{
+	w->start = w->at = bytes;
+	w->end = bytes + capacity;
+	w->failed = false;
+}
+
+static inline size_t writer_length(const struct writer *w)
+{
+	return (size_t)(w->at - w->start);
+}
+
+static inline size_t writer_room(const struct writer *w)
+{
+	return (size_t)(w->end - w->at);
+}
+
+static inline void writer_u8(struct writer *w, unsigned v)
+{
+	if (w->at == w->end)
+		w->failed = true;
+	else
+		*w->at++ = (uint8_t)v;
+}
+
+static inline void writer_u16(struct writer *w, unsigned v)
+{
+	writer_u8(w, v >> 8);
+	writer_u8(w, v & 0xff);
+}
+
+static inline void writer_bytes(struct writer *w, const void *bytes, size_t len)
+{
+	if (writer_room(w) < len) {
+		w->failed = true;
+		w->at = w->end;
+	} else if (len > 0) {
+		memcpy(w->at, bytes, len);
+		w->at += len;
+	}
+}
+
+static inline void reader_init(struct reader *r, const void *bytes, size_t len)
+{
+	r->at = bytes;
+	r->end = r->at + len;
+	r->failed = false;
+}
+
+static inline size_t reader_left(const struct reader *r)
+{
+	return (size_t)(r->end - r->at);
+}
+
+static inline unsigned reader_u8(struct reader *r)
+{
+	if (r->at == r->end) {
+		r->failed = true;
+		return 0;
+	}
+	return *r->at++;
+}
+
+static inline unsigned reader_u16(struct reader *r)
+{
+	unsigned high = reader_u8(r);
+
+	return high << 8 | reader_u8(r);
+}
+
+/* Returns a view of the next len bytes and steps over them, or NULL (and failed) if there are fewer. */
+static inline const uint8_t *reader_bytes(struct reader *r, size_t len)
+{
+	const uint8_t *at = r->at;
+
+	if (reader_left(r) < len) {
+		r->failed = true;
+		r->at = r->end;
+		return NULL;
+	}
+	r->at += len;
+	return at;
+}
+
+#endif

@@ -1,0 +1,166 @@
+/*
+ * snapshot - one configuration as it is in force: immutable, shared by all that began under it, counted references.
+ *
+ * Made by conf_load() from a file, or from a text (a reload sends the text that -T prints). Times are in microseconds,
+ * sizes in bytes. Every string and array is owned by the snapshot.
+ */
+#ifndef CONF_SNAPSHOT_H
+#define CONF_SNAPSHOT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "base/endpoint.h"
+#include "base/log.h"
+#include "coap/uri.h"
+
+enum { CONF_LISTENERS_MAX = 64, CONF_ROUTES_MAX = 65536, CONF_TARGETS_MAX = 64, CONF_NAME_MAX = 63 };
+
+struct listener {
+	char *name;
+	char *url;               /* as written */
+	enum uri_scheme scheme;  /* URI_COAP only, until other transports land */
+	struct endpoint address; /* with port; the unspecified address listens on all */
+	bool any;                /* the unspecified address */
+};
+
+/* A host pattern: "*" any; "*.example" any name below; "name"; a literal; "10.0.0.0/8" literals of a network. */
+enum host_kind { HOST_ANY, HOST_SUFFIX, HOST_NAME, HOST_NETWORK };
+struct host_pattern {
+	enum host_kind kind;
+	char *text; /* as written, lower case; for HOST_SUFFIX with its leading '.' , without the '*' */
+	struct network network;
+};
+
+/* A forward route's allowed target: scheme, host pattern, port (0: the scheme's default only; PORT_ANY: any). */
+enum { PORT_ANY = 65536 };
+struct target_pattern {
+	char *text;
+	enum uri_scheme scheme;
+	struct host_pattern host;
+	uint32_t port;
+};
+
+/* A reverse route's origin, or the parent of a `via` route. */
+struct origin_conf {
+	char *text;
+	enum uri_scheme scheme;
+	char *host;              /* name or literal without brackets; may carry a zone ("fe80::1%eth0") */
+	uint16_t port;
+	bool literal;            /* `address` holds it (port set) */
+	struct endpoint address;
+	char **path;             /* decoded segments put before the request's own, for plain requests */
+	size_t path_count;
+};
+
+/* A pattern over decoded Uri-Path segments: "*" one segment, a last "**" the rest (also none). */
+struct path_pattern {
+	char *text;
+	char **segments;
+	size_t count;
+	bool open; /* ended in "**" */
+};
+
+enum origin_choice { ORIGINS_PREFER, ORIGINS_HASH };
+
+struct route {
+	char *name;
+	unsigned index;            /* place in the file: order is precedence */
+	/* conditions; an empty list is no condition */
+	uint64_t listeners;        /* bit i: listener i; 0: all */
+	struct network *clients;
+	size_t client_count;
+	struct host_pattern *hosts; /* Uri-Host (or the address asked) of a reverse request */
+	size_t host_count;
+	uint32_t ports_lo, ports_hi; /* Uri-Port or port asked, of a reverse request; 0,0: any */
+	struct path_pattern *paths; /* plain requests only: a route with paths never takes an OSCORE request */
+	size_t path_count;
+	uint32_t methods;          /* bit code (1 GET .. 7 iPATCH): allowed methods of plain requests; 0: all seven */
+	bool require_oscore;
+	/* what it does */
+	bool deny;                 /* `deny = true`: what matches is refused with 4.03 */
+	struct target_pattern *forward_to; /* forward route: requests with Proxy-Uri or Proxy-Scheme */
+	size_t forward_count;
+	struct origin_conf *to;    /* reverse route: requests without */
+	size_t to_count;
+	struct origin_conf *via;   /* NULL, or the parent proxy of a forward route */
+	enum origin_choice choice;
+	size_t strip_path;         /* leading Uri-Path segments taken off a plain request */
+	bool keep_host;            /* reverse: the request's Uri-Host goes on instead of the origin's name */
+	struct network *allow_networks; /* target addresses that are otherwise refused (loopback, link-local, ...) */
+	size_t allow_count;
+	/* how */
+	uint64_t timeout;          /* unacknowledged, 93 s */
+	uint64_t timeout_acknowledged; /* behind an Empty ACK, 247 s */
+	bool confirmable;          /* NON requests leave as CON */
+	unsigned hop_limit;        /* inserted where absent: 16; 0: not inserted */
+	bool echo;                 /* reachability checks of unverified clients: true */
+	bool strict_oscore_errors; /* 4.04 5.02 5.04 5.05 become 5.03 for OSCORE requests */
+	bool access_log;
+	uint32_t client_exchanges; /* at once for one client on this route; 0: the general limit */
+	uint32_t exchanges;        /* at once on this route; 0: no limit of its own */
+	uint64_t rest;             /* how long a failed origin rests when there are others: 10 s */
+};
+
+struct settings {
+	/* limits */
+	uint32_t exchanges;        /* at once in all */
+	uint32_t client_exchanges; /* at once for one client endpoint */
+	uint32_t origin_exchanges; /* at once for one origin, queued ones included */
+	uint32_t observations;     /* at once in all */
+	uint32_t client_observations;
+	uint32_t origins;          /* origin endpoints known at once */
+	uint32_t clients;          /* client endpoints known at once */
+	uint32_t token_length;     /* longest token accepted of a client */
+	uint64_t dedup_memory;
+	uint64_t queue_memory;     /* bytes of request and response copies */
+	/* upstream */
+	uint32_t origin_window;    /* messages in flight to one origin at most */
+	uint32_t origin_ports;     /* source ports towards one origin at most: a power of two */
+	uint64_t ack_timeout;
+	uint32_t ack_random_factor_percent; /* 150 */
+	uint32_t max_retransmit;
+	uint64_t dns_timeout;
+	uint32_t dns_cache;        /* names */
+	char *resolv_conf;         /* path */
+	/* downstream */
+	uint64_t separate_after;   /* an Empty ACK leaves after this: 1 s */
+	struct network *trusted;   /* networks whose clients need no reachability check */
+	size_t trusted_count;
+	uint64_t verified_for;     /* 10 min */
+	uint32_t unverified_rate;  /* bytes a second towards each /24 or /48 */
+	uint64_t overload_retry;   /* Max-Age of 5.03: 5 s */
+	uint32_t receive_buffer;
+	char *identity;            /* our name in 5.08 diagnostics (RFC 8768 4): no space */
+	bool problem_details;      /* RFC 9290 bodies where the client accepts them */
+	/* logs */
+	enum log_level log_level;
+};
+
+struct snapshot {
+	struct settings settings;
+	struct listener *listeners;
+	size_t listener_count;
+	struct route *routes;
+	size_t route_count;
+	unsigned references;
+};
+
+/* Reads the configuration; `name` is used in messages. Writes every error of the file to `errors`, one line each:
+ * "file:line: text". Returns a snapshot with one reference (the caller's), or NULL if there was any error. */
+struct snapshot *conf_load_file(const char *path, FILE *errors) __attribute__((warn_unused_result));
+struct snapshot *conf_load_text(const char *text, const char *name, FILE *errors) __attribute__((warn_unused_result));
+
+struct snapshot *snapshot_keep(struct snapshot *s);
+void snapshot_release(struct snapshot *s); /* frees with the last reference; accepts NULL */
+
+/* Writes the effective configuration, every setting with its value, as a text that conf_load_text() takes and that prints
+ * the same again (-T). */
+void snapshot_print(const struct snapshot *s, FILE *out);
+
+/* Writes the option part of the man page (mdoc) from the schema. */
+void conf_print_manual(FILE *out);
+
+#endif
