@@ -10,10 +10,14 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h>
 
 #include "base/bytes.h"
 
-enum msg_type { MSG_CON, MSG_NON, MSG_ACK, MSG_RST };
+/* Linux has a socket flag MSG_RST, which nothing here uses; the name is ours. */
+#undef MSG_RST
+#define MSG_RST MSG_RESET
+enum msg_type { MSG_CON, MSG_NON, MSG_ACK, MSG_RESET };
 
 enum {
 	MSG_HEADER = 4,
