@@ -126,7 +126,7 @@ def words_stay_out():
     paths = re.compile(r"(?<![\w.$}])/(wo" r"rk|t" r"mp|fa" r"rm|ro" r"ot|ho" r"me)/|\.lib" r"rary\b")
     hosts = re.compile(r"\b(registry\.npm" r"js|pypi\.o" r"rg|pythonh" r"osted|deb\.deb" r"ian\.org)")
     # What the field itself calls so: a (D)TLS association, an HTTP header, a fixture's scope.
-    own = re.compile(r"\b(D?TLS|SSL)[ _-]\w+|user-\w+|scope=.\w+|\bpytest_\w+\(.*|\bmonkeypatch\b", re.I)
+    own = re.compile(r"\b(D?TLS|SSL)[ _-]\w+|user-\w+|scope=.\w+|\bpytest_\w+\(.*|\bses" r"sion\.\w+", re.I)
     wrong = []
     for name in source.tracked_files():
         if name.startswith("tests/data/") or name == "LICENSE":

@@ -1,0 +1,72 @@
+#!/bin/sh
+# `make lint`: everything builds without a warning by gcc and by clang, and cppcheck, shellcheck, the Python compiler and
+# mandoc have nothing to say. Every step runs; the last line counts them.
+set -u
+
+cd "$(dirname "$0")/.." || exit 1
+out=build/lint
+mkdir -p "$out"
+sh tools/setup.sh dev || exit 1
+jobs=$(nproc)
+
+passed=0
+failed=0
+
+# step NAME COMMAND...: runs it; what it printed is shown only if it failed.
+step() {
+	title=$1
+	shift
+	begin=$(date +%s)
+	if "$@" >"$out/log" 2>&1 </dev/null; then
+		passed=$((passed + 1))
+		verdict=ok
+	else
+		failed=$((failed + 1))
+		verdict=FAILED
+		tail -n 60 "$out/log"
+	fi
+	printf 'lint: %-34s %-6s %3d s\n' "$title" "$verdict" $(($(date +%s) - begin))
+}
+
+build_with() {
+	make --no-print-directory -k -j"$jobs" B="$out/$1" CC="$1" WERROR=-Werror tests
+}
+
+build_fuzz_targets() {
+	make --no-print-directory -k -j"$jobs" B="$out/clang" CC=clang WERROR=-Werror FUZZ_MAIN=-fsanitize=fuzzer fuzz-programs
+}
+
+check_c() {
+	cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr --error-exitcode=1 -j "$jobs" -I. \
+		-D_GNU_SOURCE --suppress=missingIncludeSystem --suppress='*:/usr/include/*' base coap translate oscore conf proxy tools
+}
+
+check_shell() {
+	git ls-files --cached --others --exclude-standard '*.sh' .ci/run | while read -r name; do
+		[ ! -f "$name" ] || echo "$name"
+	done | xargs shellcheck --severity=warning
+}
+
+# As `python -m py_compile`, but leaves no files behind.
+check_python() {
+	git ls-files --cached --others --exclude-standard '*.py' | xargs -n 50 python3 -c '
+import ast, sys
+for name in sys.argv[1:]:
+    ast.parse(open(name, encoding="utf-8").read(), name)'
+}
+
+check_manual() {
+	for page in docs/oscore-proxy.8 "$out/gcc/docs/oscore-proxy.conf.5"; do
+		mandoc -T lint -W warning "$page" || return 1
+	done
+}
+
+step "gcc, warnings are errors" build_with gcc
+step "clang, warnings are errors" build_with clang
+step "clang, the fuzz targets" build_fuzz_targets
+step "cppcheck" check_c
+step "shellcheck" check_shell
+step "python" check_python
+step "manual pages" check_manual
+echo "lint: $passed passed, $failed failed"
+[ "$failed" -eq 0 ]

@@ -1,0 +1,138 @@
+#!/bin/sh
+# Runs the test suites on what is built in the folder B and ends with one line "N passed, N failed".
+#
+#   SUITES="unit corpus arch functional interop"   which ones (default: all)
+#   B=build                                        the build folder
+#
+# A suite that could not run, a skipped test and a report of a sanitizer count as failed. Logs, the pytest results and the
+# conformance lines covered (ID TEST, only of what passed) are in $B/results; `make conformance` reads build/covered.txt.
+set -u
+
+cd "$(dirname "$0")/.." || exit 1
+B=${B:-build}
+SUITES=${SUITES:-unit corpus arch functional interop}
+R=$B/results
+export B PYTHONDONTWRITEBYTECODE=1
+PYTHON=build/venv/bin/python
+[ -x "$PYTHON" ] || PYTHON=python3
+
+rm -rf "$R"
+mkdir -p "$R/unit" "$R/sanitizer"
+export ASAN_OPTIONS="log_path=$PWD/$R/sanitizer/report:detect_leaks=1:strict_string_checks=1:${ASAN_OPTIONS:-}"
+export UBSAN_OPTIONS="log_path=$PWD/$R/sanitizer/report:print_stacktrace=1:${UBSAN_OPTIONS:-}"
+
+total_passed=0
+total_failed=0
+
+# suite_report NAME PASSED FAILED SECONDS
+suite_report() {
+	printf '%-10s %5d passed %4d failed  %4d s\n' "$1" "$2" "$3" "$4"
+	total_passed=$((total_passed + $2))
+	total_failed=$((total_failed + $3))
+}
+
+# Adds up the counts in a log: behind a word of cmocka, in front of a word of pytest.
+cmocka_count() {
+	sed -n "s/^\[  $1 *\].* \([0-9][0-9]*\) test(s).*/\1/p" "$2" | awk '{n += $1} END {print n + 0}'
+}
+
+pytest_count() {
+	tail -n 1 "$2" | sed -n "s/.*[^0-9]\([0-9][0-9]*\) $1.*/\1/p; s/^\([0-9][0-9]*\) $1.*/\1/p" | awk '{n += $1} END {print n + 0}'
+}
+
+# Every cmocka program that has a source; one that was not built has failed.
+suite_unit() {
+	passed=0 failed=0
+	for source in tests/unit/test_*.c tests/sim/test_*.c; do
+		[ -f "$source" ] || continue
+		name=$(basename "$source" .c)
+		log=$R/unit/$name.log
+		timeout --kill-after=10 "${UNIT_SECONDS:-120}" "$B/unit/$name" >"$log" 2>&1 </dev/null
+		status=$?
+		ok=$(cmocka_count PASSED "$log")
+		bad=$(($(cmocka_count FAILED "$log") + $(cmocka_count SKIPPED "$log")))
+		if [ "$status" -ne 0 ] && [ "$bad" -eq 0 ] || [ $((ok + bad)) -eq 0 ]; then
+			bad=$((bad + 1))
+		fi
+		if [ "$bad" -ne 0 ]; then
+			echo "---- $name (status $status)"
+			grep -v '^\[ *\(OK\|RUN\) *\]' "$log" | tail -n 40
+		else
+			sed -n 's/^covers: //p' "$log" | tr ' ' '\n' | sed -n "s|.\+|& $source|p" >>"$R/covered-unit.txt"
+		fi
+		passed=$((passed + ok)) failed=$((failed + bad))
+	done
+}
+
+# Each fuzz target over its corpus.
+suite_corpus() {
+	passed=0 failed=0
+	log=$R/corpus.log
+	if make --no-print-directory fuzz >"$log" 2>&1; then
+		B=build/fuzzing sh tests/fuzz/run.sh replay >>"$log" 2>&1
+	fi
+	counts=$(sed -n 's/^fuzz: \([0-9]*\) passed, \([0-9]*\) failed$/\1 \2/p' "$log")
+	if [ -n "$counts" ]; then
+		passed=${counts% *} failed=${counts#* }
+	else
+		failed=1
+	fi
+	[ "$failed" -eq 0 ] || tail -n 60 "$log"
+}
+
+suite_arch() {
+	passed=0 failed=0
+	log=$R/arch.log
+	python3 tests/arch/check.py >"$log" 2>&1
+	counts=$(sed -n 's/^arch: \([0-9]*\) passed, \([0-9]*\) failed$/\1 \2/p' "$log")
+	if [ -n "$counts" ]; then
+		passed=${counts% *} failed=${counts#* }
+	else
+		failed=1
+	fi
+	[ "$failed" -eq 0 ] || grep -v '^ok' "$log"
+}
+
+# suite_pytest NAME: the tests below tests/NAME.
+suite_pytest() {
+	passed=0 failed=0
+	log=$R/$1.log
+	rm -f build/covered.txt
+	timeout --kill-after=20 "${PYTEST_SECONDS:-1200}" "$PYTHON" -m pytest -q -rfEs -p no:cacheprovider --color=no \
+		--durations=10 --junitxml="$R/$1.xml" "tests/$1" >"$log" 2>&1 </dev/null
+	status=$?
+	passed=$(pytest_count passed "$log")
+	for word in failed errors\\? skipped xfailed xpassed; do
+		failed=$((failed + $(pytest_count "$word" "$log")))
+	done
+	if [ "$status" -ne 0 ] && [ "$failed" -eq 0 ]; then
+		failed=1
+	fi
+	[ "$failed" -eq 0 ] || tail -n "${PYTEST_LINES:-150}" "$log"
+	[ ! -f build/covered.txt ] || mv build/covered.txt "$R/covered-$1.txt"
+}
+
+for suite in $SUITES; do
+	begin=$(date +%s)
+	case $suite in
+	unit | corpus | arch) "suite_$suite" ;;
+	functional | interop) suite_pytest "$suite" ;;
+	*)
+		echo "run.sh: no suite of the name $suite"
+		passed=0 failed=1
+		;;
+	esac
+	suite_report "$suite" "$passed" "$failed" $(($(date +%s) - begin))
+done
+
+for report in "$R"/sanitizer/report.*; do
+	[ -f "$report" ] || continue
+	echo "---- $report"
+	head -n 60 "$report"
+	total_failed=$((total_failed + 1))
+done
+cat "$R"/covered-*.txt 2>/dev/null | sort -u >"$R/covered.txt"
+[ "$B" != build ] || cp "$R/covered.txt" build/covered.txt
+
+echo "$total_passed passed, $total_failed failed"
+[ "$total_failed" -eq 0 ] && [ "$total_passed" -gt 0 ]
