@@ -1,0 +1,56 @@
+"""Fixtures of the functional tests: one proxy for each file, peers of its own for each test."""
+
+import pathlib
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+
+from harness import REVERSE_ROUTES, Pair, Proxy  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory):
+    """The file's proxy: forwards to all of 127/8 and has reverse routes for one test each."""
+    p = Proxy(tmp_path_factory.mktemp("proxy"), reverse=REVERSE_ROUTES)
+    yield p
+    p.stop()
+
+
+@pytest.fixture
+def proxy(shared):
+    yield shared
+    shared.close_peers()
+    shared.check()
+
+
+@pytest.fixture
+def start(tmp_path):
+    """start(routes=..., sections=...): a proxy of this test alone."""
+    started = []
+
+    def begin(**kw):
+        directory = tmp_path / ("proxy%d" % len(started))
+        directory.mkdir()
+        started.append(Proxy(directory, **kw))
+        return started[-1]
+
+    yield begin
+    for p in started:
+        p.stop()
+
+
+@pytest.fixture
+def pair(proxy):
+    """A fresh client and a fresh device, by Proxy-Scheme and Uri-*."""
+    return Pair(proxy)
+
+
+@pytest.fixture(params=["scheme", "uri", "reverse"])
+def any_pair(request, proxy):
+    """The same by each of the three ways to name a target."""
+    if request.param == "reverse":
+        host, device = proxy.reverse()
+        return Pair(proxy, "reverse", device=device, host=host)
+    return Pair(proxy, request.param)
