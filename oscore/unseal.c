@@ -1,0 +1,137 @@
+#include "oscore/unseal.h"
+
+#include <openssl/evp.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct oscore_unsealer {
+	const struct oscore_aead *aead;
+	EVP_CIPHER_CTX *ctx;
+};
+
+struct oscore_unsealer *oscore_unsealer_new(const struct oscore_aead *aead)
+{
+	struct oscore_unsealer *u = calloc(1, sizeof *u);
+	EVP_CIPHER *cipher = NULL;
+
+	if (u == NULL)
+		return NULL;
+	u->aead = aead;
+	u->ctx = EVP_CIPHER_CTX_new();
+	cipher = EVP_CIPHER_fetch(NULL, aead->cipher, NULL);
+	if (u->ctx == NULL || cipher == NULL ||
+	    EVP_DecryptInit_ex2(u->ctx, cipher, NULL, NULL, NULL) != 1 ||
+	    EVP_CIPHER_CTX_ctrl(u->ctx, EVP_CTRL_AEAD_SET_IVLEN, aead->nonce_len, NULL) != 1) {
+		oscore_unsealer_free(u);
+		u = NULL;
+	}
+	EVP_CIPHER_free(cipher);
+	return u;
+}
+
+void oscore_unsealer_free(struct oscore_unsealer *u)
+{
+	if (u == NULL)
+		return;
+	EVP_CIPHER_CTX_free(u->ctx);
+	free(u);
+}
+
+/* Decrypts len bytes of ciphertext, behind which the tag stands. */
+static enum oscore_unseal_result aead_open(struct oscore_unsealer *u, const struct oscore_key *key, const uint8_t *nonce,
+	const uint8_t *aad, size_t aad_len, const uint8_t *sealed, size_t len, uint8_t *plain)
+{
+	uint8_t tag[OSCORE_TAG_MAX];
+	int n;
+
+	memcpy(tag, sealed + len, u->aead->tag_len);
+	/* CCM wants all lengths before the first byte, and checks the tag before it hands out any. */
+	if (EVP_CIPHER_CTX_ctrl(u->ctx, EVP_CTRL_AEAD_SET_TAG, u->aead->tag_len, tag) != 1 ||
+	    EVP_DecryptInit_ex2(u->ctx, NULL, key->bytes, nonce, NULL) != 1 ||
+	    EVP_DecryptUpdate(u->ctx, NULL, &n, NULL, (int)len) != 1 ||
+	    EVP_DecryptUpdate(u->ctx, NULL, &n, aad, (int)aad_len) != 1)
+		return OSCORE_UNSEAL_FAILED;
+	if (EVP_DecryptUpdate(u->ctx, plain, &n, sealed, (int)len) != 1)
+		return OSCORE_UNSEAL_TAG;
+	return OSCORE_UNSEAL_OK;
+}
+
+/* Opens into bytes and views it as a message: the plaintext, "code, options, payload", becomes a datagram by spreading
+ * its first byte to a header without token, so that one parser reads Inner and Outer messages. */
+static enum oscore_unseal_result open_inner(struct oscore_unsealer *u, const struct oscore_context *c,
+	const struct oscore_side *from, const struct oscore_request *request, const uint8_t *nonce, const uint8_t *payload,
+	size_t payload_len, uint8_t *bytes, size_t capacity, struct msg_view *inner)
+{
+	uint8_t aad[OSCORE_AAD_MAX];
+	size_t aad_len = oscore_aad_write(aad, c->aead, request);
+	enum oscore_unseal_result result;
+	size_t len;
+
+	if (payload_len < c->aead->tag_len + 1u || payload_len > MSG_DATAGRAM_MAX)
+		return OSCORE_UNSEAL_FORMAT;
+	len = payload_len - c->aead->tag_len;
+	if (capacity < len + OSCORE_UNSEAL_EXTRA)
+		return OSCORE_UNSEAL_SIZE;
+	result = aead_open(u, &from->key, nonce, aad, aad_len, payload, len, bytes + OSCORE_UNSEAL_EXTRA);
+	if (result == OSCORE_UNSEAL_OK) {
+		bytes[0] = 1 << 6 | MSG_NON << 4;
+		bytes[1] = bytes[OSCORE_UNSEAL_EXTRA];
+		bytes[2] = bytes[3] = 0;
+		if (msg_parse_datagram(inner, bytes, len + OSCORE_UNSEAL_EXTRA) != MSG_OK)
+			result = OSCORE_UNSEAL_INNER;
+	}
+	if (result != OSCORE_UNSEAL_OK) {
+		explicit_bzero(bytes, len + OSCORE_UNSEAL_EXTRA);
+		memset(inner, 0, sizeof *inner);
+	}
+	return result;
+}
+
+/* A genuine message whose code is not of its kind is as empty as one that did not open. */
+static enum oscore_unseal_result refuse_code(uint8_t *bytes, struct msg_view *inner)
+{
+	explicit_bzero(bytes, inner->len);
+	memset(inner, 0, sizeof *inner);
+	return OSCORE_UNSEAL_INNER;
+}
+
+enum oscore_unseal_result oscore_unseal_request(struct oscore_unsealer *u, const struct oscore_context *c,
+	const struct oscore_side *from, const struct oscore_option *option, const uint8_t *payload, size_t payload_len,
+	uint8_t *bytes, size_t capacity, struct msg_view *inner, struct oscore_request *request)
+{
+	uint8_t nonce[OSCORE_NONCE_MAX];
+	enum oscore_unseal_result result;
+
+	memset(inner, 0, sizeof *inner);
+	memset(request, 0, sizeof *request);
+	if (!oscore_option_fits_request(option) || !oscore_context_is_named(c, from, option))
+		return OSCORE_UNSEAL_FORMAT;
+	request->kid = from->id;
+	request->piv_len = option->piv_len;
+	memcpy(request->piv, option->piv, option->piv_len);
+	oscore_nonce_write(nonce, c, &from->id, option->piv, option->piv_len);
+	result = open_inner(u, c, from, request, nonce, payload, payload_len, bytes, capacity, inner);
+	if (result == OSCORE_UNSEAL_OK && !msg_code_is_request(inner->code))
+		result = refuse_code(bytes, inner);
+	return result;
+}
+
+enum oscore_unseal_result oscore_unseal_response(struct oscore_unsealer *u, const struct oscore_context *c,
+	const struct oscore_side *from, const struct oscore_request *request, const struct oscore_option *option,
+	const uint8_t *payload, size_t payload_len, uint8_t *bytes, size_t capacity, struct msg_view *inner)
+{
+	uint8_t nonce[OSCORE_NONCE_MAX];
+	enum oscore_unseal_result result;
+
+	memset(inner, 0, sizeof *inner);
+	if (option->kid != NULL && !oscore_context_is_named(c, from, option))
+		return OSCORE_UNSEAL_FORMAT;
+	if (option->piv != NULL)
+		oscore_nonce_write(nonce, c, &from->id, option->piv, option->piv_len);
+	else
+		oscore_nonce_write(nonce, c, &request->kid, request->piv, request->piv_len);
+	result = open_inner(u, c, from, request, nonce, payload, payload_len, bytes, capacity, inner);
+	if (result == OSCORE_UNSEAL_OK && !msg_code_is_response(inner->code))
+		result = refuse_code(bytes, inner);
+	return result;
+}
