@@ -20,7 +20,8 @@ struct endpoint {
 	uint16_t zero; /* always 0: the struct is compared as bytes */
 };
 
-/* An address with a prefix length of 0..128 (IPv4 networks are 96..128 under ::ffff:0:0/96). */
+/* An address with a prefix length of 0..128 (IPv4 networks are 96..128 under ::ffff:0:0/96). A shorter prefix is an IPv6
+ * network and contains no IPv4 address: "::/0" is every IPv6 address, "0.0.0.0/0" every IPv4 address. */
 struct network {
 	uint8_t addr[16];
 	uint8_t bits;
@@ -38,7 +39,8 @@ void endpoint_from_sockaddr(struct endpoint *e, const struct sockaddr *sa);
 socklen_t endpoint_to_sockaddr(const struct endpoint *e, int family, struct sockaddr_storage *out);
 
 /* Parses an IP literal without brackets ("10.0.0.1", "fd00::1", "fe80::1%eth0" if zone_allowed); port is set to 0.
- * text need not be terminated. Returns 0, or -1 if it is no literal or its zone names no interface. */
+ * text need not be terminated. Returns 0, or -1 if it is no literal, its zone names no interface, or the address is not
+ * an IPv6 link-local one and has a zone all the same. */
 int endpoint_parse_literal(struct endpoint *e, const char *text, size_t len, bool zone_allowed)
 	__attribute__((warn_unused_result));
 
@@ -52,7 +54,7 @@ bool endpoint_is_multicast(const struct endpoint *e); /* IPv4 224/4 and 255.255.
 bool endpoint_is_link_local(const struct endpoint *e);
 bool endpoint_is_unspecified(const struct endpoint *e); /* all of 0.0.0.0/8 and :: */
 
-/* Parses "10.0.0.0/8", "fd00::/8" or a bare literal (all its bits). Returns 0, or -1. */
+/* Parses "10.0.0.0/8", "fd00::/8" or a bare literal (all its bits); bits behind the prefix are cleared. Returns 0, or -1. */
 int network_parse(struct network *n, const char *text) __attribute__((warn_unused_result));
 bool network_contains(const struct network *n, const struct endpoint *e);
 const char *network_format(const struct network *n, char buf[ENDPOINT_TEXT_MAX]);
