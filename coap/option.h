@@ -53,7 +53,7 @@ struct opt_block {
 	bool more;
 	uint8_t szx; /* 0..7; size is 16 << szx for 0..6 */
 };
-/* Returns 0, or -1 if the value is longer than 3 bytes. */
+/* Returns 0, or -1 if the value has more than 3 bytes behind its leading zeros. */
 int opt_block_parse(struct opt_block *b, const struct msg_option *o) __attribute__((warn_unused_result));
 uint32_t opt_block_value(const struct opt_block *b);
 
