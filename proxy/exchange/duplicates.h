@@ -40,13 +40,18 @@ struct duplicate {
 };
 
 /* fd: -1 for an anonymous mapping, or a memfd of at least `memory` bytes (kept open by the caller). Returns NULL without
- * memory. Touches no page before it is needed. */
+ * memory, or if `memory` is too small to be of use (under about 170 kB). Touches no page before it is needed.
+ *
+ * A memfd that a predecessor filled under the same `memory` is taken over: its records stand, those pending or acknowledged
+ * have the exchange DUPLICATES_NONE, as its exchanges ended with it. Any other content is overwritten. */
 struct duplicates *duplicates_create(size_t memory, int fd);
 void duplicates_destroy(struct duplicates *d);
 
 /* Looks for (peer, listener, mid). Returns its record (a handle valid until it expires or is evicted, checked at each use)
  * and fills *out, or DUPLICATES_NONE. */
 uint64_t duplicates_hash(const struct duplicates *d, const struct endpoint *peer, unsigned listener, uint16_t mid);
+/* Begins to load what duplicates_find() will look at: for all of a batch before the first is looked up. */
+void duplicates_prefetch(const struct duplicates *d, uint64_t hash);
 uint32_t duplicates_find(struct duplicates *d, uint64_t hash, uint64_t now, struct duplicate *out);
 
 /* Adds a record that duplicates_find() did not find. Returns it, or DUPLICATES_NONE if memory is full of what must stay. */
