@@ -52,10 +52,12 @@ enum uri_result {
 const char *uri_result_text(enum uri_result r);
 
 /* Splits an absolute URI (RFC 7252 6.4 steps 1 to 4 and RFC 3986). Port 0 and over 65535 are URI_BAD_PORT; an empty port
- * ("host:") is the default; white space, control characters and bytes above 0x7e are URI_BAD_CHARACTER. Borrows text. */
+ * ("host:") is the default; white space, control characters, bytes above 0x7e and whatever else RFC 3986 wants escaped in
+ * its place are URI_BAD_CHARACTER. Borrows text. */
 enum uri_result uri_parse(struct uri *u, const char *text, size_t len) __attribute__((warn_unused_result));
 
-/* The same for "host" or "host:port" or "[v6]:port" alone (an authority, RFC 3986 3.2, no user info). */
+/* The same as uri_parse() for "host" or "host:port" or "[v6]:port" alone (an authority, RFC 3986 3.2, no user info). The
+ * scheme is set to coap: its port is the default. */
 enum uri_result uri_parse_authority(struct uri *u, const char *text, size_t len) __attribute__((warn_unused_result));
 
 /* Decodes a host into out as the Uri-Host option wants it: lower case, percent-decoded once (RFC 7252 6.4 step 5).
@@ -67,15 +69,16 @@ int uri_host_decode(const struct uri_part *host, char out[URI_HOST_MAX + 1]) __a
 bool uri_host_is_valid(const uint8_t *bytes, size_t len);
 
 /* Calls add(arg, OPT_URI_PATH or OPT_URI_QUERY, value, len) for each decoded segment and argument in order (RFC 7252 6.4
- * steps 8 and 9, erratum 4895: "/" gives none, a trailing slash an empty one; "?" alone gives one empty Uri-Query).
- * Returns URI_OK, or URI_BAD_REQUEST-like reasons: URI_TOO_LONG for a segment over 255 bytes, URI_BAD_HOST never;
- * dot segments are removed as RFC 3986 5.2.4 says before splitting. */
+ * steps 8 and 9, erratum 4895: "/" gives none, a trailing slash an empty one; "?" alone gives one empty Uri-Query). Dot
+ * segments are removed first as RFC 3986 5.2.4 says, escaped dots being dots. Returns URI_OK, or URI_TOO_LONG at a segment
+ * or argument over 255 bytes; those before it have been added then. *u must come from uri_parse(). */
 enum uri_result uri_each_option(const struct uri *u, void (*add)(void *arg, uint16_t number, const uint8_t *value, size_t len),
 	void *arg) __attribute__((warn_unused_result));
 
 /* Composes the URI of a request's Uri-* options into out (RFC 7252 6.5): scheme, host (Uri-Host or default_host), port
- * (elided if the scheme's default), path, query. Always terminated. Returns its length, or -1 if it does not fit or
- * Uri-Host is not legal. */
+ * (elided if the scheme's default), path, query. default_host may be a literal with or without brackets; its zone is left
+ * out. Always terminated. Returns its length, or -1 (and an empty string) if it does not fit, Uri-Host or Uri-Port is not
+ * legal, or a Uri-Path is "." or "..". */
 int uri_compose(const struct msg_view *m, enum uri_scheme scheme, const char *default_host, uint16_t default_port, char *out,
 	size_t out_size) __attribute__((warn_unused_result));
 
