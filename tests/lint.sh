@@ -36,9 +36,12 @@ build_fuzz_targets() {
 	make --no-print-directory -k -j"$jobs" B="$out/clang" CC=clang WERROR=-Werror FUZZ_MAIN=-fsanitize=fuzzer fuzz-programs
 }
 
+# log_fatal() does not return, which cppcheck does not see; slab.c hands memory over by memcpy; ternaries of compound literals
+# are beyond its parser.
 check_c() {
 	cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr --error-exitcode=1 -j "$jobs" -I. \
-		-D_GNU_SOURCE --suppress=missingIncludeSystem --suppress='*:/usr/include/*' base coap translate oscore conf proxy tools
+		-D_GNU_SOURCE '-Dlog_fatal(...)=abort()' --suppress=missingIncludeSystem --suppress=internalAstError \
+		--suppress=memleak:base/slab.c base coap translate oscore conf proxy tools
 }
 
 check_shell() {

@@ -31,7 +31,8 @@ def headers_stand_alone():
                 file.write(f'#include "{name}"\n#include "{name}"\n')
             run = subprocess.run([os.environ.get("CC", "gcc"), *FLAGS, "-I", source.ROOT, path], capture_output=True, text=True,
                                  check=False)
-            return f"{name}: {run.stderr.strip().splitlines()[0]}" if run.returncode else None
+            errors = [line for line in run.stderr.splitlines() if "error" in line] + ["does not compile"]
+            return f"{name}: {errors[0]}" if run.returncode else None
 
         return [w for w in pool.map(compile_one, source.files_in((*source.PRODUCT, "tools"), ".h")) if w]
 
