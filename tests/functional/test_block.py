@@ -258,7 +258,6 @@ def test_oscore_continuation_without_payload(pair):
         assert pair.client.recv().payload == b"d" * 1000
 
 
-@pytest.mark.covers("C7959-2.3-3")
 def test_a_2_31_passes_as_it_is(pair):
     *_, down = pair.exchange(PUT, payload=b"x" * 16, options=[(BLOCK1, block(0, True, 0))], answer=coap.CONTINUE,
                              answer_options=[(BLOCK1, block(0, True, 0))])

@@ -228,7 +228,6 @@ def test_rate_towards_a_network(start):
     assert proxy.counters()["unverified_rate_exceeded"] > 0
 
 
-@pytest.mark.covers("C9175-2.3-5")
 def test_route_without_echo(start):
     proxy = start(sections=NOBODY, routes='f: { from = ["coap"]; forward-to = ["coap://127.0.0.0/8:*"]; '
                                           'allow-networks = ["127.0.0.0/8"]; echo = false; };')

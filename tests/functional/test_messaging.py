@@ -221,9 +221,12 @@ def test_non_response_is_not_acknowledged(pair):
     assert [m.type for m in pair.device.ledger] == [NON]
 
 
+@pytest.mark.covers("C7252-4.3-2")
 def test_non_request_without_answer_gives_5_04(pair):
-    sent, _ = pair.forward(type=NON)
-    pair.proxy.advance(94_000)
+    """Repeats, if there are any, are the same datagram inside MAX_TRANSMIT_SPAN."""
+    sent, up = pair.forward(type=NON)
+    again = pair.proxy.watch(94_000, pair.device, step=1000)
+    assert all(at <= 45_000 and m.raw == up.raw for at, _, m in again)
     answers = pair.client.pending()
     assert [(m.type, m.code, m.token) for m in answers] == [(NON, coap.code("5.04"), sent.token)]
 

@@ -1,5 +1,7 @@
 """Multicast and security considerations: RFC 7252 8, 11 (conformance 1.10, 1.13)."""
 
+import socket
+
 import pytest
 
 import coap
@@ -78,6 +80,23 @@ def test_nothing_is_allowed_without_a_route(start):
     assert client.ask(Message(GET, options=[(coap.PROXY_URI, device.url + "/")])).code == coap.code("5.05")
     assert client.ask(Message(GET, options=[(coap.URI_PATH, "p")])).code == coap.code("4.04")
     device.quiet()
+
+
+@pytest.mark.covers("C7252-8.1-2", "C7252-8.2-1", "C7252-11.3-2")
+def test_nothing_answers_what_came_by_multicast(start):
+    """Neither a reset for junk nor an error for a request: whoever sent it did not ask us."""
+    group, port = "239.255.77.77", free_port()
+    proxy = start(port=port, listeners='coap: { url = "coap://0.0.0.0:%d"; };' % port)
+    member = proxy.client("127.0.0.1", to=(group, port))
+    loopback = socket.inet_aton("127.0.0.1")
+    # the host is a member of the group by this socket; the wildcard socket of the gateway then hears it too
+    member.socket.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, socket.inet_aton(group) + loopback)
+    member.socket.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, loopback)
+    for raw in (coap.head(NON, GET, 1, b"t", tkl=15), coap.head(NON, 0xE1, 2), Message(GET, NON, 3, b"t", [(coap.URI_PATH, "p")]).encode(),
+                Message(GET, CON, 4, b"t").encode(), coap.empty(CON, 5)):
+        member.send(raw)
+    member.quiet()
+    assert proxy.counters()["multicast_ignored"] in (0, 5)
 
 
 # 11.1: what is decided is what is forwarded

@@ -37,7 +37,7 @@ def relayed(pair, option, payload=b"\x5a" * 32, code=POST, options=(), type=CON,
     return sent, up, down
 
 
-@pytest.mark.covers("C8613-2-1", "C8613-2-5", "C8613-6.1-2", "S-24", "D-KUD-1")
+@pytest.mark.covers("C8613-2-1", "C8613-2-5", "S-24", "D-KUD-1")
 @pytest.mark.parametrize("value", OPTIONS.values(), ids=OPTIONS.keys())
 def test_option_passes_byte_for_byte_in_requests(pair, value):
     relayed(pair, bytes.fromhex(value))
@@ -83,17 +83,16 @@ def test_over_long_option_is_relayed_or_refused_whole(pair, size):
 
 @pytest.mark.parametrize("payload", [b"\x00", b"\xff" * 9, b"\x01\x02\x03\x04\x05\x06\x07\x08", bytes(1100)],
                          ids=["1 byte", "markers", "shorter than a tag", "1100 zeros"])
-@pytest.mark.covers("C8613-6.2-1", "C8613-10-6")
+@pytest.mark.covers("C8613-10-6")
 def test_payload_is_not_judged(pair, payload):
     relayed(pair, b"\x09\x05\x25", payload=payload)
 
 
-@pytest.mark.covers("S-6", "C8613-2-3")
+@pytest.mark.covers("S-6")
 def test_option_without_payload_is_relayed(pair):
     relayed(pair, b"\x09\x05\x25", payload=b"")
 
 
-@pytest.mark.covers("C8613-2-4")
 @pytest.mark.parametrize("code", [coap.CHANGED, coap.CONTENT, coap.code("4.01"), coap.code("4.00"), coap.code("5.03")])
 def test_unprotected_answers_pass_as_they_are(pair, code):
     """Whether it may be one is for the client to know."""
@@ -168,7 +167,7 @@ def test_outer_max_age_0_survives_two_hops(start):
     assert down.all(coap.MAX_AGE) == [b""] and down.payload == b"Replay detected"
 
 
-@pytest.mark.covers("C8613-4.1.3.3-2", "C8613-4.1.3.3-1")
+@pytest.mark.covers("C8613-4.1.3.3-2")
 def test_proxy_uri_of_a_sealed_request_has_no_path(pair):
     """As the client makes it by RFC 8613: scheme, host and port stay outside, the rest is inside."""
     pair.client.send(Message(POST, options=[(OSCORE, b"\x09\x05\x25"), (coap.PROXY_URI, pair.device.url)], payload=b"c"))
@@ -251,13 +250,11 @@ def test_outer_blocks_of_a_sealed_message_pass(pair):
         assert pair.client.recv().code == (coap.CONTINUE if more else coap.CHANGED)
 
 
-@pytest.mark.covers("C8613-4.2-1")
 @pytest.mark.parametrize("code", [GET, POST, coap.PUT, coap.DELETE, FETCH, coap.PATCH, coap.IPATCH])
 def test_outer_code_is_kept(pair, code):
     relayed(pair, b"\x09\x05\x25", code=code)
 
 
-@pytest.mark.covers("C8613-4.2-1")
 @pytest.mark.parametrize("code", ["2.01", "2.02", "2.03", "2.04", "2.05", "4.04", "5.00", "5.05"])
 def test_outer_response_code_is_kept(pair, code):
     relayed(pair, b"\x09\x05\x25", answer=coap.code(code))
@@ -270,7 +267,6 @@ def test_no_content_format_is_made_up(pair):
     assert not up.has(coap.ETAG) and not up.has(coap.ACCEPT)
 
 
-@pytest.mark.covers("C8613-4.1.3.5-1")
 @pytest.mark.parametrize("value", [0, 1])
 def test_outer_observe_keeps_the_request_value(pair, value):
     pair.client.send(oscore_request(pair, code=FETCH, options=[(coap.OBSERVE, value)]))
