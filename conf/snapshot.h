@@ -58,7 +58,7 @@ struct origin_conf {
 /* A pattern over decoded Uri-Path segments: "*" one segment, a last "**" the rest (also none). */
 struct path_pattern {
 	char *text;
-	char **segments;
+	char **segments; /* decoded; NULL stands for "*" */
 	size_t count;
 	bool open; /* ended in "**" */
 };

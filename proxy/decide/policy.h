@@ -10,10 +10,19 @@
  * among the route's methods, plain requests only), ERR_METHOD_UNKNOWN (a code outside GET..iPATCH, RFC 7252 5.8). */
 enum error policy_check_request(const struct route *r, const struct route_question *q);
 
-/* ERR_NONE or ERR_ADDRESS for an address a message is about to go to (a literal, or what a name resolved to): loopback,
- * multicast, link-local, unspecified, broadcast and our own listeners are refused unless one of the route's
- * allow-networks holds the address; multicast always. Origins written in the configuration as literals (`configured`)
- * are allowed but for multicast, unspecified and our own listeners (RFC 7252 11.5). */
-enum error policy_check_address(const struct snapshot *s, const struct route *r, const struct endpoint *target, bool configured);
+/* The addresses of this host's interfaces, ports 0: what a listener on the unspecified address takes as well. */
+struct policy_own {
+	const struct endpoint *addresses;
+	size_t count;
+};
+
+/* ERR_NONE or ERR_ADDRESS for an address a message is about to go to (a literal, or what a name resolved to). Multicast and
+ * broadcast are always refused. Loopback, link-local and unspecified are refused unless one of the route's allow-networks
+ * holds the address; our own listeners unless one of them is exactly that address, so that a wide network lets nobody send
+ * the gateway round in circles. Origins written in the configuration as literals (`configured`) may be loopback or
+ * link-local without that (RFC 7252 11.5). `own` may be NULL: then a listener on the unspecified address is known by
+ * loopback addresses alone. */
+enum error policy_check_address(const struct snapshot *s, const struct route *r, const struct endpoint *target, bool configured,
+	const struct policy_own *own);
 
 #endif

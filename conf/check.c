@@ -1,0 +1,120 @@
+/* check - what no single setting shows: see load.h */
+#include <string.h>
+
+#include "conf/load.h"
+
+static void complain_route(struct conf_loader *l, const struct route *r, const char *key, const char *text)
+{
+	conf_complain(l, conf_line_of(l->routes[r->index], key), "routes.%s.%s: %s", r->name, key, text);
+}
+
+/* The unspecified address of IPv6 takes IPv4 as well. */
+static bool bind_together(const struct listener *a, const struct listener *b)
+{
+	return endpoint_equal(&a->address, &b->address) || (a->any && b->any && a->address.port == b->address.port);
+}
+
+static void check_listeners(struct conf_loader *l)
+{
+	const struct snapshot *s = l->snapshot;
+	size_t i, j;
+
+	if (s->listener_count == 0)
+		conf_complain(l, 1, "listeners: there is none, so nothing could be asked");
+	for (i = 0; i < s->listener_count; i++) {
+		if (!s->listeners[i].url) {
+			conf_complain(l, l->listeners[i]->line, "listeners.%s: has no url", s->listeners[i].name);
+			continue;
+		}
+		for (j = 0; j < i; j++)
+			if (s->listeners[j].url && bind_together(&s->listeners[i], &s->listeners[j]))
+				conf_complain(l, l->listeners[i]->line, "listeners.%s: takes the same address as %s", s->listeners[i].name,
+					s->listeners[j].name);
+	}
+}
+
+static void check_form(struct conf_loader *l, const struct route *r)
+{
+	if (r->forward_count > 0 && r->to_count > 0)
+		complain_route(l, r, "to", "a route has forward-to or to, not both");
+	else if (r->deny && r->to_count > 0)
+		complain_route(l, r, "to", "a route that denies sends nothing on");
+	else if (r->forward_count == 0 && r->to_count == 0 && !r->deny)
+		conf_complain(l, l->routes[r->index]->line, "routes.%s: has neither forward-to nor to nor deny", r->name);
+	if (r->via && r->forward_count == 0)
+		complain_route(l, r, "via", "a parent proxy needs forward-to: the targets it is asked for");
+	if (r->via && r->deny)
+		complain_route(l, r, "via", "a route that denies sends nothing on");
+	if (r->forward_count == 0)
+		return;
+	if (r->host_count > 0)
+		complain_route(l, r, "hosts", "the hosts of a forward route stand in forward-to");
+	if (r->ports_lo > 0)
+		complain_route(l, r, "ports", "the ports of a forward route stand in forward-to");
+	if (r->keep_host)
+		complain_route(l, r, "keep-host", "a forward route names the target's own host");
+}
+
+static void check_paths(struct conf_loader *l, const struct route *r)
+{
+	size_t i;
+
+	if (r->path_count > 0 && r->require_oscore)
+		complain_route(l, r, "paths", "OSCORE requests hide their path, so a route with paths that requires OSCORE takes nothing");
+	if (r->strip_path == 0)
+		return;
+	if (r->path_count == 0)
+		complain_route(l, r, "strip-path", "needs paths that begin with what is taken off");
+	for (i = 0; i < r->path_count; i++)
+		if (r->paths[i].count < r->strip_path)
+			complain_route(l, r, "strip-path", "takes off more than one of the paths has");
+}
+
+static void check_parents(struct conf_loader *l, const struct route *r)
+{
+	const struct snapshot *s = l->snapshot;
+	size_t i, j;
+
+	for (i = 0; i < r->to_count; i++)
+		for (j = 0; j < s->listener_count; j++)
+			if (r->to[i].literal && endpoint_equal(&r->to[i].address, &s->listeners[j].address))
+				complain_route(l, r, "to", "is a listener of this gateway");
+	for (j = 0; j < s->listener_count; j++)
+		if (r->via && r->via->literal && endpoint_equal(&r->via->address, &s->listeners[j].address))
+			complain_route(l, r, "via", "is a listener of this gateway");
+}
+
+/* A gateway for OSCORE that sends every OSCORE request away is hardly meant. */
+static void check_hidden_paths(struct conf_loader *l)
+{
+	const struct snapshot *s = l->snapshot;
+	const struct route *r, *first = NULL;
+
+	for (r = s->routes; r < s->routes + s->route_count; r++) {
+		if (r->deny)
+			continue;
+		if (r->path_count == 0)
+			return;
+		if (!first)
+			first = r;
+	}
+	if (first)
+		conf_warn(l, conf_line_of(l->routes[first->index], "paths"),
+			"routes.%s.paths: OSCORE requests hide their path; no route of this file takes them", first->name);
+}
+
+void conf_check(struct conf_loader *l)
+{
+	const struct snapshot *s = l->snapshot;
+	const struct route *r;
+
+	check_listeners(l);
+	for (r = s->routes; r < s->routes + s->route_count; r++) {
+		check_form(l, r);
+		check_paths(l, r);
+		check_parents(l, r);
+		if (r->timeout > r->timeout_acknowledged)
+			complain_route(l, r, "timeout", "is longer than timeout-acknowledged");
+	}
+	check_hidden_paths(l);
+}

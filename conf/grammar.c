@@ -1,0 +1,186 @@
+/* grammar - the schema: see grammar.h. Every default, range and line of the manual stands here and nowhere else. */
+#include "conf/grammar.h"
+
+#include <string.h>
+
+#include "conf/snapshot.h"
+
+const char conf_methods[] = "GET POST PUT DELETE FETCH PATCH iPATCH";
+
+const struct conf_group_row conf_groups[GROUP_COUNT] = {
+	[GROUP_LISTENERS] = {"listeners", true,
+		"Where requests are taken. Each member is a listener: a name of your choice and its settings."},
+	[GROUP_LIMITS] = {"limits", false, "What the gateway holds at once. At a limit it refuses; it never grows past it."},
+	[GROUP_UPSTREAM] = {"upstream", false, "The way to the origins."},
+	[GROUP_DOWNSTREAM] = {"downstream", false, "The way back to the clients."},
+	[GROUP_LOG] = {"log", false, "The service log."},
+	[GROUP_ROUTES] = {"routes", true,
+		"Which requests go where. Each member is a route: a name of your choice and its settings. The first route in the "
+		"file whose conditions all hold takes the request; a request that no route takes is refused."},
+};
+
+static const char *check_power_of_two(const void *field)
+{
+	uint32_t v;
+
+	memcpy(&v, field, sizeof(v));
+	return v & (v - 1) ? "is no power of two" : NULL;
+}
+
+static const char *check_identity(const void *field)
+{
+	const char *text = *(char *const *)field;
+
+	for (; *text; text++)
+		if (*text <= ' ' || *text > '~')
+			return "may hold no space, control or non-ASCII character";
+	return NULL;
+}
+
+#define US 1ull
+#define MS (1000 * US)
+#define SECOND (1000 * MS)
+#define MINUTE (60 * SECOND)
+#define HOUR (60 * MINUTE)
+#define KB 1000ull
+#define MB (1000 * KB)
+#define GB (1000 * MB)
+#define MANY 16777215 /* what a table of 24-bit indices holds */
+
+#define AT(type, member) .offset = offsetof(struct type, member), .width = sizeof(((struct type *)0)->member)
+#define LIST(type, member, count) AT(type, member), .count_offset = offsetof(struct type, count)
+#define RANGE(lo, hi) .min = (lo), .max = (hi)
+
+#define LIMIT(n, t, m, lo, hi, d, text) {GROUP_LIMITS, n, t, AT(settings, m), RANGE(lo, hi), .fallback = d, .doc = text}
+#define UP(n, t, m, lo, hi, d, text) {GROUP_UPSTREAM, n, t, AT(settings, m), RANGE(lo, hi), .fallback = d, .doc = text}
+#define DOWN(n, t, m, lo, hi, d, text) {GROUP_DOWNSTREAM, n, t, AT(settings, m), RANGE(lo, hi), .fallback = d, .doc = text}
+#define ROUTE(n, t, m, d, text) {GROUP_ROUTES, n, t, AT(route, m), .fallback = d, .doc = text}
+#define ROUTE_NUMBER(n, t, m, lo, hi, d, text) {GROUP_ROUTES, n, t, AT(route, m), RANGE(lo, hi), .fallback = d, .doc = text}
+#define ROUTE_LIST(n, t, m, c, text) {GROUP_ROUTES, n, t, LIST(route, m, c), .fallback = "", .doc = text}
+
+const struct conf_row conf_rows[] = {
+	{GROUP_LISTENERS, "url", TYPE_URL, .width = sizeof(struct listener),
+		.doc = "Scheme, address and port, such as \"coap://[::]:5683\". The address is a literal; the unspecified address "
+		"([::] or 0.0.0.0) takes what comes to any address of the host, a link-local address carries its zone "
+		"(\"coap://[fe80::1%eth0]\")."},
+
+	LIMIT("exchanges", TYPE_COUNT, exchanges, 1, MANY, "200000", "Requests under way at once, in all."),
+	LIMIT("client-exchanges", TYPE_COUNT, client_exchanges, 1, MANY, "4096",
+		"Requests under way at once for one client endpoint. More are refused with 4.29 (5.03 for OSCORE requests)."),
+	LIMIT("origin-exchanges", TYPE_COUNT, origin_exchanges, 1, MANY, "8192",
+		"Requests under way at once for one origin, the waiting ones included."),
+	LIMIT("observations", TYPE_COUNT, observations, 0, MANY, "50000", "Observations at once, in all."),
+	LIMIT("client-observations", TYPE_COUNT, client_observations, 0, MANY, "1000",
+		"Observations at once for one client endpoint."),
+	LIMIT("origins", TYPE_COUNT, origins, 1, MANY, "65536", "Origin endpoints known at once."),
+	LIMIT("clients", TYPE_COUNT, clients, 1, MANY, "262144", "Client endpoints known at once."),
+	LIMIT("token-length", TYPE_COUNT, token_length, 8, 1024, "64",
+		"Longest token of a client that is accepted, in bytes (RFC 8974)."),
+	LIMIT("dedup-memory", TYPE_SIZE, dedup_memory, MB, 64 * GB, "128MB",
+		"Memory of the records that find repeated messages, answers included. A hard bound."),
+	LIMIT("queue-memory", TYPE_SIZE, queue_memory, MB, 64 * GB, "256MB",
+		"Memory of the copies of requests and answers under way."),
+
+	UP("origin-window", TYPE_COUNT, origin_window, 1, 4096, "256",
+		"Messages in flight to one origin at most. The window opens from one message and follows loss."),
+	{GROUP_UPSTREAM, "origin-ports", TYPE_COUNT, AT(settings, origin_ports), RANGE(1, 1024), .fallback = "256",
+		.check = check_power_of_two,
+		.doc = "Source ports towards one origin at most, a power of two. Each port carries 265 confirmable messages a second, "
+		"since no Message ID is used again within 247 seconds."},
+	{GROUP_UPSTREAM, "ack-timeout", TYPE_DURATION, AT(settings, ack_timeout), RANGE(2 * SECOND, MINUTE), .fallback = "2s",
+		.why = "RFC 7252 4.8.1",
+		.doc = "First wait for an acknowledgement from an origin whose round-trip time is not known yet. A longer value "
+		"lengthens the times that are derived from it, and these must be known to the origins as well (RFC 7252 4.8.1)."},
+	{GROUP_UPSTREAM, "ack-random-factor", TYPE_FACTOR, AT(settings, ack_random_factor_percent), RANGE(100, 300),
+		.fallback = "1.50", .why = "RFC 7252 4.8.1",
+		.doc = "The first wait is drawn between the timeout and this many times the timeout."},
+	UP("max-retransmit", TYPE_COUNT, max_retransmit, 0, 10, "4", "Repeats of a confirmable message to an origin."),
+	UP("dns-timeout", TYPE_DURATION, dns_timeout, 100 * MS, 10 * SECOND, "10s", "How long the name of an origin may take."),
+	UP("dns-cache", TYPE_COUNT, dns_cache, 1, 1048576, "1024", "Names remembered, each for its time to live."),
+	UP("resolv-conf", TYPE_STRING, resolv_conf, 1, 4095, "/etc/resolv.conf", "The file that names the name servers."),
+
+	DOWN("separate-after", TYPE_DURATION, separate_after, MS, 10 * SECOND, "1s",
+		"A confirmable request without an answer by then is acknowledged, and its answer follows on its own."),
+	{GROUP_DOWNSTREAM, "trusted", TYPE_NETWORKS, LIST(settings, trusted, trusted_count),
+		.fallback = "127.0.0.0/8 ::1/128 10.0.0.0/8 172.16.0.0/12 192.168.0.0/16 fc00::/7 169.254.0.0/16 fe80::/10",
+		.doc = "Networks whose clients get large answers at once. Any other client must first show that it is reachable at "
+		"its address (RFC 9175 2.4), so that a forged source cannot turn the gateway against others."},
+	DOWN("verified-for", TYPE_DURATION, verified_for, SECOND, 24 * HOUR, "10min",
+		"How long a client that has shown that it is reachable need not do so again."),
+	DOWN("unverified-rate", TYPE_SIZE, unverified_rate, 0, GB, "10kB",
+		"Bytes a second of answers to clients that have not, for each IPv4 /24 and IPv6 /48."),
+	DOWN("overload-retry", TYPE_DURATION, overload_retry, SECOND, HOUR, "5s",
+		"Max-Age of a 5.03 answer: when a refused client may try again."),
+	DOWN("receive-buffer", TYPE_SIZE, receive_buffer, 64 * KB, GB, "4MB", "Receive buffer of each socket."),
+	{GROUP_DOWNSTREAM, "identity", TYPE_STRING, AT(settings, identity), RANGE(1, 63), .fallback = "oscore-proxy",
+		.check = check_identity,
+		.doc = "Our name in the diagnostics of a 5.08 answer (RFC 8768 4), by which a loop is found. No space."},
+	DOWN("problem-details", TYPE_BOOL, problem_details, 0, 0, "true",
+		"Refusals carry problem details (RFC 9290) where the client accepts them."),
+
+	{GROUP_LOG, "level", TYPE_CHOICE, AT(settings, log_level), .fallback = "info", .choices = "error warning info debug",
+		.doc = "The least important line that is written."},
+
+	/* conditions */
+	ROUTE("from", TYPE_LISTENERS, listeners, "", "Condition: the request came to one of these listeners."),
+	ROUTE_LIST("clients", TYPE_NETWORKS, clients, client_count, "Condition: the client is in one of these networks."),
+	ROUTE_LIST("hosts", TYPE_HOSTS, hosts, host_count,
+		"Condition of a reverse route: the host asked for (Uri-Host, or the address the request was sent to) is one of these: "
+		"\"name\", \"*.below.this\", an address, a network, or \"*\"."),
+	ROUTE("ports", TYPE_PORTS, ports_lo, "any",
+		"Condition of a reverse route: the port asked for is this one, in this range (\"5683-5690\"), or \"any\"."),
+	ROUTE_LIST("paths", TYPE_PATHS, paths, path_count,
+		"Condition: the path of the request is one of these. \"*\" is one segment, \"**\" at the end the rest, which may be "
+		"nothing. An OSCORE request hides its path, so a route with paths never takes one."),
+	ROUTE_LIST("forward-to", TYPE_TARGETS, forward_to, forward_count,
+		"Makes a forward route, for requests with Proxy-Uri or Proxy-Scheme: the targets that clients may name, such as "
+		"\"coap://*.plant.example\", \"coap://10.0.0.0/8:*\", \"coap://[fd00::/8]\". Without a port only the default port of the "
+		"scheme is meant, with \":*\" any."),
+	/* what it does */
+	ROUTE_LIST("to", TYPE_ORIGINS, to, to_count,
+		"Makes a reverse route, for requests without a proxy option: the origins, such as \"coap://[fd00::7]:5683/prefix\". A "
+		"path is put before that of a plain request."),
+	ROUTE("via", TYPE_ORIGIN, via, "", "The parent proxy that a forward route hands its requests to."),
+	ROUTE("deny", TYPE_BOOL, deny, "false",
+		"What this route takes is refused with 4.03 (OSCORE: 4.01). Without forward-to it takes requests of both forms."),
+	ROUTE("require", TYPE_REQUIRE, require_oscore, "", "[\"oscore\"]: requests without OSCORE are refused with 4.01."),
+	ROUTE("methods", TYPE_METHODS, methods, conf_methods, "The methods of plain requests that are allowed."),
+	{GROUP_ROUTES, "choice", TYPE_CHOICE, AT(route, choice), .fallback = "prefer", .choices = "prefer hash",
+		.doc = "Which of several origins gets a request: the first that does not rest, or one by hash of the client."},
+	ROUTE_NUMBER("strip-path", TYPE_COUNT, strip_path, 0, 64, "0", "Leading path segments taken off a plain request."),
+	ROUTE("keep-host", TYPE_BOOL, keep_host, "false",
+		"The Uri-Host of the request goes on to the origin instead of the origin's own name."),
+	ROUTE_LIST("allow-networks", TYPE_NETWORKS, allow_networks, allow_count,
+		"Target addresses that are otherwise refused: loopback, link-local, unspecified. A listener of the gateway itself is "
+		"allowed only by its exact address; multicast never is."),
+	/* how */
+	ROUTE_NUMBER("timeout", TYPE_DURATION, timeout, 100 * MS, 24 * HOUR, "93s",
+		"How long an origin may be silent before the client gets 5.04."),
+	ROUTE_NUMBER("timeout-acknowledged", TYPE_DURATION, timeout_acknowledged, 100 * MS, 24 * HOUR, "247s",
+		"The same once the origin has acknowledged the request."),
+	ROUTE("confirmable", TYPE_BOOL, confirmable, "false", "Non-confirmable requests leave as confirmable ones."),
+	ROUTE_NUMBER("hop-limit", TYPE_COUNT, hop_limit, 0, 255, "16",
+		"Hop-Limit put into requests that have none (RFC 8768); 0: none is put in."),
+	ROUTE("echo", TYPE_BOOL, echo, "true", "Clients outside the trusted networks must show that they are reachable."),
+	{GROUP_ROUTES, "oscore-errors", TYPE_CHOICE, AT(route, strict_oscore_errors), .fallback = "plain",
+		.choices = "plain strict",
+		.doc = "strict: 4.04, 5.02, 5.04 and 5.05 become 5.03 for OSCORE requests, for clients that drop the others."},
+	ROUTE("access-log", TYPE_BOOL, access_log, "false", "One log line for each request."),
+	ROUTE_NUMBER("client-exchanges", TYPE_COUNT, client_exchanges, 0, MANY, "0",
+		"Requests under way at once for one client on this route; 0: the general limit alone."),
+	ROUTE_NUMBER("exchanges", TYPE_COUNT, exchanges, 0, MANY, "0",
+		"Requests under way at once on this route; 0: the general limit alone."),
+	ROUTE_NUMBER("rest", TYPE_DURATION, rest, 0, HOUR, "10s",
+		"How long an origin that failed is passed over while the route has others."),
+};
+const size_t conf_row_count = sizeof(conf_rows) / sizeof(conf_rows[0]);
+
+const struct conf_row *conf_row_find(enum conf_group group, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < conf_row_count; i++)
+		if (conf_rows[i].group == group && strcmp(conf_rows[i].name, name) == 0)
+			return &conf_rows[i];
+	return NULL;
+}

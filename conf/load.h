@@ -1,0 +1,47 @@
+/*
+ * load - what the steps of loading one configuration share: where things go, and what was found wrong.
+ *
+ * Private to conf/: snapshot.c walks the file, read.c takes the values, check.c looks at them together.
+ */
+#ifndef CONF_LOAD_H
+#define CONF_LOAD_H
+
+#include <libconfig.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "conf/arena.h"
+#include "conf/grammar.h"
+#include "conf/snapshot.h"
+
+struct complaint;
+
+struct conf_loader {
+	struct arena *arena; /* the snapshot's */
+	struct snapshot *snapshot;
+	const char *name;    /* of the file */
+	char *listener_names; /* words with spaces */
+	config_setting_t **listeners, **routes; /* where each came from, by index */
+	struct complaint *complaints; /* from malloc */
+	size_t complaint_count, complaint_room;
+	bool failed;
+};
+
+/* Notes an error, or a warning, about a line of the file; they are written in the order of lines in the end. */
+void conf_complain(struct conf_loader *l, unsigned line, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void conf_warn(struct conf_loader *l, unsigned line, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* The line of a member of a group, or of the group where it is not written. */
+unsigned conf_line_of(const config_setting_t *group, const char *name);
+
+/* Sets every field of `object` (struct settings, or a route) that belongs to the group to its default. */
+void conf_read_defaults(struct conf_loader *l, enum conf_group group, void *object);
+
+/* Takes one written setting into its field; complains if it is not what the row wants. `path` names the group. */
+void conf_read_setting(struct conf_loader *l, const struct conf_row *row, const config_setting_t *setting, const char *path,
+	void *object);
+
+/* Looks at what no single setting shows. */
+void conf_check(struct conf_loader *l);
+
+#endif

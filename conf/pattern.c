@@ -1,0 +1,324 @@
+/* pattern - see pattern.h */
+#include "conf/pattern.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "coap/option.h"
+
+static const char unknown_scheme[] = "has no scheme that is served here: coap";
+
+const char *pattern_read_network(struct arena *a, const char *text, struct network *out)
+{
+	(void)a;
+	return network_parse(out, text) < 0 ? "is no network such as 10.0.0.0/8 or fd00::/8" : NULL;
+}
+
+static char *copy_lower(struct arena *a, const char *text, size_t len)
+{
+	char *copy = arena_copy(a, text, len);
+	size_t i;
+
+	for (i = 0; i < len; i++)
+		if (copy[i] >= 'A' && copy[i] <= 'Z')
+			copy[i] = (char)(copy[i] - 'A' + 'a');
+	return copy;
+}
+
+/* A name as DNS and URIs write them; a dot at its end says that it is complete and is no part of it. */
+static bool is_name(const char *text, size_t *len)
+{
+	size_t i;
+
+	if (*len > 0 && text[*len - 1] == '.')
+		(*len)--;
+	if (*len == 0 || *len > URI_HOST_MAX || text[0] == '.')
+		return false;
+	for (i = 0; i < *len; i++)
+		if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~", text[i]) ||
+			(text[i] == '.' && text[i - 1] == '.'))
+			return false;
+	return true;
+}
+
+/* 10.0.0.300 is a mistake, not a name: a last label of digits is never a name (RFC 3696 2). */
+static bool looks_like_address(const char *text, size_t len)
+{
+	size_t i = len;
+
+	while (i > 0 && text[i - 1] >= '0' && text[i - 1] <= '9')
+		i--;
+	return i < len && (i == 0 || text[i - 1] == '.');
+}
+
+static const char *read_host(struct arena *a, const char *text, size_t len, struct host_pattern *out)
+{
+	char literal[ENDPOINT_TEXT_MAX];
+
+	out->text = copy_lower(a, text, len);
+	if (len == 1 && text[0] == '*') {
+		out->kind = HOST_ANY;
+		return NULL;
+	}
+	if (len < sizeof(literal)) {
+		snprintf(literal, sizeof(literal), "%.*s", (int)len, text);
+		if (network_parse(&out->network, literal) == 0) {
+			out->kind = HOST_NETWORK;
+			return NULL;
+		}
+	}
+	out->kind = HOST_NAME;
+	if (len > 2 && text[0] == '*' && text[1] == '.') {
+		out->kind = HOST_SUFFIX;
+		text += 2;
+		len -= 2;
+	}
+	if (!is_name(text, &len) || looks_like_address(text, len))
+		return "names no host: \"name\", \"*.below.this\", an address, a network, or \"*\"";
+	out->text = copy_lower(a, out->kind == HOST_SUFFIX ? text - 1 : text, out->kind == HOST_SUFFIX ? len + 1 : len);
+	return NULL;
+}
+
+const char *pattern_read_host(struct arena *a, const char *text, struct host_pattern *out)
+{
+	return read_host(a, text, strlen(text), out);
+}
+
+/* Steps over "scheme://" and tells which. */
+static const char *read_scheme(const char *text, enum uri_scheme *scheme)
+{
+	const char *end = strstr(text, "://");
+	int s = end ? uri_scheme_parse(text, (size_t)(end - text)) : -1;
+
+	if (s < 0)
+		return NULL;
+	*scheme = (enum uri_scheme)s;
+	return end + 3;
+}
+
+/* The text behind the host: "", ":*", ":5683". */
+static int read_target_port(const char *text, uint32_t *port)
+{
+	char rest;
+	unsigned p;
+
+	*port = 0;
+	if (*text == '\0')
+		return 0;
+	if (strcmp(text, ":*") == 0) {
+		*port = PORT_ANY;
+		return 0;
+	}
+	if (text[0] != ':' || text[1] < '1' || text[1] > '9' || strlen(text) > 6 || sscanf(text + 1, "%u%c", &p, &rest) != 1 || p > 65535)
+		return -1;
+	*port = p;
+	return 0;
+}
+
+const char *pattern_read_target(struct arena *a, const char *text, struct target_pattern *out)
+{
+	const char *host, *end, *wrong;
+
+	out->text = arena_copy(a, text, strlen(text));
+	host = read_scheme(text, &out->scheme);
+	if (!host || out->scheme != URI_COAP)
+		return unknown_scheme;
+	if (*host == '[') {
+		host++;
+		end = strchr(host, ']');
+		if (!end || !memchr(host, ':', (size_t)(end - host)))
+			return "needs an IPv6 address or network in its brackets";
+		wrong = read_host(a, host, (size_t)(end - host), &out->host);
+		end++;
+	} else {
+		end = host + strcspn(host, ":");
+		wrong = read_host(a, host, (size_t)(end - host), &out->host);
+	}
+	if (wrong)
+		return wrong;
+	return read_target_port(end, &out->port) < 0 ? "has more behind its host than a port or \":*\"" : NULL;
+}
+
+static int hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c = (char)(c | 0x20);
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* One percent-decoded segment, or NULL. NUL is refused: segments are kept as terminated texts. */
+static char *decode_segment(struct arena *a, const char *text, size_t len)
+{
+	char *out = arena_copy(a, text, len), *to = out;
+	size_t i;
+
+	for (i = 0; i < len; i++) {
+		if (text[i] != '%') {
+			*to++ = text[i];
+			continue;
+		}
+		if (i + 2 >= len || hex_digit(text[i + 1]) < 0 || hex_digit(text[i + 2]) < 0)
+			return NULL;
+		*to = (char)(hex_digit(text[i + 1]) << 4 | hex_digit(text[i + 2]));
+		if (*to++ == '\0')
+			return NULL;
+		i += 2;
+	}
+	*to = '\0';
+	return strlen(out) <= 255 ? out : NULL;
+}
+
+const char *pattern_read_path(struct arena *a, const char *text, struct path_pattern *out)
+{
+	const char *at, *end;
+	size_t slashes = 0, len;
+
+	out->text = arena_copy(a, text, strlen(text));
+	if (*text != '/')
+		return "is no path pattern: it begins with \"/\"";
+	for (at = text; *at; at++)
+		slashes += *at == '/';
+	out->segments = arena_take(a, slashes * sizeof(out->segments[0]));
+	for (at = text + 1; strcmp(text, "/") != 0; at = end + 1) {
+		end = strchrnul(at, '/');
+		len = (size_t)(end - at);
+		if (len == 2 && memcmp(at, "**", 2) == 0) {
+			out->open = true;
+			return *end ? "has \"**\" elsewhere than at its end" : NULL;
+		}
+		if (len > 1 && memchr(at, '*', len))
+			return "has a \"*\" that is not a whole segment (a \"*\" itself is written %2A)";
+		if (len != 1 || *at != '*') {
+			out->segments[out->count] = decode_segment(a, at, len);
+			if (!out->segments[out->count])
+				return "has a segment that does not decode, or is over 255 bytes";
+		}
+		out->count++;
+		if (!*end)
+			break;
+	}
+	return NULL;
+}
+
+/*
+ * Splits a URI of ours whose IPv6 literal may carry a zone. The URI is parsed without it, as any other would be; *host
+ * is the host with its zone, from the arena.
+ */
+static const char *read_uri(struct arena *a, const char *text, struct uri *u, char **host)
+{
+	char decoded[URI_HOST_MAX + 1];
+	const char *zone = strchr(text, '%'), *bracket = strchr(text, ']'), *zone_text = "";
+	char *plain = arena_copy(a, text, strlen(text));
+	size_t zone_len = 0, len = strlen(text), host_len;
+	enum uri_result r;
+	int n;
+
+	if (zone && bracket && zone < bracket) {
+		zone_text = zone;
+		zone_len = (size_t)(bracket - zone);
+		memmove(plain + (zone - text), bracket, strlen(bracket) + 1);
+		len -= zone_len;
+	}
+	r = uri_parse(u, plain, len);
+	if (r != URI_OK)
+		return uri_result_text(r);
+	n = uri_host_decode(&u->host, decoded);
+	if (n < 0)
+		return uri_result_text(URI_BAD_HOST);
+	host_len = (size_t)n;
+	if (zone_len > 0 && !u->host_is_ipv6)
+		return uri_result_text(URI_BAD_HOST);
+	*host = arena_take(a, host_len + zone_len + 1);
+	memcpy(*host, decoded, host_len);
+	memcpy(*host + host_len, zone_text, zone_len);
+	return NULL;
+}
+
+/* Collects the path of an origin. */
+struct path_sink {
+	struct arena *arena;
+	struct origin_conf *origin;
+	bool query, nul;
+};
+
+static void add_path(void *arg, uint16_t number, const uint8_t *value, size_t len)
+{
+	struct path_sink *sink = arg;
+
+	if (number != OPT_URI_PATH) {
+		sink->query = true;
+		return;
+	}
+	if (len > 0 && memchr(value, 0, len))
+		sink->nul = true;
+	sink->origin->path[sink->origin->path_count++] = arena_copy(sink->arena, len > 0 ? (const char *)value : "", len);
+}
+
+static const char *read_literal(const char *host, bool bracketed, uint16_t port, struct endpoint *address, bool *literal)
+{
+	*literal = endpoint_parse_literal(address, host, strlen(host), true) == 0;
+	address->port = port;
+	if (!*literal && bracketed)
+		return strchr(host, '%') ? "has an address whose zone is no interface of this host" : "has no valid IPv6 address in its brackets";
+	if (*literal && endpoint_is_link_local(address) && !endpoint_is_ipv4(address) && address->scope == 0)
+		return "needs a zone: which interface, as in [fe80::1%eth0]";
+	if (!*literal && looks_like_address(host, strlen(host)))
+		return "has no valid IPv4 address";
+	return NULL;
+}
+
+const char *pattern_read_origin(struct arena *a, const char *text, struct origin_conf *out)
+{
+	struct path_sink sink = {a, out, false, false};
+	const char *wrong, *at;
+	size_t slashes = 0;
+	struct uri u;
+
+	out->text = arena_copy(a, text, strlen(text));
+	wrong = read_uri(a, text, &u, &out->host);
+	if (wrong)
+		return wrong;
+	if (u.scheme != URI_COAP)
+		return unknown_scheme;
+	out->scheme = u.scheme;
+	out->port = u.port;
+	wrong = read_literal(out->host, u.host_is_ipv6, u.port, &out->address, &out->literal);
+	if (wrong)
+		return wrong;
+	if (out->literal && (endpoint_is_multicast(&out->address) || endpoint_is_unspecified(&out->address)))
+		return "is no address of one host";
+	for (at = text; *at; at++)
+		slashes += *at == '/';
+	out->path = arena_take(a, slashes * sizeof(out->path[0]));
+	if (uri_each_option(&u, add_path, &sink) != URI_OK || sink.nul)
+		return "has a path that does not decode, or a segment over 255 bytes";
+	return sink.query ? "has a query, which an origin cannot have" : NULL;
+}
+
+const char *pattern_read_listener(struct arena *a, const char *text, struct listener *out)
+{
+	const char *wrong;
+	struct uri u;
+	bool literal;
+	char *host;
+
+	out->url = arena_copy(a, text, strlen(text));
+	wrong = read_uri(a, text, &u, &host);
+	if (wrong)
+		return wrong;
+	if (u.scheme != URI_COAP)
+		return unknown_scheme;
+	if (u.path.len > 0 || u.has_query)
+		return "has a path or query, which a listener cannot have";
+	out->scheme = u.scheme;
+	wrong = read_literal(host, u.host_is_ipv6, u.port, &out->address, &literal);
+	if (wrong)
+		return wrong;
+	if (!literal)
+		return "needs an address, not a name";
+	if (endpoint_is_multicast(&out->address))
+		return "is a multicast address, on which nothing is served";
+	out->any = endpoint_is_unspecified(&out->address);
+	return NULL;
+}

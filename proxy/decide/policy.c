@@ -1,0 +1,86 @@
+/* policy - see policy.h */
+#include "proxy/decide/policy.h"
+
+#include <string.h>
+
+#include "coap/message.h"
+
+enum error policy_check_request(const struct route *r, const struct route_question *q)
+{
+	if (r->deny)
+		return ERR_FORBIDDEN;
+	if (r->require_oscore && !q->oscore)
+		return ERR_OSCORE_REQUIRED;
+	if (q->method < CODE_GET || q->method > CODE_IPATCH)
+		return ERR_METHOD_UNKNOWN;
+	/* the code of an OSCORE request is that of the outside and says nothing (RFC 8613 4.2) */
+	if (!q->oscore && r->methods != 0 && !(r->methods >> q->method & 1))
+		return ERR_METHOD;
+	return ERR_NONE;
+}
+
+static bool same_address(const struct endpoint *a, const struct endpoint *b)
+{
+	return memcmp(a->addr, b->addr, sizeof(a->addr)) == 0 && a->scope == b->scope;
+}
+
+static bool is_own_address(const struct policy_own *own, const struct endpoint *target)
+{
+	size_t i;
+
+	/* what is sent to the unspecified address arrives at this host */
+	if (endpoint_is_loopback(target) || endpoint_is_unspecified(target))
+		return true;
+	for (i = 0; own && i < own->count; i++)
+		if (same_address(&own->addresses[i], target))
+			return true;
+	return false;
+}
+
+/* The unspecified address of IPv6 takes IPv4 as well, that of IPv4 nothing else. */
+static bool is_own_listener(const struct snapshot *s, const struct policy_own *own, const struct endpoint *target)
+{
+	const struct listener *l;
+
+	for (l = s->listeners; l < s->listeners + s->listener_count; l++) {
+		if (l->address.port != target->port)
+			continue;
+		if (same_address(&l->address, target))
+			return true;
+		if (endpoint_is_unspecified(target) && endpoint_is_loopback(&l->address))
+			return true;
+		if (l->any && (!endpoint_is_ipv4(&l->address) || endpoint_is_ipv4(target)) && is_own_address(own, target))
+			return true;
+	}
+	return false;
+}
+
+/* How much of an address the narrowest of the route's allow-networks that holds it names; -1: none holds it. */
+static int allowed_bits(const struct route *r, const struct endpoint *target)
+{
+	int bits = -1;
+	size_t i;
+
+	for (i = 0; i < r->allow_count; i++)
+		if (network_contains(&r->allow_networks[i], target) && r->allow_networks[i].bits > bits)
+			bits = r->allow_networks[i].bits;
+	return bits;
+}
+
+enum error policy_check_address(const struct snapshot *s, const struct route *r, const struct endpoint *target, bool configured,
+	const struct policy_own *own)
+{
+	int bits = allowed_bits(r, target);
+
+	if (endpoint_is_multicast(target))
+		return ERR_ADDRESS;
+	if (is_own_listener(s, own, target))
+		return bits == 128 ? ERR_NONE : ERR_ADDRESS;
+	if (bits >= 0)
+		return ERR_NONE;
+	if (endpoint_is_unspecified(target))
+		return ERR_ADDRESS;
+	if (!configured && (endpoint_is_loopback(target) || endpoint_is_link_local(target)))
+		return ERR_ADDRESS;
+	return ERR_NONE;
+}
