@@ -1,0 +1,249 @@
+/* The closed loop: an answer makes room for the next request of the same client. */
+#include "load.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { EVENTS = 64, READS = 32, MIDS = 65535, SLOT_BITS = 12, SEQUENCE_BITS = 4 };
+
+struct slot {
+	uint64_t sent_at;
+	uint16_t mid;
+	uint16_t device;
+	uint8_t tries;
+	bool acknowledged; /* by an Empty ACK: the answer comes separately */
+	bool idle;
+};
+
+struct client {
+	int fd;
+	uint16_t mid;
+	uint32_t mids_used;
+	struct slot *slots;
+};
+
+static const struct load_options *options;
+static struct load_request *requests;
+static struct client *clients;
+static uint64_t sent, answered, wrong, lost, resent, repeated, open_now;
+static uint32_t *latency_us;
+static size_t latency_room;
+static bool stopping, mids_used_up;
+
+/* Client, slot and the low bits of the Message ID: an answer that comes twice is not taken for the slot's next one. */
+static uint32_t token_make(unsigned client, unsigned slot, uint16_t mid)
+{
+	return (uint32_t)client << (SLOT_BITS + SEQUENCE_BITS) | (uint32_t)slot << SEQUENCE_BITS |
+		(mid & ((1u << SEQUENCE_BITS) - 1));
+}
+
+static void slot_transmit(unsigned client, unsigned slot)
+{
+	const struct slot *s = &clients[client].slots[slot];
+	uint8_t m[LOAD_DATAGRAM_MAX];
+	size_t len = load_request_write(m, options, &requests[s->device], s->mid, token_make(client, slot, s->mid));
+
+	if (send(clients[client].fd, m, len, 0) < 0)
+		wrong++;
+}
+
+static void slot_start(unsigned client, unsigned slot)
+{
+	struct client *c = &clients[client];
+
+	c->slots[slot] = (struct slot){ .sent_at = load_now(), .mid = ++c->mid, .device = (uint16_t)(sent % options->devices) };
+	sent++;
+	slot_transmit(client, slot);
+	if (++c->mids_used == MIDS)
+		mids_used_up = true;
+}
+
+static void slot_finish(unsigned client, unsigned slot)
+{
+	if (!stopping && !mids_used_up) {
+		slot_start(client, slot);
+		return;
+	}
+	clients[client].slots[slot].idle = true;
+	open_now--;
+}
+
+static void slot_check_overdue(unsigned client, unsigned slot, uint64_t now)
+{
+	struct slot *s = &clients[client].slots[slot];
+
+	if (s->idle || s->acknowledged || now - s->sent_at < LOAD_ACK_TIMEOUT * ((2ull << s->tries) - 1))
+		return;
+	if (options->confirmable && s->tries < LOAD_MAX_RETRANSMIT) {
+		s->tries++;
+		resent++;
+		slot_transmit(client, slot);
+		return;
+	}
+	lost++;
+	slot_finish(client, slot);
+}
+
+static void latency_note(uint64_t ns)
+{
+	if (answered == latency_room) {
+		latency_room = latency_room ? latency_room * 2 : 1 << 20;
+		latency_us = realloc(latency_us, latency_room * sizeof *latency_us);
+		if (latency_us == NULL) {
+			fputs("load: no memory\n", stderr);
+			exit(1);
+		}
+	}
+	latency_us[answered++] = (uint32_t)(ns / 1000);
+}
+
+static void empty_take(unsigned client, unsigned type, uint16_t mid)
+{
+	struct client *c = &clients[client];
+
+	if (type == LOAD_RST)
+		wrong++;
+	for (unsigned i = 0; i < options->window; i++)
+		if (c->slots[i].mid == mid && type == LOAD_ACK)
+			c->slots[i].acknowledged = true;
+}
+
+static void datagram_take(unsigned client, const uint8_t *b, size_t len)
+{
+	unsigned type = (b[0] >> 4) & 3u, slot;
+	uint16_t mid = (uint16_t)(b[2] << 8 | b[3]);
+	struct slot *s;
+	uint32_t token;
+
+	if (type == LOAD_CON)
+		load_acknowledge(clients[client].fd, b);
+	if (b[1] == 0) {
+		empty_take(client, type, mid);
+		return;
+	}
+	token = (b[0] & 15) == LOAD_TOKEN && len > LOAD_HEAD + 1 ? load_token_read(b) : ~0u;
+	slot = token >> SEQUENCE_BITS & ((1u << SLOT_BITS) - 1);
+	if (token >> (SLOT_BITS + SEQUENCE_BITS) != client || slot >= options->window || b[1] >> 5 != 2 || b[len - 1] != 'x') {
+		wrong++;
+		return;
+	}
+	s = &clients[client].slots[slot];
+	if (s->idle || token != token_make(client, slot, s->mid)) {
+		repeated++;
+		return;
+	}
+	if (type == LOAD_ACK && mid != s->mid) {
+		wrong++;
+		return;
+	}
+	latency_note(load_now() - s->sent_at);
+	slot_finish(client, slot);
+}
+
+static void client_read(unsigned client)
+{
+	for (unsigned i = 0; i < READS; i++) {
+		uint8_t b[2048];
+		ssize_t len = recv(clients[client].fd, b, sizeof b, 0);
+
+		if (len < 4)
+			return;
+		datagram_take(client, b, (size_t)len);
+	}
+}
+
+static void clients_sweep(uint64_t now)
+{
+	for (unsigned i = 0; i < options->clients; i++)
+		for (unsigned s = 0; s < options->window; s++)
+			slot_check_overdue(i, s, now);
+}
+
+/* Until `end`; when stopping, at most until nothing is under way. */
+static void loop_until(int ep, uint64_t end)
+{
+	uint64_t swept = load_now();
+
+	while (load_now() < end && (stopping ? open_now > 0 : !mids_used_up)) {
+		struct epoll_event ready[EVENTS];
+		int n = epoll_wait(ep, ready, EVENTS, 50);
+
+		for (int i = 0; i < n; i++)
+			client_read(ready[i].data.u32);
+		if (load_now() - swept > LOAD_ACK_TIMEOUT / 8) {
+			swept = load_now();
+			clients_sweep(swept);
+		}
+	}
+}
+
+static int clients_open(void)
+{
+	int ep = epoll_create1(EPOLL_CLOEXEC);
+	struct slot *slots = calloc((size_t)options->clients * options->window, sizeof *slots);
+
+	clients = calloc(options->clients, sizeof *clients);
+	if (clients == NULL || slots == NULL) {
+		fputs("load: no memory\n", stderr);
+		exit(1);
+	}
+	for (unsigned i = 0; i < options->clients; i++) {
+		struct epoll_event want = { .events = EPOLLIN, .data.u32 = i };
+
+		clients[i].fd = load_client_open(options, i);
+		clients[i].mid = (uint16_t)load_random();
+		clients[i].slots = slots + (size_t)i * options->window;
+		epoll_ctl(ep, EPOLL_CTL_ADD, clients[i].fd, &want);
+	}
+	return ep;
+}
+
+static int latency_compare(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+static unsigned latency_at(double part)
+{
+	return answered ? latency_us[(size_t)((double)(answered - 1) * part)] : 0;
+}
+
+int load_loop_run(const struct load_options *o)
+{
+	uint64_t start, end, counted;
+	double seconds, cpu;
+	int ep;
+
+	options = o;
+	requests = load_requests_new(o);
+	ep = clients_open();
+	cpu = load_cpu_us(o);
+	start = load_now();
+	end = start + (uint64_t)(o->seconds * 1e9);
+	open_now = (uint64_t)o->clients * o->window;
+	for (unsigned s = 0; s < o->window; s++)
+		for (unsigned i = 0; i < o->clients; i++)
+			slot_start(i, s);
+	loop_until(ep, end);
+	seconds = (double)(load_now() - start) / 1e9;
+	cpu = load_cpu_us(o) - cpu;
+	counted = answered;
+	stopping = true;
+	loop_until(ep, load_now() + (uint64_t)(o->drain * 1e9));
+	if (answered > 0)
+		qsort(latency_us, answered, sizeof *latency_us, latency_compare);
+	printf("rps=%.0f answered=%" PRIu64 " wrong=%" PRIu64 " lost=%" PRIu64 " resent=%" PRIu64, (double)counted / seconds,
+		counted, wrong, lost, resent);
+	printf(" p50_us=%u p99_us=%u p999_us=%u", latency_at(.5), latency_at(.99), latency_at(.999));
+	printf(" repeated=%" PRIu64 " open=%" PRIu64, repeated, open_now);
+	if (o->pid_count > 0)
+		printf(" cpu_us_per_request=%.3f", counted ? cpu / (double)counted : 0);
+	printf("%s\n", mids_used_up ? " stopped=message-ids-used-up" : "");
+	return wrong > 0 || lost > 0;
+}
