@@ -78,6 +78,8 @@ static void records_take_over(struct duplicates *d, uint32_t index)
 	for (uint32_t i = 0; i < s->used; i++) {
 		struct record *r = record_at(d, index * SEGMENT_RECORDS + i);
 
+		if (r->flags >> STATE_SHIFT > DUPLICATE_REJECTED)
+			r->flags = 0;
 		if (!(r->flags & FLAG_USED))
 			continue;
 		if (r->flags >> STATE_SHIFT != DUPLICATE_ANSWERED)
@@ -96,6 +98,8 @@ static void segment_take_over(struct duplicates *d, uint32_t index)
 		records_take_over(d, index);
 	else if (s->used > SEGMENT)
 		s->used = SEGMENT;
+	else
+		s->used -= s->used % ANSWER_UNIT;
 }
 
 /* The predecessor may have died between any two writes, or by a stray one, so only the segments and their records are
