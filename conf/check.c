@@ -63,8 +63,6 @@ static void check_paths(struct conf_loader *l, const struct route *r)
 		complain_route(l, r, "paths", "OSCORE requests hide their path, so a route with paths that requires OSCORE takes nothing");
 	if (r->strip_path == 0)
 		return;
-	if (r->path_count == 0)
-		complain_route(l, r, "strip-path", "needs paths that begin with what is taken off");
 	for (i = 0; i < r->path_count; i++)
 		if (r->paths[i].count < r->strip_path)
 			complain_route(l, r, "strip-path", "takes off more than one of the paths has");

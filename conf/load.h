@@ -12,6 +12,7 @@
 
 #include "conf/arena.h"
 #include "conf/grammar.h"
+#include "conf/members.h"
 #include "conf/snapshot.h"
 
 struct complaint;
@@ -21,6 +22,7 @@ struct conf_loader {
 	struct snapshot *snapshot;
 	const char *name;    /* of the file */
 	char *listener_names; /* words with spaces */
+	struct members members[GROUP_COUNT];    /* names of listeners and routes, where they were taken before parsing */
 	config_setting_t **listeners, **routes; /* where each came from, by index */
 	struct complaint *complaints; /* from malloc */
 	size_t complaint_count, complaint_room;

@@ -110,17 +110,18 @@ static void read_members(struct conf_loader *l, enum conf_group group, const con
 }
 
 /* The name and the settings of one listener or route. */
-static void read_named(struct conf_loader *l, enum conf_group group, const config_setting_t *g, char **name, void *object)
+static void read_named(struct conf_loader *l, enum conf_group group, const config_setting_t *g, size_t i, char **name, void *object)
 {
+	const struct members *taken = &l->members[group];
 	char path[PATH_TEXT_MAX];
 
-	*name = arena_copy(l->arena, g->name, strlen(g->name));
-	if (strlen(g->name) > CONF_NAME_MAX)
-		conf_complain(l, g->line, "%s.%.20s...: has a name of more than %d characters", conf_groups[group].name, g->name, CONF_NAME_MAX);
+	*name = taken->all ? taken->all[i].name : arena_copy(l->arena, g->name, strlen(g->name));
+	if (strlen(*name) > CONF_NAME_MAX)
+		conf_complain(l, g->line, "%s.%.20s...: has a name of more than %d characters", conf_groups[group].name, *name, CONF_NAME_MAX);
 	else if (!config_setting_is_group(g))
-		conf_complain(l, g->line, "%s.%s: must be a group of settings in { }", conf_groups[group].name, g->name);
+		conf_complain(l, g->line, "%s.%s: must be a group of settings in { }", conf_groups[group].name, *name);
 	else {
-		snprintf(path, sizeof(path), "%s.%s.", conf_groups[group].name, g->name);
+		snprintf(path, sizeof(path), "%s.%s.", conf_groups[group].name, *name);
 		read_members(l, group, g, path, object);
 	}
 }
@@ -139,7 +140,7 @@ static void read_listeners(struct conf_loader *l, const config_setting_t *g)
 	l->listener_names = arena_take(l->arena, room);
 	for (i = 0; i < count; i++) {
 		l->listeners[i] = config_setting_get_elem(g, (unsigned)i);
-		read_named(l, GROUP_LISTENERS, l->listeners[i], &s->listeners[i].name, &s->listeners[i]);
+		read_named(l, GROUP_LISTENERS, l->listeners[i], i, &s->listeners[i].name, &s->listeners[i]);
 		used += (size_t)snprintf(l->listener_names + used, room - used, "%s%.*s", i > 0 ? " " : "", CONF_NAME_MAX, s->listeners[i].name);
 	}
 	s->listener_count = count;
@@ -162,7 +163,7 @@ static void read_routes(struct conf_loader *l, const config_setting_t *g)
 		l->routes[i] = config_setting_get_elem(g, (unsigned)i);
 		s->routes[i] = defaults;
 		s->routes[i].index = (unsigned)i;
-		read_named(l, GROUP_ROUTES, l->routes[i], &s->routes[i].name, &s->routes[i]);
+		read_named(l, GROUP_ROUTES, l->routes[i], i, &s->routes[i].name, &s->routes[i]);
 	}
 	s->route_count = count;
 }
@@ -180,11 +181,34 @@ static void find_groups(struct conf_loader *l, const config_setting_t *root, con
 		if (g == GROUP_COUNT) {
 			near = conf_group_nearest(member->name);
 			conf_complain(l, member->line, near ? "%.60s: is not known; did you mean \"%s\"?" : "%.60s: is not known", member->name, near);
-		} else if (!config_setting_is_group(member))
+		} else if (!config_setting_is_group(member) && !l->members[g].all)
 			conf_complain(l, member->line, "%s: must be a group of settings in { }", member->name);
 		else
 			found[g] = member;
 	}
+}
+
+static int by_name(const void *a, const void *b)
+{
+	const struct member *x = *(const struct member *const *)a, *y = *(const struct member *const *)b;
+	int order = strcmp(x->name, y->name);
+
+	return order != 0 ? order : x < y ? -1 : 1;
+}
+
+static void find_duplicates(struct conf_loader *l, enum conf_group g)
+{
+	const struct members *taken = &l->members[g];
+	const struct member **sorted = arena_take(l->arena, taken->count * sizeof(*sorted));
+	size_t i;
+
+	for (i = 0; i < taken->count; i++)
+		sorted[i] = &taken->all[i];
+	qsort(sorted, taken->count, sizeof(*sorted), by_name);
+	for (i = 1; i < taken->count; i++)
+		if (strcmp(sorted[i]->name, sorted[i - 1]->name) == 0)
+			conf_complain(l, sorted[i]->line, "%s.%.63s: has the name of the one in line %u", conf_groups[g].name, sorted[i]->name,
+				sorted[i - 1]->line);
 }
 
 static void read_tree(struct conf_loader *l, const config_setting_t *root)
@@ -196,6 +220,8 @@ static void read_tree(struct conf_loader *l, const config_setting_t *root)
 	l->listener_names = arena_copy(l->arena, "", 0);
 	find_groups(l, root, found);
 	for (g = 0; g < GROUP_COUNT; g++) {
+		if (conf_groups[g].named)
+			find_duplicates(l, g);
 		if (!conf_groups[g].named) {
 			conf_read_defaults(l, g, &l->snapshot->settings);
 			snprintf(path, sizeof(path), "%s.", conf_groups[g].name);
@@ -226,6 +252,21 @@ static unsigned find_include(const char *text)
 	return 0;
 }
 
+/* Takes the names out of a copy of the text, and lets libconfig parse it. */
+static bool parse(struct conf_loader *l, config_t *config, const char *text)
+{
+	char *copy = arena_copy(l->arena, text, strlen(text));
+	enum conf_group g;
+
+	for (g = 0; g < GROUP_COUNT; g++)
+		if (conf_groups[g].named)
+			members_take(l->arena, copy, conf_groups[g].name, &l->members[g]);
+	if (config_read_string(config, copy) == CONFIG_TRUE)
+		return true;
+	conf_complain(l, (unsigned)config_error_line(config), "%s", config_error_text(config));
+	return false;
+}
+
 struct snapshot *conf_load_text(const char *text, const char *name, FILE *errors)
 {
 	struct owner *o = calloc(1, sizeof(*o));
@@ -240,9 +281,7 @@ struct snapshot *conf_load_text(const char *text, const char *name, FILE *errors
 	config_init(&config);
 	if (find_include(text))
 		conf_complain(&l, find_include(text), "@include: a configuration is one file");
-	else if (config_read_string(&config, text) != CONFIG_TRUE)
-		conf_complain(&l, (unsigned)config_error_line(&config), "%s", config_error_text(&config));
-	else
+	else if (parse(&l, &config, text))
 		read_tree(&l, config_root_setting(&config));
 	write_complaints(&l, errors);
 	config_destroy(&config);

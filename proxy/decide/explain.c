@@ -1,0 +1,362 @@
+/* explain - see explain.h */
+#include "proxy/decide/explain.h"
+
+#include <string.h>
+
+enum { WORDS_MAX = 10, WORD_MAX = URI_MAX + 1, MESSAGE_MAX = 2 * MSG_DATAGRAM_MAX, OPTIONS_MAX = 80 };
+
+/* The sentence, understood. */
+struct sentence {
+	char words[WORDS_MAX][WORD_MAX + 1];
+	size_t count;
+	uint8_t method;
+	const char *text; /* the URI */
+	struct uri uri;
+	enum uri_result uri_result;
+	struct endpoint client, asked;
+	unsigned listener;
+	bool oscore, direct;
+};
+
+/* What the message is made of, before it is written in order of the numbers. */
+struct composed {
+	struct msg_option options[OPTIONS_MAX];
+	size_t count;
+	uint8_t bytes[2 * URI_MAX];
+	size_t used;
+	bool overflow;
+};
+
+/* ---- understanding ---- */
+
+static int misunderstood(FILE *out, const char *what, const char *word)
+{
+	fprintf(out, "not understood: %s%s%s\n", what, *word ? ": " : "", word);
+	return -1;
+}
+
+static int split_words(struct sentence *q, const char *text, FILE *out)
+{
+	size_t len;
+
+	for (text += strspn(text, " \t\n"); *text; text += len + strspn(text + len, " \t\n")) {
+		len = strcspn(text, " \t\n");
+		if (q->count == WORDS_MAX)
+			return misunderstood(out, "more words than a question has", "");
+		if (len > WORD_MAX)
+			return misunderstood(out, "a word is too long", "");
+		memcpy(q->words[q->count], text, len);
+		q->words[q->count++][len] = '\0';
+	}
+	return q->count >= 2 ? 0 : misunderstood(out, "METHOD URI [from ADDRESS[:PORT]] [via LISTENER] [oscore] [proxy|direct]", "");
+}
+
+static int read_method(struct sentence *q, FILE *out)
+{
+	char text[MSG_CODE_TEXT_MAX];
+	uint8_t code;
+
+	for (code = 1; code < 32; code++) {
+		if (strcmp(msg_code_text(code, text), q->words[0]) == 0) {
+			q->method = code;
+			return 0;
+		}
+	}
+	return misunderstood(out, "no method", q->words[0]);
+}
+
+/* "10.0.0.7", "10.0.0.7:5683", "fd00::7", "[fd00::7]:5683": uses the URI parser for the port. */
+static int read_client(struct sentence *q, const char *word, FILE *out)
+{
+	struct uri u;
+
+	if (endpoint_parse_literal(&q->client, word, strlen(word), true) == 0) {
+		q->client.port = uri_schemes[URI_COAP].default_port;
+		return 0;
+	}
+	if (uri_parse_authority(&u, word, strlen(word)) != URI_OK ||
+		endpoint_parse_literal(&q->client, u.host.at, u.host.len, false) != 0)
+		return misunderstood(out, "no address", word);
+	q->client.port = u.port ? u.port : uri_schemes[URI_COAP].default_port;
+	return 0;
+}
+
+static int read_listener(struct sentence *q, const struct snapshot *s, const char *word, FILE *out)
+{
+	for (q->listener = 0; q->listener < s->listener_count; q->listener++)
+		if (strcmp(s->listeners[q->listener].name, word) == 0)
+			return 0;
+	return misunderstood(out, "no listener of this configuration", word);
+}
+
+static int read_words(struct sentence *q, const struct snapshot *s, FILE *out)
+{
+	size_t i;
+	int e = 0;
+
+	for (i = 2; i < q->count && e == 0; i++) {
+		const char *word = q->words[i], *next = i + 1 < q->count ? q->words[i + 1] : "";
+
+		if (strcmp(word, "from") == 0) {
+			e = read_client(q, next, out);
+			i++;
+		} else if (strcmp(word, "via") == 0) {
+			e = read_listener(q, s, next, out);
+			i++;
+		} else if (strcmp(word, "oscore") == 0)
+			q->oscore = true;
+		else if (strcmp(word, "direct") == 0)
+			q->direct = true;
+		else if (strcmp(word, "proxy") == 0)
+			q->direct = false;
+		else
+			e = misunderstood(out, "no word of a question", word);
+	}
+	return e;
+}
+
+/* The address that was asked: that of the listener, or the one the URI names, or loopback. */
+static void set_asked(struct sentence *q, const struct snapshot *s)
+{
+	const struct listener *l = &s->listeners[q->listener];
+	const char *loopback = endpoint_is_ipv4(&q->client) ? "127.0.0.1" : "::1";
+
+	q->asked = l->address;
+	if (!l->any)
+		return;
+	if ((!q->direct || endpoint_parse_literal(&q->asked, q->uri.host.at, q->uri.host.len, false) != 0) &&
+		endpoint_parse_literal(&q->asked, loopback, strlen(loopback), false) != 0)
+		return;
+	q->asked.port = l->address.port;
+}
+
+static int understand(struct sentence *q, const struct snapshot *s, const char *text, FILE *out)
+{
+	memset(q, 0, sizeof(*q));
+	if (split_words(q, text, out) < 0 || read_method(q, out) < 0)
+		return -1;
+	if (endpoint_parse_literal(&q->client, "127.0.0.1", 9, false) != 0)
+		return -1;
+	q->client.port = uri_schemes[URI_COAP].default_port;
+	if (read_words(q, s, out) < 0)
+		return -1;
+	q->text = q->words[1];
+	q->uri_result = uri_parse(&q->uri, q->text, strlen(q->text));
+	if (q->direct && q->uri_result != URI_OK)
+		return misunderstood(out, uri_result_text(q->uri_result), q->text);
+	if (q->uri_result == URI_RELATIVE || q->uri_result == URI_NO_HOST)
+		return misunderstood(out, uri_result_text(q->uri_result), q->text);
+	if (q->uri_result == URI_OK)
+		set_asked(q, s);
+	return 0;
+}
+
+/* ---- the message ---- */
+
+static void compose(void *arg, uint16_t number, const uint8_t *value, size_t len)
+{
+	struct composed *c = arg;
+	size_t i;
+
+	if (c->count == OPTIONS_MAX || len > sizeof(c->bytes) - c->used) {
+		c->overflow = true;
+		return;
+	}
+	for (i = c->count++; i > 0 && c->options[i - 1].number > number; i--)
+		c->options[i] = c->options[i - 1];
+	c->options[i].number = number;
+	c->options[i].len = (uint16_t)len;
+	c->options[i].value = c->bytes + c->used;
+	if (len > 0)
+		memcpy(c->bytes + c->used, value, len);
+	c->used += len;
+}
+
+/* Host and port as a client would write them that sends to the address asked (RFC 7252 6.4). */
+static void compose_direct(const struct sentence *q, struct composed *c)
+{
+	uint8_t port[2] = {(uint8_t)(q->uri.port >> 8), (uint8_t)(q->uri.port & 0xff)};
+	char host[URI_HOST_MAX + 1];
+	struct endpoint literal;
+	int len = uri_host_decode(&q->uri.host, host);
+
+	if (len < 0) {
+		c->overflow = true;
+		return;
+	}
+	if (endpoint_parse_literal(&literal, host, (size_t)len, false) != 0 ||
+		memcmp(literal.addr, q->asked.addr, sizeof(literal.addr)) != 0)
+		compose(c, OPT_URI_HOST, (const uint8_t *)host, (size_t)len);
+	if (q->uri.port != q->asked.port)
+		compose(c, OPT_URI_PORT, port[0] ? port : port + 1, port[0] ? 2 : 1);
+	if (!q->oscore && uri_each_option(&q->uri, compose, c) != URI_OK)
+		c->overflow = true;
+}
+
+/* An OSCORE client keeps path and query inside (RFC 8613 4.1.3.3). */
+static void compose_proxy(const struct sentence *q, struct composed *c)
+{
+	const char *text = q->text, *end = text + strlen(text);
+
+	if (q->oscore && q->uri_result == URI_OK)
+		end = q->uri.path.len > 0 ? q->uri.path.at : q->uri.has_query ? q->uri.query.at - 1 : end;
+	compose(c, OPT_PROXY_URI, (const uint8_t *)text, (size_t)(end - text));
+}
+
+/* Returns the length of the message, or 0 if the question does not fit one. */
+static size_t write_message(const struct sentence *q, uint8_t bytes[MESSAGE_MAX])
+{
+	static const uint8_t oscore[] = {0x09, 0x00, 0x00}; /* a Partial IV of one byte, and a kid */
+	struct composed c = {.count = 0};
+	struct msg_writer w;
+	uint8_t code = q->method;
+	size_t i;
+
+	if (q->oscore) {
+		compose(&c, OPT_OSCORE, oscore, sizeof(oscore));
+		code = code == CODE_FETCH ? CODE_FETCH : CODE_POST; /* RFC 8613 4.2 */
+	}
+	if (q->direct)
+		compose_direct(q, &c);
+	else
+		compose_proxy(q, &c);
+	msg_begin(&w, bytes, MESSAGE_MAX, MSG_CON, code, 0, NULL, 0);
+	for (i = 0; i < c.count; i++)
+		msg_add_option(&w, c.options[i].number, c.options[i].value, c.options[i].len);
+	if (q->oscore)
+		msg_add_payload(&w, "", 1);
+	return c.overflow ? 0 : msg_end(&w);
+}
+
+/* ---- the answer ---- */
+
+static int refuse(FILE *out, enum error e, bool oscore)
+{
+	const struct error_row *row = error_row(e);
+	unsigned code = oscore ? row->oscore_code : row->coap_code;
+
+	fprintf(out, "refused: %u.%02u %s (%s)\n", code >> 5, code & 31, row->text, row->counter);
+	return (int)e;
+}
+
+static const struct route *show_routes(FILE *out, const struct snapshot *s, const struct route_question *q)
+{
+	const struct route *r, *taken = route_find(s, q);
+	enum route_mismatch m;
+
+	for (r = s->routes; r < s->routes + s->route_count; r++) {
+		m = route_check(r, q);
+		fprintf(out, "route %s: %s\n", r->name,
+			m == ROUTE_MATCH && r != taken ? "would take it as well, but stands later" : route_mismatch_text(m));
+	}
+	if (!taken)
+		fputs("no route takes the request\n", out);
+	return taken;
+}
+
+/* The resource that the gateway serves itself where no route takes the request. */
+static bool is_served_here(const struct route_question *q)
+{
+	return !q->forward && !q->oscore && q->path_count == 2 && q->path[0].len == 11 &&
+		memcmp(q->path[0].at, ".well-known", 11) == 0 && q->path[1].len == 4 && memcmp(q->path[1].at, "core", 4) == 0;
+}
+
+static void show_origins(FILE *out, const struct route *r, const struct origin_conf *list, size_t count)
+{
+	size_t i;
+
+	for (i = 0; i < count; i++) {
+		fprintf(out, "%s%s", i > 0 ? ", " : "", list[i].text);
+		if (!list[i].literal)
+			fputs(" (its address is looked up, and judged then)", out);
+	}
+	if (count > 1)
+		fputs(r->choice == ORIGINS_HASH ? " (by hash of the client)" : " (in this order, while nothing was sent)", out);
+	putc('\n', out);
+}
+
+/* Where it would go, or why not. Sets *to to the configured origin, if it is one. */
+static enum error show_next_hop(FILE *out, const struct snapshot *s, const struct route *r, const struct route_question *q,
+	const struct policy_own *own, const struct origin_conf **to)
+{
+	char text[ENDPOINT_TEXT_MAX];
+	enum error e = ERR_NONE;
+
+	*to = !q->forward ? r->to : r->via;
+	if (*to) {
+		if ((*to)->literal)
+			e = policy_check_address(s, r, &(*to)->address, true, own);
+		fputs(e != ERR_NONE ? "not to: " : q->forward ? "next hop, the parent proxy: " : "next hop: ", out);
+		show_origins(out, r, *to, q->forward ? 1 : r->to_count);
+		return e;
+	}
+	if (q->host_is_literal) {
+		e = policy_check_address(s, r, &q->literal, false, own);
+		fprintf(out, "%s%s\n", e != ERR_NONE ? "not to: " : "next hop: ", endpoint_format(&q->literal, text));
+		return e;
+	}
+	fprintf(out, "next hop: %.*s:%u (its address is looked up, and judged then)\n", (int)q->host_len, q->host, (unsigned)q->port);
+	return ERR_NONE;
+}
+
+static void show_question(FILE *out, const struct sentence *q, const struct snapshot *s)
+{
+	char client[ENDPOINT_TEXT_MAX];
+
+	fprintf(out, "%s %s from %s via %s%s%s\n", q->words[0], q->text, endpoint_format(&q->client, client),
+		s->listeners[q->listener].name, q->oscore ? " oscore" : "", q->direct ? " direct" : " proxy");
+	if (q->oscore && q->uri_result == URI_OK && (q->uri.path.len > 1 || q->uri.has_query))
+		fputs("the method, path and query are inside the OSCORE message: no route sees them\n", out);
+}
+
+static int decide(FILE *out, const struct snapshot *s, struct explained *what, const struct policy_own *own)
+{
+	const struct route_question *q = &what->target->question;
+	enum error e;
+
+	what->route = show_routes(out, s, q);
+	if (!what->route && is_served_here(q)) {
+		fputs("answered by the gateway itself\n", out);
+		return ERR_NONE;
+	}
+	if (!what->route)
+		return refuse(out, q->forward ? ERR_NO_ROUTE_FORWARD : ERR_NO_ROUTE, q->oscore);
+	e = policy_check_request(what->route, q);
+	if (e == ERR_NONE)
+		e = show_next_hop(out, s, what->route, q, own, &what->to);
+	return e == ERR_NONE ? ERR_NONE : refuse(out, e, q->oscore);
+}
+
+int explain_request(const struct snapshot *s, const char *text, const struct policy_own *own,
+	void (*show_options)(FILE *out, const struct explained *what), FILE *out)
+{
+	uint8_t bytes[MESSAGE_MAX];
+	struct outer_request request;
+	struct sentence q;
+	struct target target;
+	struct msg_view m;
+	struct explained what = {.conf = s, .message = &m, .request = &request, .target = &target};
+	uint16_t offender;
+	enum error e;
+	size_t len;
+	int result;
+
+	if (understand(&q, s, text, out) < 0)
+		return -1;
+	show_question(out, &q, s);
+	len = write_message(&q, bytes);
+	if (len == 0 || msg_parse_datagram(&m, bytes, len) != MSG_OK)
+		return misunderstood(out, "no message holds this URI", q.text);
+	e = outer_read_request(&m, &request, &offender);
+	if (e == ERR_NONE)
+		e = target_read(&m, &request, &q.asked, &q.client, q.listener, &target);
+	if (e != ERR_NONE) {
+		if (q.uri_result != URI_OK)
+			fprintf(out, "the URI: %s\n", uri_result_text(q.uri_result));
+		return refuse(out, e, q.oscore);
+	}
+	result = decide(out, s, &what, own);
+	if (result == ERR_NONE && what.route && show_options)
+		show_options(out, &what);
+	return result;
+}
