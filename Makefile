@@ -10,7 +10,7 @@ VERSION   := 0.1.0
 PKGS      := libevent_core libevent_extra libcoap-3-notls libconfig libcrypto
 
 CFLAGS    ?= -O2 -g
-HARDEN    := -fPIE -fstack-protector-strong -fcf-protection
+HARDEN    := -fPIE -fstack-protector-strong $(if $(findstring x86_64,$(shell uname -m)),-fcf-protection)
 FORTIFY   ?= -D_FORTIFY_SOURCE=2
 WARN      := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wconversion -Wformat=2 \
              -Wimplicit-fallthrough $(WERROR)
@@ -23,20 +23,22 @@ PKG_CFLAGS    = $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 LIBS          = $(shell pkg-config --libs $(PKGS) 2>/dev/null)
 
 # ---- what each binary is made of --------------------------------------------------------------------------------------
-BASE_OBJS := base/bytes.o base/endpoint.o base/errors.o base/hash.o base/log.o base/slab.o base/wheel.o
+BASE_OBJS := base/buffers.o base/bytes.o base/endpoint.o base/errors.o base/hash.o base/log.o base/slab.o base/wheel.o
 COAP_OBJS := coap/message.o coap/option.o coap/uri.o
-CONF_OBJS := conf/grammar.o conf/check.o conf/snapshot.o conf/print.o
+CONF_OBJS := conf/arena.o conf/check.o conf/grammar.o conf/manual.o conf/members.o conf/pattern.o conf/print.o conf/read.o \
+             conf/snapshot.o conf/value.o conf/words.o
 CORE_OBJS := translate/outer.o \
-             proxy/decide/route.o proxy/decide/policy.o \
-             proxy/exchange/message_ids.o proxy/exchange/congestion.o proxy/exchange/duplicates.o \
+             proxy/decide/route.o proxy/decide/policy.o proxy/decide/target.o \
+             proxy/exchange/message_ids.o proxy/exchange/congestion.o proxy/exchange/duplicates.o proxy/exchange/duplicates_map.o \
              proxy/exchange/resolve.o proxy/exchange/metrics.o proxy/exchange/client.o proxy/exchange/origin.o \
-             proxy/exchange/ports.o proxy/exchange/delivery.o proxy/exchange/reachability.o proxy/exchange/target.o \
+             proxy/exchange/ports.o proxy/exchange/delivery.o proxy/exchange/reachability.o \
              proxy/exchange/exchange.o proxy/exchange/receive.o proxy/exchange/forward.o proxy/exchange/respond.o \
-             proxy/exchange/upstream.o proxy/exchange/observe.o proxy/exchange/local.o
+             proxy/exchange/upstream.o proxy/exchange/observe.o proxy/exchange/local.o proxy/exchange/proxy.o
 PROXY_OBJS := $(BASE_OBJS) $(COAP_OBJS) $(CONF_OBJS) conf/explain.o $(CORE_OBJS) \
              proxy/edge/udp.o proxy/process/worker.o proxy/main.o
 DEMO_OBJS := $(BASE_OBJS) $(COAP_OBJS) base/clock.o base/random.o \
-             oscore/option.o oscore/context.o oscore/derive.o oscore/unseal.o tools/seal.o tools/demo.o
+             oscore/option.o oscore/context.o oscore/derive.o oscore/unseal.o tools/seal.o tools/demo.o tools/demo_client.o tools/demo_context.o \
+             tools/demo_device.o tools/demo_trace.o
 
 # The product reads the real clock; the test build differs in these objects alone.
 PRODUCT_ONLY := base/clock.o base/random.o proxy/edge/datagrams.o proxy/process/steer_none.o
@@ -96,9 +98,12 @@ $B/test/oscore-proxy: $(call obj,$(PROXY_OBJS) $(TEST_ONLY))
 	$(LINK) $^ $(LIBS)
 $B/oscore-demo: $(call obj,$(DEMO_OBJS))
 	$(LINK) $^ $(LIBS)
+$B/load/load: $(wildcard tests/load/load*.c) tests/load/load.h
+	@mkdir -p $(@D)
+	$(CC) -O2 -g -std=c11 -D_GNU_SOURCE -Wall -Wextra -o $@ $(filter %.c,$^)
 $B/load/%: tests/load/%.c
 	@mkdir -p $(@D)
-	$(CC) -O2 -g -std=gnu11 -Wall -Wextra -o $@ $<
+	$(CC) -O2 -g -std=c11 -D_GNU_SOURCE -Wall -Wextra -o $@ $<
 
 # A unit test names the objects it links in its first line: /* objects: base/bytes.o ... */ and further libraries in a
 # second one: /* libs: -levent_core */

@@ -1,0 +1,31 @@
+/*
+ * target - where a request wants to go, from its options alone (RFC 7252 5.10.1, 5.10.2, 6.4). Pure.
+ */
+#ifndef PROXY_DECIDE_TARGET_H
+#define PROXY_DECIDE_TARGET_H
+
+#include "proxy/decide/route.h"
+#include "translate/outer.h"
+
+enum { TARGET_BYTES_MAX = 2 * URI_MAX };
+
+/* A request's target; `question` is ready for route_find(). Views point into the message, or into `bytes` here. */
+struct target {
+	struct route_question question;
+	char host[URI_HOST_MAX + 1];
+	struct uri_part path[ROUTE_SEGMENTS_MAX];
+	bool from_uri;                /* Proxy-Uri: the Uri-* options of the request are to be ignored */
+	struct msg_option options[ROUTE_SEGMENTS_MAX]; /* from_uri: the Uri-Path and Uri-Query options of the URI */
+	size_t option_count;
+	uint8_t bytes[TARGET_BYTES_MAX];
+	size_t bytes_used;
+	bool overflow;
+};
+
+/* Reads the target of a request that outer_read_request() took. `asked` is the local address and port it was sent to
+ * (the default host of a reverse request). A forward request for `asked` itself is a local one: question.forward is then
+ * false (RFC 7252 5.7.2). ERR_NONE, ERR_BAD_URI, or ERR_NO_ROUTE_FORWARD for a scheme this gateway does not speak. */
+enum error target_read(const struct msg_view *m, const struct outer_request *r, const struct endpoint *asked,
+	const struct endpoint *client, unsigned listener, struct target *t);
+
+#endif

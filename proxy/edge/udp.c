@@ -1,0 +1,500 @@
+#include "proxy/edge/udp.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <event2/event.h>
+#include <linux/errqueue.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "proxy/edge/datagrams.h"
+#include "proxy/exchange/proxy.h"
+
+enum {
+	BATCH = 64,
+	BATCHES_A_TURN = 4,       /* of one socket, so that one flooded socket does not starve the others */
+	SEND_SLOTS = 1024,        /* datagrams queued in a turn before they are sent early */
+	RECEIVE_ROOM = MSG_DATAGRAM_MAX + 1,
+	SEND_ROOM = MSG_DATAGRAM_MAX + 1024,
+	CONTROL_ROOM = 128,
+};
+
+/* A socket: a listener's, or one of a source-port slot. */
+struct udp_socket {
+	int fd;
+	int family;
+	bool upstream;
+	unsigned number;           /* listener or slot */
+	struct event *event;
+	struct send_slot *first, *last;
+	struct udp_socket *next_dirty;
+	bool dirty;
+	uint32_t drops;            /* SO_RXQ_OVFL as last seen */
+};
+
+struct send_slot {
+	struct send_slot *next;
+	struct sockaddr_storage to;
+	socklen_t to_len;
+	struct local_address from;
+	size_t len;
+	uint8_t bytes[SEND_ROOM];
+};
+
+static struct {
+	struct proxy *proxy;
+	struct event_base *base;
+	uint32_t receive_buffer;
+	struct udp_socket *listeners[CONF_LISTENERS_MAX];
+	unsigned listener_count;
+	struct udp_socket *slots[ORIGIN_SLOTS_MAX][2]; /* [slot][is IPv4] */
+	struct udp_socket *dirty;
+	struct send_slot *free_slots;
+	unsigned slots_made;
+	uint8_t in[BATCH][RECEIVE_ROOM];
+	struct sockaddr_storage from[BATCH];
+	_Alignas(struct cmsghdr) char control[BATCH][CONTROL_ROOM];
+	struct mmsghdr messages[BATCH];
+	struct iovec vectors[BATCH];
+} edge;
+
+/* ---- sending ---- */
+
+static void flush_socket(struct udp_socket *s);
+
+static struct send_slot *take_slot(void)
+{
+	struct send_slot *slot = edge.free_slots;
+
+	if (slot != NULL) {
+		edge.free_slots = slot->next;
+		return slot;
+	}
+	if (edge.slots_made == SEND_SLOTS) {
+		udp_flush();
+		slot = edge.free_slots;
+		if (slot != NULL)
+			edge.free_slots = slot->next;
+		return slot;
+	}
+	slot = malloc(sizeof *slot);
+	if (slot != NULL)
+		edge.slots_made++;
+	return slot;
+}
+
+static void queue(struct udp_socket *s, const struct endpoint *peer, const struct local_address *from, const uint8_t *bytes,
+	size_t len)
+{
+	struct send_slot *slot = len <= SEND_ROOM ? take_slot() : NULL;
+
+	if (slot == NULL) {
+		proxy_count(edge.proxy, COUNT_SEND_FAILED);
+		return;
+	}
+	slot->next = NULL;
+	slot->to_len = endpoint_to_sockaddr(peer, s->family, &slot->to);
+	slot->len = len;
+	if (from != NULL)
+		slot->from = *from;
+	memcpy(slot->bytes, bytes, len);
+	if (s->last != NULL)
+		s->last->next = slot;
+	else
+		s->first = slot;
+	s->last = slot;
+	if (!s->dirty) {
+		s->dirty = true;
+		s->next_dirty = edge.dirty;
+		edge.dirty = s;
+	}
+}
+
+void edge_send_client(unsigned listener, const struct endpoint *peer, const struct local_address *from, const uint8_t *bytes,
+	size_t len)
+{
+	queue(edge.listeners[listener], peer, from, bytes, len);
+}
+
+void edge_send_origin(unsigned slot, const struct endpoint *peer, const uint8_t *bytes, size_t len)
+{
+	queue(edge.slots[slot][endpoint_is_ipv4(peer)], peer, NULL, bytes, len);
+}
+
+/* Names the source address of an answer: the one that was asked. */
+static void set_source(struct msghdr *h, int family, const struct local_address *from, char *room)
+{
+	struct cmsghdr *c;
+
+	memset(room, 0, CONTROL_ROOM);
+	h->msg_control = room;
+	h->msg_controllen = CONTROL_ROOM;
+	c = CMSG_FIRSTHDR(h);
+	if (family == AF_INET) {
+		struct in_pktinfo info = { .ipi_ifindex = 0 };
+
+		memcpy(&info.ipi_spec_dst, from->addr + 12, 4);
+		c->cmsg_level = IPPROTO_IP;
+		c->cmsg_type = IP_PKTINFO;
+		c->cmsg_len = CMSG_LEN(sizeof info);
+		memcpy(CMSG_DATA(c), &info, sizeof info);
+		h->msg_controllen = CMSG_SPACE(sizeof info);
+	} else {
+		struct in6_pktinfo info = { .ipi6_ifindex = from->ifindex };
+
+		memcpy(&info.ipi6_addr, from->addr, 16);
+		c->cmsg_level = IPPROTO_IPV6;
+		c->cmsg_type = IPV6_PKTINFO;
+		c->cmsg_len = CMSG_LEN(sizeof info);
+		memcpy(CMSG_DATA(c), &info, sizeof info);
+		h->msg_controllen = CMSG_SPACE(sizeof info);
+	}
+}
+
+static void read_errors(struct udp_socket *s);
+
+/* Sends a batch; an error belongs to one datagram (or to an earlier one, by ICMP): it is stepped over, the rest goes on. */
+static void send_batch(struct udp_socket *s, struct mmsghdr *messages, unsigned count)
+{
+	unsigned done = 0, failures = 0;
+
+	while (done < count) {
+		int n = datagrams_send(s->fd, messages + done, count - done, s->upstream);
+
+		if (n > 0) {
+			done += (unsigned)n;
+			failures = 0;
+			continue;
+		}
+		if (errno == EINTR)
+			continue;
+		if (s->upstream && failures == 0 && errno != EAGAIN && errno != ENOBUFS) {
+			/* Most likely the error of an earlier datagram that the kernel reports now: once more. */
+			read_errors(s);
+			failures++;
+			continue;
+		}
+		proxy_count(edge.proxy, COUNT_SEND_FAILED);
+		failures = 0;
+		done++;
+	}
+}
+
+static void flush_socket(struct udp_socket *s)
+{
+	static struct mmsghdr messages[BATCH];
+	static struct iovec vectors[BATCH];
+	static _Alignas(struct cmsghdr) char control[BATCH][CONTROL_ROOM];
+
+	while (s->first != NULL) {
+		struct send_slot *slots[BATCH];
+		unsigned count = 0;
+
+		for (; s->first != NULL && count < BATCH; count++) {
+			struct send_slot *slot = s->first;
+
+			slots[count] = slot;
+			s->first = slot->next;
+			vectors[count] = (struct iovec){ slot->bytes, slot->len };
+			messages[count].msg_hdr = (struct msghdr){ .msg_name = &slot->to, .msg_namelen = slot->to_len,
+				.msg_iov = &vectors[count], .msg_iovlen = 1 };
+			if (!s->upstream)
+				set_source(&messages[count].msg_hdr, s->family, &slot->from, control[count]);
+		}
+		if (s->first == NULL)
+			s->last = NULL;
+		send_batch(s, messages, count);
+		while (count-- > 0) {
+			slots[count]->next = edge.free_slots;
+			edge.free_slots = slots[count];
+		}
+	}
+}
+
+void udp_flush(void)
+{
+	while (edge.dirty != NULL) {
+		struct udp_socket *s = edge.dirty;
+
+		edge.dirty = s->next_dirty;
+		s->dirty = false;
+		flush_socket(s);
+	}
+}
+
+/* ---- receiving ---- */
+
+static void note_drops(struct udp_socket *s, uint32_t drops)
+{
+	if (drops != s->drops)
+		edge.proxy->metrics.count[COUNT_KERNEL_DROPS] += drops - s->drops;
+	s->drops = drops;
+}
+
+/* Reads where a datagram was sent to, and how many the kernel has dropped. */
+static void read_control(struct udp_socket *s, struct msghdr *h, struct local_address *to)
+{
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(h); c != NULL; c = CMSG_NXTHDR(h, c)) {
+		if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
+			struct in_pktinfo info;
+
+			memcpy(&info, CMSG_DATA(c), sizeof info);
+			to->addr[10] = to->addr[11] = 0xff;
+			memcpy(to->addr + 12, &info.ipi_addr, 4);
+		} else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO) {
+			struct in6_pktinfo info;
+
+			memcpy(&info, CMSG_DATA(c), sizeof info);
+			memcpy(to->addr, &info.ipi6_addr, 16);
+			if (IN6_IS_ADDR_LINKLOCAL(&info.ipi6_addr))
+				to->ifindex = info.ipi6_ifindex;
+		} else if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SO_RXQ_OVFL) {
+			uint32_t drops;
+
+			memcpy(&drops, CMSG_DATA(c), sizeof drops);
+			note_drops(s, drops);
+		}
+	}
+}
+
+static void take(struct udp_socket *s, unsigned i)
+{
+	struct msghdr *h = &edge.messages[i].msg_hdr;
+	size_t len = edge.messages[i].msg_len;
+	bool truncated = (h->msg_flags & MSG_TRUNC) != 0 || len > MSG_DATAGRAM_MAX;
+	struct local_address to = { .ifindex = 0 };
+	struct endpoint peer, asked = { .port = 0 };
+
+	if (len > MSG_DATAGRAM_MAX)
+		len = MSG_DATAGRAM_MAX;
+	endpoint_from_sockaddr(&peer, (const struct sockaddr *)&edge.from[i]);
+	read_control(s, h, &to);
+	if (s->upstream) {
+		upstream_datagram(edge.proxy, s->number, &peer, edge.in[i], len, truncated);
+		return;
+	}
+	memcpy(asked.addr, to.addr, sizeof asked.addr);
+	receive_datagram(edge.proxy, s->number, &peer, &to, edge.in[i], len, truncated, endpoint_is_multicast(&asked));
+}
+
+static void prepare(void)
+{
+	for (unsigned i = 0; i < BATCH; i++) {
+		edge.vectors[i] = (struct iovec){ edge.in[i], RECEIVE_ROOM };
+		edge.messages[i].msg_hdr = (struct msghdr){ .msg_name = &edge.from[i], .msg_namelen = sizeof edge.from[i],
+			.msg_iov = &edge.vectors[i], .msg_iovlen = 1, .msg_control = edge.control[i],
+			.msg_controllen = CONTROL_ROOM };
+	}
+}
+
+static void on_readable(evutil_socket_t fd, short what, void *arg)
+{
+	struct udp_socket *s = arg;
+
+	(void)fd, (void)what;
+	for (int round = 0; round < BATCHES_A_TURN; round++) {
+		int got;
+
+		prepare();
+		got = datagrams_receive(s->fd, edge.messages, BATCH, s->upstream);
+		if (got < 0 && errno != EAGAIN && errno != EINTR && s->upstream)
+			read_errors(s);
+		if (got <= 0)
+			return;
+		for (int i = 0; i < got; i++)
+			take(s, (unsigned)i);
+		if (got < BATCH)
+			return;
+	}
+}
+
+/* ---- ICMP errors ---- */
+
+static bool is_unreachable(const struct sock_extended_err *e)
+{
+	/* Time Exceeded, Source Quench and Packet Too Big say nothing final (RFC 7252 4.2). */
+	return e->ee_errno == ECONNREFUSED || e->ee_errno == EHOSTUNREACH || e->ee_errno == ENETUNREACH ||
+		e->ee_errno == EACCES || e->ee_errno == ENOPROTOOPT || e->ee_errno == EPROTO;
+}
+
+static bool is_final(const struct sock_extended_err *e)
+{
+	if (e->ee_origin == SO_EE_ORIGIN_ICMP)
+		return e->ee_type == 3 && is_unreachable(e);
+	if (e->ee_origin == SO_EE_ORIGIN_ICMP6)
+		return e->ee_type == 1 && is_unreachable(e);
+	return e->ee_origin == SO_EE_ORIGIN_LOCAL && is_unreachable(e);
+}
+
+static void read_errors(struct udp_socket *s)
+{
+	for (int i = 0; i < BATCH; i++) {
+		uint8_t quoted[256];
+		char room[512];
+		struct sockaddr_storage to;
+		struct iovec v = { quoted, sizeof quoted };
+		struct msghdr h = { .msg_name = &to, .msg_namelen = sizeof to, .msg_iov = &v, .msg_iovlen = 1,
+			.msg_control = room, .msg_controllen = sizeof room };
+		ssize_t len = recvmsg(s->fd, &h, MSG_ERRQUEUE | MSG_DONTWAIT);
+		struct endpoint peer;
+
+		if (len < 0)
+			return;
+		endpoint_from_sockaddr(&peer, (const struct sockaddr *)&to);
+		for (struct cmsghdr *c = CMSG_FIRSTHDR(&h); c != NULL; c = CMSG_NXTHDR(&h, c)) {
+			struct sock_extended_err e;
+
+			if (!(c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_RECVERR) &&
+				!(c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_RECVERR))
+				continue;
+			memcpy(&e, CMSG_DATA(c), sizeof e);
+			if (is_final(&e))
+				upstream_unreachable(edge.proxy, s->number, &peer, quoted, (size_t)len);
+		}
+	}
+}
+
+/* ---- sockets ---- */
+
+static void set_buffers(const struct udp_socket *s)
+{
+	int size = (int)edge.receive_buffer, real = 0, on = 1;
+	socklen_t len = sizeof real;
+	static bool told;
+
+	if (setsockopt(s->fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size) < 0)
+		setsockopt(s->fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
+	setsockopt(s->fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
+	setsockopt(s->fd, SOL_SOCKET, SO_RXQ_OVFL, &on, sizeof on);
+	if (!told && getsockopt(s->fd, SOL_SOCKET, SO_RCVBUF, &real, &len) == 0 && real / 2 < size) {
+		told = true;
+		log_warning("receive buffers are %d bytes instead of receive-buffer %d: raise net.core.rmem_max", real / 2, size);
+	}
+}
+
+static struct udp_socket *open_socket(int family, const struct endpoint *at, bool upstream, unsigned number)
+{
+	struct udp_socket *s = calloc(1, sizeof *s);
+	struct sockaddr_storage sa;
+	socklen_t len = endpoint_to_sockaddr(at, family, &sa);
+	int on = 1, off = 0;
+
+	if (s == NULL)
+		return NULL;
+	s->family = family;
+	s->upstream = upstream;
+	s->number = number;
+	s->fd = socket(family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (s->fd < 0)
+		goto out;
+	set_buffers(s);
+	if (family == AF_INET6)
+		setsockopt(s->fd, IPPROTO_IPV6, IPV6_V6ONLY, upstream ? &on : &off, sizeof on);
+	if (upstream) {
+		setsockopt(s->fd, IPPROTO_IP, IP_RECVERR, &on, sizeof on);
+		if (family == AF_INET6)
+			setsockopt(s->fd, IPPROTO_IPV6, IPV6_RECVERR, &on, sizeof on);
+	} else if (family == AF_INET) {
+		setsockopt(s->fd, IPPROTO_IP, IP_PKTINFO, &on, sizeof on);
+	} else {
+		setsockopt(s->fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof on);
+	}
+	if (bind(s->fd, (const struct sockaddr *)&sa, len) < 0)
+		goto out;
+	s->event = event_new(edge.base, s->fd, EV_READ | EV_PERSIST, on_readable, s);
+	if (s->event == NULL || event_add(s->event, NULL) < 0)
+		goto out;
+	return s;
+out:
+	if (s->event != NULL)
+		event_free(s->event);
+	if (s->fd >= 0)
+		close(s->fd);
+	free(s);
+	return NULL;
+}
+
+static void close_socket(struct udp_socket *s)
+{
+	if (s == NULL)
+		return;
+	event_free(s->event);
+	close(s->fd);
+	free(s);
+}
+
+int edge_open_slot(unsigned slot, bool ipv4)
+{
+	struct endpoint any = { .port = 0 };
+
+	if (slot >= ORIGIN_SLOTS_MAX)
+		return -1;
+	if (edge.slots[slot][ipv4] != NULL)
+		return 0;
+	if (ipv4)
+		any.addr[10] = any.addr[11] = 0xff;
+	edge.slots[slot][ipv4] = open_socket(ipv4 ? AF_INET : AF_INET6, &any, true, slot);
+	if (edge.slots[slot][ipv4] == NULL) {
+		log_warning("no socket for a source port: %s", strerror(errno));
+		return -1;
+	}
+	return 0;
+}
+
+int udp_open(struct event_base *base, struct proxy *p, const struct snapshot *conf)
+{
+	char text[ENDPOINT_TEXT_MAX];
+
+	edge.base = base;
+	edge.proxy = p;
+	edge.receive_buffer = conf->settings.receive_buffer;
+	for (size_t i = 0; i < conf->listener_count; i++) {
+		const struct endpoint *at = &conf->listeners[i].address;
+		int family = endpoint_is_ipv4(at) ? AF_INET : AF_INET6;
+
+		edge.listeners[i] = open_socket(family, at, false, (unsigned)i);
+		if (edge.listeners[i] == NULL) {
+			log_error("listener %s: cannot bind %s: %s", conf->listeners[i].name, endpoint_format(at, text),
+				strerror(errno));
+			return -1;
+		}
+		edge.listener_count++;
+		log_info("listener %s on %s", conf->listeners[i].name, endpoint_format(at, text));
+	}
+	return 0;
+}
+
+void udp_close(void)
+{
+	udp_flush();
+	for (unsigned i = 0; i < edge.listener_count; i++)
+		close_socket(edge.listeners[i]);
+	for (unsigned i = 0; i < ORIGIN_SLOTS_MAX; i++) {
+		close_socket(edge.slots[i][0]);
+		close_socket(edge.slots[i][1]);
+	}
+	while (edge.free_slots != NULL) {
+		struct send_slot *slot = edge.free_slots;
+
+		edge.free_slots = slot->next;
+		free(slot);
+	}
+}
+
+bool udp_is_readable(void)
+{
+	struct pollfd fds[CONF_LISTENERS_MAX + 64];
+	nfds_t count = 0;
+
+	for (unsigned i = 0; i < edge.listener_count; i++)
+		fds[count++] = (struct pollfd){ edge.listeners[i]->fd, POLLIN, 0 };
+	for (unsigned i = 0; i < ORIGIN_SLOTS_MAX && count + 2 < sizeof fds / sizeof *fds; i++)
+		for (int family = 0; family < 2; family++)
+			if (edge.slots[i][family] != NULL)
+				fds[count++] = (struct pollfd){ edge.slots[i][family]->fd, POLLIN, 0 };
+	return poll(fds, count, 0) > 0;
+}

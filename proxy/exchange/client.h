@@ -1,0 +1,22 @@
+/*
+ * client - downstream endpoints: how many exchanges each has under way, what it observes, whether it was verified.
+ */
+#ifndef PROXY_EXCHANGE_CLIENT_H
+#define PROXY_EXCHANGE_CLIENT_H
+
+#include "proxy/exchange/proxy.h"
+
+/* The client at (listener, peer), made if it is not known (the least recently used idle one goes at the limit). NULL if
+ * all known ones are busy. */
+struct client *client_get(struct proxy *p, unsigned listener, const struct endpoint *peer);
+
+/* The client, or NULL if it is not known. */
+struct client *client_find(const struct proxy *p, unsigned listener, const struct endpoint *peer);
+
+/* A Message ID for a message of ours to it, or -1 if none is free (RFC 7252 4.4). */
+int32_t client_take_mid(struct proxy *p, const struct client *c);
+
+/* The observation registered under this token, or NULL. */
+struct observation *client_observation(const struct client *c, const uint8_t *token, size_t len);
+
+#endif

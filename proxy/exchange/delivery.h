@@ -1,0 +1,23 @@
+/*
+ * delivery - confirmable messages to clients: separate responses and confirmable notifications (RFC 7252 4.2, 5.2.2).
+ *
+ * One is in flight per client (NSTART), the others wait; retransmitted with the default parameters, given up after the
+ * last timeout or at the client's Reset.
+ */
+#ifndef PROXY_EXCHANGE_DELIVERY_H
+#define PROXY_EXCHANGE_DELIVERY_H
+
+#include "proxy/exchange/proxy.h"
+
+/* Sends, or queues behind others, a message written with type CON and any Message ID (it is replaced). Borrows bytes.
+ * Returns the delivery, or NULL if it cannot be kept. */
+struct delivery *delivery_send(struct proxy *p, struct client *c, const struct local_address *local, struct observation *o,
+	const uint8_t *bytes, size_t len);
+
+/* An ACK or RST of this client. Returns true if it was for a delivery of ours. */
+bool delivery_on_answer(struct proxy *p, struct client *c, uint16_t mid, bool reset);
+
+/* The observation ends: its delivery, if not yet sent, goes too; if in flight it is finished without it. */
+void delivery_detach(struct proxy *p, struct delivery *d);
+
+#endif

@@ -1,0 +1,188 @@
+#include "proxy/exchange/exchange.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/random.h"
+#include "proxy/exchange/forward.h"
+#include "proxy/exchange/observe.h"
+#include "proxy/exchange/origin.h"
+#include "proxy/exchange/respond.h"
+
+#define BIT(state) (1u << (state))
+
+static const uint8_t legal_next[] = {
+	[EXCHANGE_RESOLVING] = BIT(EXCHANGE_WAITING) | BIT(EXCHANGE_SENT),
+	[EXCHANGE_WAITING] = BIT(EXCHANGE_SENT),
+	[EXCHANGE_SENT] = BIT(EXCHANGE_ACKNOWLEDGED) | BIT(EXCHANGE_OBSERVING) | BIT(EXCHANGE_CANCELLING),
+	[EXCHANGE_ACKNOWLEDGED] = BIT(EXCHANGE_OBSERVING) | BIT(EXCHANGE_CANCELLING),
+	[EXCHANGE_OBSERVING] = BIT(EXCHANGE_SENT) | BIT(EXCHANGE_WAITING) | BIT(EXCHANGE_CANCELLING),
+	[EXCHANGE_CANCELLING] = 0,
+};
+
+void exchange_set_state(struct exchange *x, enum exchange_state state)
+{
+	if (!(legal_next[x->state] & BIT(state)))
+		log_fatal("exchange: illegal step from state %u to %u", x->state, state);
+	x->state = (uint8_t)state;
+}
+
+/* ---- time ---- */
+
+static void on_deadline(struct proxy *p, struct exchange *x)
+{
+	x->deadline = 0;
+	if (x->state == EXCHANGE_CANCELLING) {
+		exchange_free(p, x);
+		return;
+	}
+	if (x->state == EXCHANGE_SENT && x->origin != NULL && x->no_response == 0)
+		origin_failed(x->origin, x->route->to_count > 1 ? x->route->rest : 0);
+	respond_error(p, x, x->state == EXCHANGE_RESOLVING ? ERR_NAME : ERR_ORIGIN_TIMEOUT, 0);
+	exchange_free(p, x);
+}
+
+static void on_timer(struct wheel_timer *t)
+{
+	struct exchange *x = wheel_owner(t, struct exchange, timer);
+	struct proxy *p = x->proxy;
+	uint64_t now = clock_now();
+
+	if (x->acknowledge_at != 0 && now >= x->acknowledge_at)
+		respond_acknowledge(p, x);
+	if (x->deadline != 0 && now >= x->deadline) {
+		on_deadline(p, x);
+		return;
+	}
+	if (x->retransmit_at != 0 && now >= x->retransmit_at)
+		forward_on_timeout(p, x);
+	exchange_schedule(p, x);
+}
+
+void exchange_schedule(struct proxy *p, struct exchange *x)
+{
+	uint64_t due = UINT64_MAX;
+
+	if (x->acknowledge_at != 0)
+		due = x->acknowledge_at;
+	if (x->retransmit_at != 0 && x->retransmit_at < due)
+		due = x->retransmit_at;
+	if (x->deadline != 0 && x->deadline < due)
+		due = x->deadline;
+	if (due == UINT64_MAX)
+		wheel_cancel(&x->timer);
+	else if (!wheel_timer_is_set(&x->timer) || x->timer.due != due)
+		wheel_set(p->wheel, &x->timer, due);
+}
+
+/* ---- life ---- */
+
+struct exchange *exchange_new(struct proxy *p, struct client *c)
+{
+	uint32_t index;
+	struct exchange *x = slab_new(p->exchanges, &index);
+
+	if (x == NULL)
+		return NULL;
+	x->index = index;
+	x->proxy = p;
+	x->timer.run = on_timer;
+	x->client = c;
+	c->exchanges++;
+	x->record = DUPLICATES_NONE;
+	x->conf = snapshot_keep(p->conf);
+	x->arrived_at = clock_now();
+	random_bytes(x->salt, sizeof x->salt);
+	return x;
+}
+
+void exchange_end_lookup(struct proxy *p, struct exchange *x)
+{
+	if (x->lookup == NULL)
+		return;
+	resolve_cancel(&x->lookup->waiter);
+	buffers_drop(p->buffers, &x->lookup->message);
+	slab_free(p->lookups, x->lookup->index);
+	x->lookup = NULL;
+}
+
+void exchange_free(struct proxy *p, struct exchange *x)
+{
+	struct origin *o = x->origin;
+
+	wheel_cancel(&x->timer);
+	exchange_end_lookup(p, x);
+	if (x->observation != NULL)
+		observe_end(p, x->observation);
+	if (o != NULL) {
+		if (x->state == EXCHANGE_WAITING)
+			origin_stop_waiting(p, x);
+		origin_leave_window(x);
+		o->exchanges--;
+	}
+	buffers_drop(p->buffers, &x->request);
+	free(x->long_token);
+	if (x->client != NULL)
+		x->client->exchanges--;
+	/* Counted by index: a reload may have other routes, then the array was made anew and the count began with it. */
+	if (x->route != NULL && x->conf == p->conf)
+		p->route_exchanges[x->route->index]--;
+	snapshot_release(x->conf);
+	slab_free(p->exchanges, x->index);
+	if (o != NULL)
+		forward_pump(p, o);
+}
+
+void exchange_set_route(struct proxy *p, struct exchange *x, const struct route *route)
+{
+	x->route = route;
+	p->route_exchanges[route->index]++;
+}
+
+void exchange_set_origin(struct exchange *x, struct origin *o)
+{
+	x->origin = o;
+	o->exchanges++;
+}
+
+/* ---- tokens ---- */
+
+int exchange_set_token(struct exchange *x, const uint8_t *token, size_t len)
+{
+	if (len <= MSG_TOKEN_BASE) {
+		if (len > 0)
+			memcpy(x->token, token, len);
+	} else {
+		x->long_token = malloc(len);
+		if (x->long_token == NULL)
+			return -1;
+		memcpy(x->long_token, token, len);
+	}
+	x->token_len = (uint16_t)len;
+	return 0;
+}
+
+const uint8_t *exchange_token(const struct exchange *x)
+{
+	return x->long_token != NULL ? x->long_token : x->token;
+}
+
+void exchange_upstream_token(const struct exchange *x, uint8_t token[UPSTREAM_TOKEN])
+{
+	token[0] = (uint8_t)(x->index >> 16);
+	token[1] = (uint8_t)(x->index >> 8);
+	token[2] = (uint8_t)x->index;
+	memcpy(token + 3, x->salt, sizeof x->salt);
+}
+
+struct exchange *exchange_by_token(const struct proxy *p, const uint8_t *token, size_t len)
+{
+	struct exchange *x;
+
+	if (len != UPSTREAM_TOKEN)
+		return NULL;
+	x = slab_get(p->exchanges, (uint32_t)token[0] << 16 | (uint32_t)token[1] << 8 | token[2]);
+	if (x == NULL || memcmp(x->salt, token + 3, sizeof x->salt) != 0)
+		return NULL;
+	return x;
+}

@@ -1,0 +1,41 @@
+/*
+ * exchange - the life of one request: its states, its timer, its end.
+ */
+#ifndef PROXY_EXCHANGE_EXCHANGE_H
+#define PROXY_EXCHANGE_EXCHANGE_H
+
+#include "proxy/exchange/proxy.h"
+
+enum { UPSTREAM_TOKEN = 8 };
+
+/* A new exchange of this client, state EXCHANGE_RESOLVING, or NULL at the limit. Holds a reference to the configuration. */
+struct exchange *exchange_new(struct proxy *p, struct client *c);
+
+/* Ends it wherever it stands: leaves every list, gives back what it holds, lets a waiting exchange of the origin go on. */
+void exchange_free(struct proxy *p, struct exchange *x);
+
+/* The only way to change the state; an illegal step is a broken invariant. */
+void exchange_set_state(struct exchange *x, enum exchange_state state);
+
+/* Sets the timer to the earliest of its times. */
+void exchange_schedule(struct proxy *p, struct exchange *x);
+
+/* Keeps the client's token. Returns 0, or -1 without memory. */
+int exchange_set_token(struct exchange *x, const uint8_t *token, size_t len);
+const uint8_t *exchange_token(const struct exchange *x);
+
+/* The token towards the origin: 24 bits of slab index, 40 random bits. */
+void exchange_upstream_token(const struct exchange *x, uint8_t token[UPSTREAM_TOKEN]);
+/* The exchange a token names, or NULL. */
+struct exchange *exchange_by_token(const struct proxy *p, const uint8_t *token, size_t len);
+
+/* Attaches the route found (counts it on the route). */
+void exchange_set_route(struct proxy *p, struct exchange *x, const struct route *route);
+
+/* Names the origin (counts it there); before it is waited for or sent. */
+void exchange_set_origin(struct exchange *x, struct origin *o);
+
+/* Drops the lookup, if any. */
+void exchange_end_lookup(struct proxy *p, struct exchange *x);
+
+#endif

@@ -1,0 +1,576 @@
+#include "proxy/exchange/forward.h"
+
+#include <string.h>
+
+#include "base/random.h"
+#include "proxy/decide/policy.h"
+#include "proxy/decide/target.h"
+#include "proxy/exchange/exchange.h"
+#include "proxy/exchange/local.h"
+#include "proxy/exchange/observe.h"
+#include "proxy/exchange/origin.h"
+#include "proxy/exchange/ports.h"
+#include "proxy/exchange/reachability.h"
+#include "proxy/exchange/respond.h"
+
+enum { OUTER_ROOM = 1200 }; /* what Proxy-Uri and added options can add to a datagram */
+
+/* NON: the average rate towards a peer that does not answer (RFC 7252 4.7), and the pace without feedback (RFC 7967 3.2). */
+#define PROBING_TIME (CLOCK_SECOND)
+#define NO_RESPONSE_PACE (3 * CLOCK_SECOND)
+
+/* What a request is turned into on its way; lives on the stack of one decision. */
+struct passage {
+	struct proxy *p;
+	struct exchange *x;
+	const struct msg_view *m;
+	const struct outer_request *r;
+	struct target target;
+};
+
+static void refuse(struct proxy *p, struct exchange *x, enum error e, uint16_t offender)
+{
+	respond_error(p, x, e, offender);
+	exchange_free(p, x);
+}
+
+/* ---- the outgoing datagram ---- */
+
+static bool is_own_echo(const struct passage *g)
+{
+	return g->r->echo != NULL &&
+		reachability_check_echo(g->p, &g->x->client->peer, g->r->echo->value, g->r->echo->len);
+}
+
+static void plan_hop_limit(struct passage *g, struct outer_plan *plan)
+{
+	unsigned value = g->r->has_hop_limit ? g->r->hop_limit - 1u : g->x->route->hop_limit;
+
+	if (value == 0)
+		return;
+	outer_drop(plan, OPT_HOP_LIMIT);
+	outer_add_uint(plan, OPT_HOP_LIMIT, value);
+	g->x->hop_limit = (uint8_t)value;
+}
+
+/* The path and query of a request that is not handed to a parent proxy. */
+static int plan_path(struct passage *g, const struct origin_conf *to, struct outer_plan *plan)
+{
+	const struct route *route = g->x->route;
+	size_t strip = g->target.question.forward || g->x->oscore ? 0 : route->strip_path;
+	int failed = 0;
+
+	if (g->target.from_uri) {
+		outer_drop(plan, OPT_URI_PATH);
+		outer_drop(plan, OPT_URI_QUERY);
+		for (size_t i = 0; i < g->target.option_count; i++)
+			failed |= outer_add(plan, g->target.options[i].number, g->target.options[i].value,
+				g->target.options[i].len);
+		return failed;
+	}
+	if (strip == 0 && (to == NULL || to->path_count == 0 || g->x->oscore))
+		return 0;
+	outer_drop(plan, OPT_URI_PATH);
+	for (size_t i = 0; to != NULL && i < to->path_count; i++)
+		failed |= outer_add(plan, OPT_URI_PATH, (const uint8_t *)to->path[i], strlen(to->path[i]));
+	for (size_t i = strip; i < g->target.question.path_count; i++)
+		failed |= outer_add(plan, OPT_URI_PATH, (const uint8_t *)g->target.path[i].at, g->target.path[i].len);
+	return failed;
+}
+
+/* Uri-Host names the origin unless its literal address does (RFC 7252 6.4); Uri-Port is that of the datagram. */
+static int plan_authority(struct passage *g, const struct origin_conf *to, struct outer_plan *plan)
+{
+	const struct route_question *q = &g->target.question;
+
+	outer_drop(plan, OPT_URI_HOST);
+	outer_drop(plan, OPT_URI_PORT);
+	outer_drop(plan, OPT_PROXY_URI);
+	outer_drop(plan, OPT_PROXY_SCHEME);
+	if (q->forward)
+		return q->host_is_literal ? 0 : outer_add(plan, OPT_URI_HOST, (const uint8_t *)q->host, q->host_len);
+	if (g->x->route->keep_host)
+		return g->r->uri_host == NULL ? 0 : outer_add(plan, OPT_URI_HOST, g->r->uri_host->value, g->r->uri_host->len);
+	if (to == NULL || to->literal)
+		return 0;
+	return outer_add(plan, OPT_URI_HOST, (const uint8_t *)to->host, strlen(to->host));
+}
+
+/* Writes the datagram with Message ID 0. Returns its length, or 0 if it does not fit. */
+static size_t write_request(struct passage *g, const struct origin_conf *to, uint8_t *bytes, size_t room)
+{
+	struct exchange *x = g->x;
+	uint8_t token[UPSTREAM_TOKEN];
+	struct outer_plan plan;
+	struct msg_writer w;
+	int failed = 0;
+
+	outer_plan_init(&plan);
+	plan_hop_limit(g, &plan);
+	if (x->route->via == NULL || !g->target.question.forward) {
+		failed |= plan_authority(g, to, &plan);
+		failed |= plan_path(g, to, &plan);
+	}
+	if (g->r->observe_undefined)
+		outer_drop(&plan, OPT_OBSERVE);
+	if (is_own_echo(g))
+		outer_drop(&plan, OPT_ECHO);
+	/* A payload where none is defined goes no further (RFC 7252 5.5); an OSCORE message stays whole. */
+	plan.drop_payload = !x->oscore && (x->code == CODE_GET || x->code == CODE_DELETE);
+	if (failed)
+		return 0;
+	exchange_upstream_token(x, token);
+	msg_begin(&w, bytes, room, x->confirmable ? MSG_CON : MSG_NON, x->code, 0, token, sizeof token);
+	outer_write(&w, g->m, &plan);
+	return msg_end(&w);
+}
+
+/* ---- sending ---- */
+
+static bool wants_nothing(const struct exchange *x)
+{
+	return (x->no_response & 26) == 26;
+}
+
+/* How long a NON occupies its place in the window if nothing comes back. */
+static uint64_t non_hold(const struct exchange *x, size_t len, uint64_t rto)
+{
+	uint64_t hold = wants_nothing(x) ? NO_RESPONSE_PACE : len * PROBING_TIME;
+
+	return hold > rto ? hold : rto;
+}
+
+static int transmit_first(struct proxy *p, struct exchange *x, uint8_t *bytes, size_t len, bool keep_slot)
+{
+	struct origin *o = x->origin;
+	uint64_t now = clock_now();
+	uint32_t percent = p->conf->settings.ack_random_factor_percent;
+
+	if (ports_assign(p, x, keep_slot) < 0)
+		return -1;
+	msg_set_mid(bytes, x->mid);
+	edge_send_origin(x->slot, &o->peer, bytes, len);
+	proxy_count(p, COUNT_FORWARDED);
+	x->sent_at = now;
+	x->retransmissions = 0;
+	x->timeout = (uint32_t)congestion_first_timeout(&o->congestion, now, percent, random_u32());
+	x->retransmit_at = now + (x->confirmable ? x->timeout : non_hold(x, len, x->timeout));
+	if (wants_nothing(x))
+		x->deadline = now + (x->confirmable ? x->route->timeout : NO_RESPONSE_PACE);
+	exchange_set_state(x, EXCHANGE_SENT);
+	origin_enter_window(x);
+	exchange_schedule(p, x);
+	return 0;
+}
+
+/* Plain registrations keep their bytes: the cancel is made from them. */
+static bool must_keep(const struct exchange *x)
+{
+	return x->confirmable || (x->observation != NULL && !x->oscore);
+}
+
+static enum error send_or_wait(struct proxy *p, struct exchange *x, uint8_t *bytes, size_t len, bool keep_slot)
+{
+	struct origin *o = x->origin;
+	bool now = o->flow_first == NULL && origin_has_room(o);
+
+	if ((!now || must_keep(x)) && buffers_keep(p->buffers, &x->request, bytes, len) < 0)
+		return ERR_OVERLOAD;
+	if (!now) {
+		if (origin_wait(p, x) < 0)
+			return ERR_OVERLOAD;
+		exchange_set_state(x, EXCHANGE_WAITING);
+		exchange_schedule(p, x);
+		return ERR_NONE;
+	}
+	if (transmit_first(p, x, x->request.bytes != NULL ? x->request.bytes : bytes, len, keep_slot) < 0)
+		return ERR_MESSAGE_IDS;
+	return ERR_NONE;
+}
+
+void forward_pump(struct proxy *p, struct origin *o)
+{
+	if (p->pumping)
+		return;
+	p->pumping = true;
+	while (o->flow_first != NULL && origin_has_room(o)) {
+		struct exchange *x = origin_next_waiting(p, o);
+		bool again = x->observation != NULL && x->observation->established;
+
+		if (transmit_first(p, x, x->request.bytes, x->request.len, again) < 0) {
+			/* No longer in a flow: step over the waiting state before it is freed. */
+			exchange_set_state(x, EXCHANGE_SENT);
+			refuse(p, x, ERR_MESSAGE_IDS, 0);
+			continue;
+		}
+		if (!must_keep(x))
+			buffers_drop(p->buffers, &x->request);
+	}
+	p->pumping = false;
+}
+
+static bool may_repeat(const struct proxy *p, const struct exchange *x)
+{
+	const struct settings *s = &p->conf->settings;
+	uint64_t span = s->ack_timeout * ((1u << s->max_retransmit) - 1) * s->ack_random_factor_percent / 100;
+
+	return x->retransmissions < s->max_retransmit && clock_now() - x->sent_at <= span;
+}
+
+void forward_on_timeout(struct proxy *p, struct exchange *x)
+{
+	struct origin *o = x->origin;
+
+	x->retransmit_at = 0;
+	if (x->state != EXCHANGE_SENT && x->state != EXCHANGE_CANCELLING)
+		return;
+	if (!x->confirmable) {
+		if (!wants_nothing(x))
+			congestion_on_timeout(&o->congestion, clock_now());
+		origin_leave_window(x);
+		forward_pump(p, o);
+		return;
+	}
+	congestion_on_timeout(&o->congestion, clock_now());
+	if (!may_repeat(p, x))
+		return; /* the deadline ends it */
+	x->retransmissions++;
+	x->timeout = (uint32_t)congestion_next_timeout(x->timeout, x->timeout);
+	x->retransmit_at = clock_now() + x->timeout;
+	proxy_count(p, COUNT_RETRANSMISSIONS_UP);
+	edge_send_origin(x->slot, &o->peer, x->request.bytes, x->request.len);
+}
+
+/* ---- finding the origin ---- */
+
+static void pass_to(struct passage *g, const struct endpoint *address, const struct origin_conf *to, bool configured)
+{
+	struct proxy *p = g->p;
+	struct exchange *x = g->x;
+	const struct settings *s = &p->conf->settings;
+	uint8_t bytes[MSG_DATAGRAM_MAX + OUTER_ROOM];
+	const struct policy_own own = { p->own_addresses, p->own_count };
+	enum error e = policy_check_address(x->conf, x->route, address, configured, &own);
+	struct origin *o;
+	size_t len;
+
+	if (e != ERR_NONE) {
+		refuse(p, x, e, 0);
+		return;
+	}
+	o = origin_get(p, address);
+	if (o == NULL || o->exchanges >= s->origin_exchanges) {
+		refuse(p, x, o == NULL ? ERR_OVERLOAD : ERR_ORIGIN_LIMIT, 0);
+		return;
+	}
+	len = write_request(g, to, bytes, sizeof bytes);
+	if (len == 0 || len > BUFFER_LARGEST) {
+		refuse(p, x, ERR_TOO_LARGE, 0);
+		return;
+	}
+	exchange_set_origin(x, o);
+	e = send_or_wait(p, x, bytes, len, false);
+	if (e != ERR_NONE)
+		refuse(p, x, e, 0);
+}
+
+static const struct origin_conf *origins_of(const struct exchange *x, bool forward, size_t *count)
+{
+	*count = forward ? x->route->via != NULL : x->route->to_count;
+	return forward ? x->route->via : x->route->to;
+}
+
+static bool must_rest(const struct proxy *p, const struct origin_conf *to)
+{
+	const struct origin *o = to->literal ? origin_find(p, &to->address) : NULL;
+
+	return o != NULL && origin_rests(o);
+}
+
+static void on_resolved(struct resolve_waiter *w, enum resolve_result result, const struct endpoint *addresses, size_t count);
+
+/* Asks for a name. RESOLVE_OK sets *address. For RESOLVE_PENDING the message is kept. */
+static enum resolve_result ask_name(struct passage *g, const char *name, size_t len, uint16_t port, bool configured,
+	struct endpoint *address)
+{
+	struct proxy *p = g->p;
+	struct exchange *x = g->x;
+	struct endpoint found[RESOLVE_ADDRESSES_MAX];
+	enum resolve_result result;
+	uint32_t index;
+	size_t count = 0;
+
+	if (p->resolver == NULL)
+		return RESOLVE_FAILED;
+	if (x->lookup == NULL) {
+		x->lookup = slab_new(p->lookups, &index);
+		if (x->lookup == NULL)
+			return RESOLVE_FULL;
+		x->lookup->index = index;
+		x->lookup->exchange = x;
+		x->lookup->proxy = p;
+		x->lookup->waiter.done = on_resolved;
+	}
+	x->lookup->port = port;
+	x->lookup->configured = configured;
+	result = resolve_name(p->resolver, name, len, found, &count, &x->lookup->waiter);
+	if (result == RESOLVE_OK && count > 0) {
+		*address = found[0];
+		address->port = port;
+	} else if (result == RESOLVE_PENDING && x->lookup->message.bytes == NULL &&
+		buffers_keep(p->buffers, &x->lookup->message, g->m->bytes, g->m->len) < 0) {
+		resolve_cancel(&x->lookup->waiter);
+		return RESOLVE_FULL;
+	}
+	return result;
+}
+
+static enum error resolve_error(enum resolve_result result)
+{
+	return result == RESOLVE_FULL ? ERR_OVERLOAD : ERR_NAME;
+}
+
+/* Tries the configured origins from `from` on; the rested ones only in the second round. */
+static void try_origins(struct passage *g, size_t from)
+{
+	struct exchange *x = g->x;
+	enum resolve_result result = RESOLVE_FAILED;
+	struct endpoint address;
+	size_t count, first = x->lookup != NULL ? x->lookup->first_origin : 0;
+	const struct origin_conf *list = origins_of(x, g->target.question.forward, &count);
+
+	if (x->lookup == NULL && x->route->choice == ORIGINS_HASH)
+		first = x->client->hash % count;
+	for (size_t i = from; i < 2 * count; i++) {
+		const struct origin_conf *to = &list[(first + i) % count];
+
+		if (i < count && count > 1 && must_rest(g->p, to))
+			continue;
+		if (to->literal) {
+			exchange_end_lookup(g->p, x);
+			pass_to(g, &to->address, to, true);
+			return;
+		}
+		result = ask_name(g, to->host, strlen(to->host), to->port, false, &address);
+		if (x->lookup != NULL) {
+			x->lookup->first_origin = (uint8_t)first;
+			x->lookup->next_origin = (uint8_t)(i + 1);
+		}
+		if (result == RESOLVE_PENDING)
+			return;
+		if (result == RESOLVE_OK) {
+			exchange_end_lookup(g->p, x);
+			pass_to(g, &address, to, false);
+			return;
+		}
+	}
+	refuse(g->p, x, resolve_error(result), 0);
+}
+
+static void find_origin(struct passage *g)
+{
+	const struct route_question *q = &g->target.question;
+	struct exchange *x = g->x;
+	enum resolve_result result;
+	struct endpoint address;
+	size_t count;
+
+	origins_of(x, q->forward, &count);
+	if (count > 0) {
+		try_origins(g, 0);
+		return;
+	}
+	if (q->host_is_literal) {
+		pass_to(g, &q->literal, NULL, false);
+		return;
+	}
+	result = ask_name(g, q->host, q->host_len, q->port, false, &address);
+	if (result == RESOLVE_PENDING) {
+		exchange_schedule(g->p, x);
+	} else if (result == RESOLVE_OK) {
+		exchange_end_lookup(g->p, x);
+		pass_to(g, &address, NULL, false);
+	} else {
+		refuse(g->p, x, resolve_error(result), 0);
+	}
+}
+
+/* ---- deciding ---- */
+
+static bool read_passage(struct passage *g, const struct endpoint *asked, enum error *e)
+{
+	const struct client *c = g->x->client;
+
+	*e = target_read(g->m, g->r, asked, &c->peer, c->listener, &g->target);
+	return *e == ERR_NONE;
+}
+
+static enum error decide(struct passage *g)
+{
+	struct proxy *p = g->p;
+	struct exchange *x = g->x;
+	const struct route *route = route_find(x->conf, &g->target.question);
+	enum error e;
+
+	if (route == NULL)
+		return g->target.question.forward ? ERR_NO_ROUTE_FORWARD : ERR_NO_ROUTE;
+	exchange_set_route(p, x, route);
+	x->forward = g->target.question.forward;
+	e = policy_check_request(route, &g->target.question);
+	if (e != ERR_NONE)
+		return e;
+	if (route->exchanges > 0 && p->route_exchanges[route->index] > route->exchanges)
+		return ERR_OVERLOAD;
+	if (route->client_exchanges > 0 && x->client->exchanges > route->client_exchanges)
+		return ERR_CLIENT_LIMIT;
+	/* At zero it goes no further (RFC 8768 3). */
+	if (g->r->has_hop_limit && g->r->hop_limit == 1) {
+		log_debug("hop limit reached, a loop is possible");
+		return ERR_HOP_LIMIT;
+	}
+	return ERR_NONE;
+}
+
+void forward_begin(struct proxy *p, struct exchange *x, const struct msg_view *m, const struct outer_request *r,
+	const struct endpoint *asked)
+{
+	struct passage g = { .p = p, .x = x, .m = m, .r = r };
+	enum error e;
+
+	if (!read_passage(&g, asked, &e)) {
+		refuse(p, x, e, 0);
+		return;
+	}
+	x->forward = g.target.question.forward;
+	e = decide(&g);
+	if (e == ERR_NO_ROUTE && local_serve(p, x, m, &g.target)) {
+		exchange_free(p, x);
+		return;
+	}
+	if (e != ERR_NONE) {
+		refuse(p, x, e, 0);
+		return;
+	}
+	x->confirmable = x->client_type == MSG_CON || x->route->confirmable;
+	x->deadline = clock_now() + x->route->timeout;
+	if (x->observe == OBSERVE_REGISTER && observe_begin(p, x) != ERR_NONE)
+		x->observe = OBSERVE_NONE;
+	find_origin(&g);
+}
+
+static void on_resolved(struct resolve_waiter *w, enum resolve_result result, const struct endpoint *addresses, size_t count)
+{
+	struct lookup *l = wheel_owner(w, struct lookup, waiter);
+	struct exchange *x = l->exchange;
+	struct proxy *p = l->proxy;
+	struct outer_request r;
+	struct msg_view m;
+	struct buffer message = l->message;
+	struct passage g = { .p = p, .x = x, .m = &m, .r = &r };
+	struct endpoint asked = { .port = x->conf->listeners[x->client->listener].address.port }, address;
+	size_t origin_count;
+	const struct origin_conf *list;
+	uint16_t offender;
+	enum error e;
+
+	memcpy(asked.addr, x->local.addr, sizeof asked.addr);
+	l->message = (struct buffer){ 0 };
+	if (msg_parse_datagram(&m, message.bytes, message.len) != MSG_OK || outer_read_request(&m, &r, &offender) != ERR_NONE ||
+		!read_passage(&g, &asked, &e)) {
+		refuse(p, x, ERR_INTERNAL, 0);
+		buffers_drop(p->buffers, &message);
+		return;
+	}
+	list = origins_of(x, x->forward, &origin_count);
+	if (result == RESOLVE_OK && count > 0) {
+		const struct origin_conf *to = origin_count == 0 ? NULL :
+			&list[(l->first_origin + l->next_origin - 1u) % origin_count];
+
+		address = addresses[0];
+		address.port = l->port;
+		exchange_end_lookup(p, x);
+		pass_to(&g, &address, to, false);
+	} else if (origin_count > 0) {
+		try_origins(&g, l->next_origin);
+	} else {
+		refuse(p, x, resolve_error(result), 0);
+	}
+	buffers_drop(p->buffers, &message);
+}
+
+/* ---- observations ---- */
+
+void forward_again(struct proxy *p, struct exchange *x, const struct msg_view *m, const struct outer_request *r,
+	const struct endpoint *asked)
+{
+	struct passage g = { .p = p, .x = x, .m = m, .r = r };
+	const struct origin_conf *to = NULL;
+	uint8_t bytes[MSG_DATAGRAM_MAX + OUTER_ROOM];
+	enum error e;
+	size_t len, count;
+
+	if (!read_passage(&g, asked, &e)) {
+		respond_error(p, x, e, 0);
+		return;
+	}
+	to = origins_of(x, x->forward, &count);
+	x->confirmable = x->client_type == MSG_CON || x->route->confirmable;
+	x->deadline = clock_now() + x->route->timeout;
+	len = write_request(&g, count > 0 ? to : NULL, bytes, sizeof bytes);
+	if (len == 0 || len > BUFFER_LARGEST) {
+		refuse(p, x, ERR_TOO_LARGE, 0);
+		return;
+	}
+	buffers_drop(p->buffers, &x->request);
+	e = send_or_wait(p, x, bytes, len, true);
+	if (e != ERR_NONE)
+		refuse(p, x, e, 0);
+}
+
+/* The registration with Observe=1, everything else as it was. */
+static size_t write_cancel(const struct exchange *x, uint8_t *bytes, size_t room)
+{
+	uint8_t token[UPSTREAM_TOKEN];
+	struct outer_plan plan;
+	struct msg_writer w;
+	struct msg_view m;
+
+	if (msg_parse_datagram(&m, x->request.bytes, x->request.len) != MSG_OK)
+		return 0;
+	outer_plan_init(&plan);
+	outer_drop(&plan, OPT_OBSERVE);
+	outer_drop(&plan, OPT_ETAG);
+	if (outer_add_uint(&plan, OPT_OBSERVE, 1) < 0)
+		return 0;
+	exchange_upstream_token(x, token);
+	msg_begin(&w, bytes, room, MSG_CON, m.code, 0, token, sizeof token);
+	outer_write(&w, &m, &plan);
+	return msg_end(&w);
+}
+
+void forward_cancel(struct proxy *p, struct exchange *x)
+{
+	uint8_t bytes[MSG_DATAGRAM_MAX];
+	size_t len = write_cancel(x, bytes, sizeof bytes);
+
+	x->client->exchanges--;
+	x->client = NULL;
+	x->confirmable = true;
+	buffers_drop(p->buffers, &x->request);
+	if (len == 0 || buffers_keep(p->buffers, &x->request, bytes, len) < 0 || ports_assign(p, x, true) < 0) {
+		exchange_free(p, x); /* the next notification is reset, which cancels too */
+		return;
+	}
+	exchange_set_state(x, EXCHANGE_CANCELLING);
+	msg_set_mid(x->request.bytes, x->mid);
+	edge_send_origin(x->slot, &x->origin->peer, x->request.bytes, x->request.len);
+	x->sent_at = clock_now();
+	x->retransmissions = 0;
+	x->timeout = (uint32_t)congestion_first_timeout(&x->origin->congestion, x->sent_at,
+		p->conf->settings.ack_random_factor_percent, random_u32());
+	x->retransmit_at = x->sent_at + x->timeout;
+	x->deadline = x->sent_at + x->route->timeout;
+	/* It follows a message of the origin, so it does not wait for room, but it counts. */
+	origin_enter_window(x);
+	exchange_schedule(p, x);
+}

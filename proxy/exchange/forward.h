@@ -1,0 +1,28 @@
+/*
+ * forward - from a request to a datagram on its way to an origin: target, route, policy, name, window, retransmission.
+ */
+#ifndef PROXY_EXCHANGE_FORWARD_H
+#define PROXY_EXCHANGE_FORWARD_H
+
+#include "proxy/exchange/proxy.h"
+#include "translate/outer.h"
+
+/* Decides and sends (or queues, or begins to resolve). `asked` is the local address and port of the request. On a refusal
+ * the client was answered and the exchange is gone. */
+void forward_begin(struct proxy *p, struct exchange *x, const struct msg_view *m, const struct outer_request *r,
+	const struct endpoint *asked);
+
+/* A request for an existing observation (same client, same token): leaves with the token and port of the first. */
+void forward_again(struct proxy *p, struct exchange *x, const struct msg_view *m, const struct outer_request *r,
+	const struct endpoint *asked);
+
+/* Tells the origin by Observe=1 that nobody listens (RFC 7641 3.6): the exchange has no client any more. */
+void forward_cancel(struct proxy *p, struct exchange *x);
+
+/* Sends what waits for the origin as far as its window has room. */
+void forward_pump(struct proxy *p, struct origin *o);
+
+/* retransmit_at has come: sends again (same bytes, same Message ID), or gives the window place of a NON back. */
+void forward_on_timeout(struct proxy *p, struct exchange *x);
+
+#endif

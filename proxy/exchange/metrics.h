@@ -1,0 +1,59 @@
+/*
+ * metrics - what is counted. One table of names; errors of base/errors.h have counters of their own.
+ */
+#ifndef PROXY_EXCHANGE_METRICS_H
+#define PROXY_EXCHANGE_METRICS_H
+
+#include <stdint.h>
+#include <stdio.h>
+
+#include "base/errors.h"
+
+#define METRICS_TABLE(X)                                                     \
+	X(COUNT_REQUESTS, "requests")                                        \
+	X(COUNT_REQUESTS_OSCORE, "requests_oscore")                          \
+	X(COUNT_FORWARDED, "forwarded")                                      \
+	X(COUNT_RESPONSES, "responses")                                      \
+	X(COUNT_NOTIFICATIONS, "notifications")                              \
+	X(COUNT_NOTIFICATIONS_SKIPPED, "notifications_skipped")              \
+	X(COUNT_DUPLICATES, "duplicates")                                    \
+	X(COUNT_DUPLICATES_FORGOTTEN, "duplicates_forgotten")                \
+	X(COUNT_EMPTY_ACKS, "empty_acks")                                    \
+	X(COUNT_RETRANSMISSIONS_UP, "retransmissions_up")                    \
+	X(COUNT_RETRANSMISSIONS_DOWN, "retransmissions_down")                \
+	X(COUNT_DELIVERIES_FAILED, "deliveries_failed")                      \
+	X(COUNT_IGNORED, "ignored")                                          \
+	X(COUNT_REJECTED, "rejected")                                        \
+	X(COUNT_PINGS, "pings")                                              \
+	X(COUNT_CLIENT_RESETS, "client_resets")                              \
+	X(COUNT_UNEXPECTED_RESPONSES, "unexpected_responses")                \
+	X(COUNT_FOREIGN_RESPONSES, "foreign_responses")                      \
+	X(COUNT_STALE_NOTIFICATIONS, "stale_notifications")                  \
+	X(COUNT_MULTICAST_IGNORED, "multicast_ignored")                      \
+	X(COUNT_TRUNCATED, "truncated")                                      \
+	X(COUNT_VERIFIED, "verified")                                        \
+	X(COUNT_CUT, "cut_for_unverified")                                   \
+	X(COUNT_UNVERIFIED_DROPPED, "unverified_rate_exceeded")              \
+	X(COUNT_SILENCED, "silenced_by_no_response")                         \
+	X(COUNT_ABANDONED, "abandoned")                                      \
+	X(COUNT_PORTS_GROWN, "ports_grown")                                  \
+	X(COUNT_LOOPS, "loops")                                              \
+	X(COUNT_KERNEL_DROPS, "kernel_drops")                                \
+	X(COUNT_SEND_FAILED, "send_failed")
+
+enum metric {
+#define X(name, text) name,
+	METRICS_TABLE(X)
+#undef X
+	METRIC_COUNT
+};
+
+struct metrics {
+	uint64_t count[METRIC_COUNT];
+	uint64_t errors[ERR_COUNT];
+};
+
+/* Writes "name value" lines, all of them. */
+void metrics_print(const struct metrics *m, FILE *out);
+
+#endif

@@ -1,0 +1,344 @@
+#include "proxy/exchange/origin.h"
+
+#include "proxy/exchange/ports.h"
+#include "proxy/exchange/table.h"
+
+static uint64_t hash_of(const struct proxy *p, const struct endpoint *peer)
+{
+	return hash_bytes(&p->hash_key, peer, sizeof *peer);
+}
+
+static struct origin *find(const struct proxy *p, uint64_t hash, const struct endpoint *peer)
+{
+	uint32_t at = table_head(&p->origin_table, hash);
+
+	while (at != SLAB_NONE) {
+		struct origin *o = slab_get(p->origins, at);
+
+		if (endpoint_equal(&o->peer, peer))
+			return o;
+		at = o->chain;
+	}
+	return NULL;
+}
+
+struct origin *origin_find(const struct proxy *p, const struct endpoint *peer)
+{
+	return find(p, hash_of(p, peer), peer);
+}
+
+static void unlink_age(struct proxy *p, struct origin *o)
+{
+	struct origin *older = slab_get(p->origins, o->older), *newer = slab_get(p->origins, o->newer);
+
+	if (older != NULL)
+		older->newer = o->newer;
+	else
+		p->oldest_origin = o->newer;
+	if (newer != NULL)
+		newer->older = o->older;
+	else
+		p->newest_origin = o->older;
+}
+
+static void link_newest(struct proxy *p, struct origin *o)
+{
+	struct origin *newest = slab_get(p->origins, p->newest_origin);
+
+	o->older = p->newest_origin;
+	o->newer = SLAB_NONE;
+	if (newest != NULL)
+		newest->newer = o->index;
+	else
+		p->oldest_origin = o->index;
+	p->newest_origin = o->index;
+}
+
+static void unlink_chain(struct proxy *p, struct origin *o)
+{
+	uint64_t hash = hash_of(p, &o->peer);
+	uint32_t at = table_head(&p->origin_table, hash);
+
+	if (at == o->index) {
+		p->origin_table.heads[hash & p->origin_table.mask] = o->chain + 1;
+		return;
+	}
+	while (at != SLAB_NONE) {
+		struct origin *before = slab_get(p->origins, at);
+
+		if (before->chain == o->index) {
+			before->chain = o->chain;
+			return;
+		}
+		at = before->chain;
+	}
+	log_fatal("origin is not in its chain");
+}
+
+enum { EVICTION_LOOKS = 64 };
+
+/* Forgets the least recently used origin that has nothing under way and whose Message IDs have all expired. */
+static bool evict_one(struct proxy *p)
+{
+	uint32_t at = p->oldest_origin;
+
+	for (int looks = 0; at != SLAB_NONE && looks < EVICTION_LOOKS; looks++) {
+		struct origin *o = slab_get(p->origins, at);
+
+		if (o->exchanges == 0 && clock_now() - o->congestion.updated_at > EXCHANGE_LIFETIME) {
+			unlink_age(p, o);
+			unlink_chain(p, o);
+			ports_free(o);
+			slab_free(p->origins, at);
+			return true;
+		}
+		at = o->newer;
+	}
+	return false;
+}
+
+struct origin *origin_get(struct proxy *p, const struct endpoint *peer)
+{
+	const struct settings *s = &p->conf->settings;
+	uint64_t hash = hash_of(p, peer);
+	struct origin *o = find(p, hash, peer);
+	uint32_t index;
+
+	if (o != NULL) {
+		if (o->newer != SLAB_NONE) {
+			unlink_age(p, o);
+			link_newest(p, o);
+		}
+		return o;
+	}
+	o = slab_new(p->origins, &index);
+	if (o == NULL && evict_one(p))
+		o = slab_new(p->origins, &index);
+	if (o == NULL)
+		return NULL;
+	o->peer = *peer;
+	o->index = index;
+	congestion_init(&o->congestion, (uint16_t)s->origin_window, (uint32_t)s->ack_timeout);
+	o->congestion.updated_at = clock_now();
+	table_insert(&p->origin_table, hash, index, &o->chain);
+	link_newest(p, o);
+	return o;
+}
+
+/* ---- waiting, fair between clients ---- */
+
+static uint64_t flow_hash(const struct client *c, const struct origin *o)
+{
+	return (((uint64_t)c->index << 32 | o->index) * 0x9e3779b97f4a7c15ull) >> 20;
+}
+
+static struct flow *flow_find(const struct proxy *p, const struct client *c, const struct origin *o)
+{
+	uint32_t at = table_head(&p->flow_table, flow_hash(c, o));
+
+	while (at != SLAB_NONE) {
+		struct flow *f = slab_get(p->flows, at);
+
+		if (f->client == c && f->origin == o)
+			return f;
+		at = f->chain;
+	}
+	return NULL;
+}
+
+static struct flow *flow_new(struct proxy *p, const struct client *c, struct origin *o)
+{
+	uint32_t index;
+	struct flow *f = slab_new(p->flows, &index);
+
+	if (f == NULL)
+		return NULL;
+	f->client = c;
+	f->origin = o;
+	f->index = index;
+	table_insert(&p->flow_table, flow_hash(c, o), index, &f->chain);
+	if (o->flow_last != NULL)
+		o->flow_last->next = f;
+	else
+		o->flow_first = f;
+	o->flow_last = f;
+	return f;
+}
+
+static void flow_free(struct proxy *p, struct flow *f)
+{
+	uint64_t hash = flow_hash(f->client, f->origin);
+	uint32_t at = table_head(&p->flow_table, hash);
+
+	if (at == f->index) {
+		p->flow_table.heads[hash & p->flow_table.mask] = f->chain + 1;
+	} else {
+		struct flow *before = slab_get(p->flows, at);
+
+		while (before->chain != f->index)
+			before = slab_get(p->flows, before->chain);
+		before->chain = f->chain;
+	}
+	slab_free(p->flows, f->index);
+}
+
+int origin_wait(struct proxy *p, struct exchange *x)
+{
+	struct origin *o = x->origin;
+	struct flow *f = flow_find(p, x->client, o);
+
+	if (f == NULL && (f = flow_new(p, x->client, o)) == NULL)
+		return -1;
+	x->next = NULL;
+	if (f->last != NULL)
+		f->last->next = x;
+	else
+		f->first = x;
+	f->last = x;
+	o->waiting++;
+	return 0;
+}
+
+struct exchange *origin_next_waiting(struct proxy *p, struct origin *o)
+{
+	struct flow *f = o->flow_first;
+	struct exchange *x;
+
+	if (f == NULL)
+		return NULL;
+	x = f->first;
+	f->first = x->next;
+	x->next = NULL;
+	o->waiting--;
+	o->flow_first = f->next;
+	f->next = NULL;
+	if (o->flow_first == NULL)
+		o->flow_last = NULL;
+	if (f->first == NULL) {
+		flow_free(p, f);
+		return x;
+	}
+	if (o->flow_last != NULL)
+		o->flow_last->next = f;
+	else
+		o->flow_first = f;
+	o->flow_last = f;
+	return x;
+}
+
+static void unlink_flow(struct origin *o, struct flow *f)
+{
+	struct flow *before = NULL;
+
+	if (o->flow_first == f) {
+		o->flow_first = f->next;
+	} else {
+		before = o->flow_first;
+		while (before->next != f)
+			before = before->next;
+		before->next = f->next;
+	}
+	if (o->flow_last == f)
+		o->flow_last = before;
+}
+
+void origin_stop_waiting(struct proxy *p, struct exchange *x)
+{
+	struct flow *f = flow_find(p, x->client, x->origin);
+	struct exchange *before = NULL;
+
+	if (f == NULL)
+		log_fatal("waiting exchange has no flow");
+	if (f->first == x) {
+		f->first = x->next;
+	} else {
+		before = f->first;
+		while (before->next != x)
+			before = before->next;
+		before->next = x->next;
+	}
+	if (f->last == x)
+		f->last = before;
+	x->next = NULL;
+	x->origin->waiting--;
+	if (f->first == NULL) {
+		unlink_flow(x->origin, f);
+		flow_free(p, f);
+	}
+}
+
+/* ---- the window ---- */
+
+void origin_enter_window(struct exchange *x)
+{
+	struct origin *o = x->origin;
+
+	x->in_window = true;
+	x->previous = NULL;
+	x->next = o->in_flight;
+	if (o->in_flight != NULL)
+		o->in_flight->previous = x;
+	o->in_flight = x;
+	o->in_flight_count++;
+	x->limited = o->in_flight_count >= o->congestion.window;
+}
+
+void origin_leave_window(struct exchange *x)
+{
+	if (!x->in_window)
+		return;
+	if (x->previous != NULL)
+		x->previous->next = x->next;
+	else
+		x->origin->in_flight = x->next;
+	if (x->next != NULL)
+		x->next->previous = x->previous;
+	x->next = x->previous = NULL;
+	x->in_window = false;
+	x->origin->in_flight_count--;
+}
+
+bool origin_has_room(const struct origin *o)
+{
+	return o->in_flight_count < o->congestion.window;
+}
+
+struct exchange *origin_in_flight(const struct origin *o, unsigned slot, uint16_t mid)
+{
+	struct exchange *x = o->in_flight;
+
+	while (x != NULL && (x->mid != mid || x->slot != slot))
+		x = x->next;
+	return x;
+}
+
+/* ---- rest ---- */
+
+void origin_failed(struct origin *o, uint64_t rest)
+{
+	if (o->failures < UINT16_MAX)
+		o->failures++;
+	if (rest > 0)
+		o->rests_until = clock_now() + rest;
+}
+
+void origin_answered(struct origin *o)
+{
+	o->failures = 0;
+}
+
+bool origin_rests(const struct origin *o)
+{
+	return o->rests_until > clock_now();
+}
+
+static void free_one(void *object, uint32_t index, void *arg)
+{
+	(void)index, (void)arg;
+	ports_free(object);
+}
+
+void origins_free(struct proxy *p)
+{
+	slab_each(p->origins, free_one, NULL);
+}

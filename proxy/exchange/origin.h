@@ -1,0 +1,35 @@
+/*
+ * origin - origin endpoints: their window, their queue that is fair between clients, their rest after failures.
+ */
+#ifndef PROXY_EXCHANGE_ORIGIN_H
+#define PROXY_EXCHANGE_ORIGIN_H
+
+#include "proxy/exchange/proxy.h"
+
+/* The origin at this endpoint, made if it is not known (the least recently used idle one goes at the limit). NULL if all
+ * known ones are busy or memory is short. */
+struct origin *origin_get(struct proxy *p, const struct endpoint *peer);
+struct origin *origin_find(const struct proxy *p, const struct endpoint *peer);
+
+/* Puts an exchange behind its client's others; clients are served in turn. Returns 0, or -1 without memory. */
+int origin_wait(struct proxy *p, struct exchange *x) __attribute__((warn_unused_result));
+/* Takes the next waiting exchange out, or NULL. */
+struct exchange *origin_next_waiting(struct proxy *p, struct origin *o);
+/* Takes this waiting exchange out. */
+void origin_stop_waiting(struct proxy *p, struct exchange *x);
+
+/* An exchange begins and ceases to occupy a place in the window (RFC 7252 4.7). */
+void origin_enter_window(struct exchange *x);
+void origin_leave_window(struct exchange *x);
+bool origin_has_room(const struct origin *o);
+
+/* The exchange in flight with this Message ID from this source port, or NULL. */
+struct exchange *origin_in_flight(const struct origin *o, unsigned slot, uint16_t mid);
+
+void origin_failed(struct origin *o, uint64_t rest);
+void origin_answered(struct origin *o);
+bool origin_rests(const struct origin *o);
+
+void origins_free(struct proxy *p); /* the memory outside the slab; at shutdown */
+
+#endif

@@ -1,0 +1,237 @@
+#include "proxy/exchange/ports.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Tenths of a second one chunk of IDs lasts at a given share of a port's rate. */
+enum {
+	CHUNK_AT_FULL_RATE = 2470 / MESSAGE_ID_CHUNKS,
+	CHUNK_AT_HALF_RATE = 2 * CHUNK_AT_FULL_RATE,
+	CHUNK_AT_THREE_QUARTERS = 4 * CHUNK_AT_FULL_RATE / 3,
+};
+
+/* Every port below port_count exists; pointers, because a port lives as long as IDs towards the origin do. */
+static int grow(struct proxy *p, struct origin *o, unsigned wanted)
+{
+	unsigned count = o->port_count == 0 ? 1 : o->port_count;
+	struct origin_port **ports;
+
+	while (count < wanted)
+		count *= 2;
+	if (count > p->conf->settings.origin_ports)
+		count = p->conf->settings.origin_ports;
+	if (count <= o->port_count)
+		return -1;
+	ports = realloc(o->ports, count * sizeof *ports);
+	if (ports == NULL)
+		return -1;
+	o->ports = ports;
+	for (unsigned i = o->port_count; i < count; i++) {
+		if (edge_open_slot(i, endpoint_is_ipv4(&o->peer)) < 0 || (ports[i] = calloc(1, sizeof **ports)) == NULL) {
+			/* The count stays a power of two: what does not fill one is given up. */
+			unsigned kept = o->port_count;
+
+			while (i-- > kept)
+				free(ports[i]);
+			return -1;
+		}
+	}
+	if (o->port_count > 0)
+		proxy_count(p, COUNT_PORTS_GROWN);
+	o->port_count = (uint16_t)count;
+	return 0;
+}
+
+/* ---- which port a client was given ---- */
+
+static struct binding *binding_of(struct proxy *p, const struct client *c, const struct origin *o)
+{
+	uint64_t mix = ((uint64_t)c->hash << 32 | (o->index * 2654435761u)) * 0x9e3779b97f4a7c15ull;
+	uint32_t tag = (uint32_t)(mix >> 32) | 1;
+	struct binding *set = &p->bindings[(mix >> 8 & (BINDING_SETS - 1)) * BINDING_WAYS];
+	uint16_t now = (uint16_t)(clock_now() / (8 * CLOCK_SECOND));
+	struct binding *oldest = set;
+
+	for (int i = 0; i < BINDING_WAYS; i++) {
+		if (set[i].tag == tag) {
+			if ((uint16_t)(now - set[i].when) > 247 / 8 + 1)
+				set[i].slot = UINT16_MAX;
+			set[i].when = now;
+			return &set[i];
+		}
+		if (set[i].tag == 0 || (oldest->tag != 0 && (uint16_t)(now - set[i].when) > (uint16_t)(now - oldest->when)))
+			oldest = &set[i];
+	}
+	*oldest = (struct binding){ .tag = tag, .slot = UINT16_MAX, .when = now };
+	return oldest;
+}
+
+/* ---- uploads keep apart ---- */
+
+static void expire_uploads(struct origin *o)
+{
+	struct upload **at = &o->uploads;
+
+	while (*at != NULL) {
+		struct upload *u = *at;
+
+		if (clock_now() - u->last <= EXCHANGE_LIFETIME) {
+			at = &u->next;
+			continue;
+		}
+		*at = u->next;
+		free(u);
+	}
+}
+
+static struct upload *upload_of(const struct origin *o, const struct client *c)
+{
+	struct upload *u = o->uploads;
+
+	while (u != NULL && u->client != c)
+		u = u->next;
+	return u;
+}
+
+static bool slot_has_upload(const struct origin *o, unsigned slot)
+{
+	for (const struct upload *u = o->uploads; u != NULL; u = u->next)
+		if (u->slot == slot)
+			return true;
+	return false;
+}
+
+/* A port no running upload uses, beginning at `preferred`; the pool grows if need be. Returns -1 if there is none. */
+static int free_upload_slot(struct proxy *p, struct origin *o, unsigned preferred)
+{
+	for (;;) {
+		for (unsigned i = 0; i < o->port_count; i++) {
+			unsigned slot = (preferred + i) % o->port_count;
+
+			if (!slot_has_upload(o, slot))
+				return (int)slot;
+		}
+		if (grow(p, o, o->port_count * 2u) < 0)
+			return -1;
+	}
+}
+
+static int upload_slot(struct proxy *p, struct exchange *x, unsigned preferred)
+{
+	struct origin *o = x->origin;
+	struct upload *u;
+	int slot;
+
+	expire_uploads(o);
+	u = upload_of(o, x->client);
+	if (u != NULL) {
+		u->last = clock_now();
+		return u->slot;
+	}
+	if (x->block1 != 2)
+		return (int)preferred;
+	slot = free_upload_slot(p, o, preferred);
+	if (slot < 0 || (u = malloc(sizeof *u)) == NULL)
+		return -1;
+	*u = (struct upload){ .next = o->uploads, .client = x->client, .last = clock_now(), .slot = (uint16_t)slot };
+	o->uploads = u;
+	return slot;
+}
+
+void ports_upload_ended(struct origin *o, const struct client *c)
+{
+	for (struct upload **at = &o->uploads; *at != NULL; at = &(*at)->next) {
+		struct upload *u = *at;
+
+		if (u->client != c)
+			continue;
+		*at = u->next;
+		free(u);
+		return;
+	}
+}
+
+/* ---- assignment ---- */
+
+static bool is_busy(const struct origin_port *port)
+{
+	return port->chunk_took > 0 && port->chunk_took < CHUNK_AT_THREE_QUARTERS;
+}
+
+static unsigned choose(struct proxy *p, const struct exchange *x, struct binding *b)
+{
+	struct origin *o = x->origin;
+	unsigned hashed = x->client->hash & (o->port_count - 1u);
+	bool transfer = x->observe != OBSERVE_NONE || x->has_block2 || x->block1 != 0;
+
+	(void)p;
+	if (b->slot >= o->port_count)
+		return hashed;
+	if (transfer || !is_busy(o->ports[b->slot]) || b->slot == hashed)
+		return b->slot;
+	return hashed;
+}
+
+/* The end of a chunk of IDs tells the port's rate; a pool whose busiest port is over half of it grows to fit. */
+static void note_rate(struct proxy *p, struct origin *o, struct origin_port *port, uint32_t chunk_took)
+{
+	unsigned wanted;
+
+	port->chunk_took = chunk_took;
+	if (chunk_took >= CHUNK_AT_HALF_RATE)
+		return;
+	wanted = o->port_count * (CHUNK_AT_HALF_RATE / chunk_took);
+	grow(p, o, wanted > o->port_count * 2u ? wanted : o->port_count * 2u);
+}
+
+static int take_id(struct proxy *p, struct exchange *x, unsigned slot)
+{
+	struct origin *o = x->origin;
+	struct origin_port *port = o->ports[slot];
+	uint32_t chunk_took;
+	int32_t mid = message_ids_take(&port->ids, clock_now(), &chunk_took);
+
+	if (mid < 0)
+		return -1;
+	x->slot = (uint16_t)slot;
+	x->mid = (uint16_t)mid;
+	if (chunk_took > 0)
+		note_rate(p, o, port, chunk_took);
+	return 0;
+}
+
+int ports_assign(struct proxy *p, struct exchange *x, bool keep_slot)
+{
+	struct origin *o = x->origin;
+	struct binding *b;
+	int slot;
+
+	if (o->port_count == 0 && grow(p, o, 1) < 0)
+		return -1;
+	if (keep_slot || x->client == NULL)
+		return take_id(p, x, x->slot);
+	b = binding_of(p, x->client, o);
+	slot = (int)choose(p, x, b);
+	if (x->block1 != 0 || o->uploads != NULL) {
+		slot = upload_slot(p, x, (unsigned)slot);
+		if (slot < 0)
+			return -1;
+	}
+	b->slot = (uint16_t)slot;
+	return take_id(p, x, (unsigned)slot);
+}
+
+void ports_free(struct origin *o)
+{
+	for (unsigned i = 0; i < o->port_count; i++)
+		free(o->ports[i]);
+	free(o->ports);
+	while (o->uploads != NULL) {
+		struct upload *u = o->uploads;
+
+		o->uploads = u->next;
+		free(u);
+	}
+	o->ports = NULL;
+	o->port_count = 0;
+}

@@ -1,0 +1,25 @@
+/*
+ * ports - source ports towards an origin: which one a client's messages leave from, and their Message IDs.
+ *
+ * An origin keys Block1 state, observations, Echo and Inner block transfers by endpoint, so a client keeps its port for
+ * an origin for 247 s after its last message there. The pool of an origin grows when its busiest port passes half of its
+ * rate (65,536 IDs in 247 s); a client is moved only when its own port passes three quarters of it and no transfer that
+ * can be seen is under way.
+ */
+#ifndef PROXY_EXCHANGE_PORTS_H
+#define PROXY_EXCHANGE_PORTS_H
+
+#include "proxy/exchange/proxy.h"
+
+/* Chooses and opens the port of x (its client, origin, block and observe fields are set) and takes a Message ID: sets
+ * x->slot and x->mid. `keep_slot`: x->slot is already right (a refresh, a repeat under way). Returns 0, or -1 when dry. */
+int ports_assign(struct proxy *p, struct exchange *x, bool keep_slot) __attribute__((warn_unused_result));
+
+/* An upload by Block1 of this client has ended. */
+void ports_upload_ended(struct origin *o, const struct client *c);
+
+void ports_free(struct origin *o);
+
+enum { BINDING_SETS = 65536, BINDING_WAYS = 8 };
+
+#endif

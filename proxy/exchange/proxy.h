@@ -1,0 +1,252 @@
+/*
+ * proxy - the state of one worker's exchange layer, and the objects it is made of.
+ *
+ * One message's way: receive (a client's datagram) -> forward (route, policy, origin) -> upstream (the origin's datagram)
+ * -> respond (the client's answer). An exchange is one request under way; it lives until it is answered, or as long as
+ * the observation it registered. Objects lie in slabs and never move; all are single-threaded.
+ */
+#ifndef PROXY_EXCHANGE_PROXY_H
+#define PROXY_EXCHANGE_PROXY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buffers.h"
+#include "base/clock.h"
+#include "base/endpoint.h"
+#include "base/errors.h"
+#include "base/hash.h"
+#include "base/log.h"
+#include "base/slab.h"
+#include "base/wheel.h"
+#include "coap/message.h"
+#include "coap/option.h"
+#include "conf/snapshot.h"
+#include "proxy/edge/edge.h"
+#include "proxy/exchange/congestion.h"
+#include "proxy/exchange/duplicates.h"
+#include "proxy/exchange/message_ids.h"
+#include "proxy/exchange/metrics.h"
+#include "proxy/exchange/resolve.h"
+
+enum {
+	DOWN_ID_SPACES = 4096,  /* Message-ID spaces towards clients, shared by hash of the endpoint: no state per client */
+	ORIGIN_SLOTS_MAX = 1024,
+	RECENT_NOTIFICATIONS = 8, /* NON notifications whose Reset is still understood */
+	RATE_BUCKETS = 4096,
+};
+
+#define EXCHANGE_LIFETIME (247 * CLOCK_SECOND) /* RFC 7252 4.8.2 */
+#define NON_LIFETIME (145 * CLOCK_SECOND)
+
+/* ---- a downstream endpoint (client.c) ---- */
+struct client {
+	struct endpoint peer;
+	uint32_t index;
+	uint32_t hash;              /* of peer and listener: names the upstream port and the Message-ID space */
+	uint32_t chain;             /* next of the hash chain */
+	uint32_t older, newer;      /* by last use */
+	uint32_t exchanges;         /* under way */
+	uint32_t observation_count;
+	struct observation *observations;
+	struct delivery *first, *last; /* confirmable messages to it: the first is in flight, the others wait */
+	uint64_t verified_until;
+	uint16_t listener;
+	bool trusted;
+	bool challenged;
+};
+
+/* ---- a source port of an origin (ports.c) ---- */
+struct origin_port {
+	struct message_ids ids;
+	uint32_t chunk_took; /* tenths of a second the last chunk of IDs lasted; 0: none finished */
+};
+
+/* An upload by Block1 under way: no other client's upload to the same resource shares its port. */
+struct upload {
+	struct upload *next;
+	const struct client *client;
+	uint64_t resource, last;
+	uint16_t slot;
+};
+
+/* ---- an origin endpoint (origin.c) ---- */
+struct origin {
+	struct endpoint peer;
+	uint32_t index, chain, older, newer;
+	struct congestion congestion;
+	struct exchange *in_flight;  /* occupying the window */
+	uint32_t in_flight_count;
+	uint32_t exchanges;          /* all that name this origin: queued, in flight, acknowledged, observing */
+	uint32_t waiting;            /* of these, in `flows` */
+	struct flow *flow_first, *flow_last; /* clients with waiting exchanges, served in turn */
+	struct origin_port **ports;
+	uint16_t port_count;         /* a power of two */
+	uint16_t failures;           /* in a row */
+	uint64_t rests_until;        /* back-off: failed, or told us 4.29 / 5.03 */
+	struct upload *uploads;
+};
+
+/* The waiting exchanges of one client at one origin. */
+struct flow {
+	const struct client *client;
+	struct origin *origin;
+	struct flow *next;           /* in the origin's round */
+	struct exchange *first, *last;
+	uint32_t index, chain;
+};
+
+enum exchange_state {
+	EXCHANGE_RESOLVING,  /* waits for the address of a name */
+	EXCHANGE_WAITING,    /* waits for room in the origin's window */
+	EXCHANGE_SENT,       /* on its way to the origin, not yet acknowledged */
+	EXCHANGE_ACKNOWLEDGED, /* the origin sent an Empty ACK; its response will come separately */
+	EXCHANGE_OBSERVING,  /* answered; notifications may follow */
+	EXCHANGE_CANCELLING, /* nobody listens any more; the origin is being told (RFC 7641 3.6) */
+};
+
+enum observe_ask { OBSERVE_NONE, OBSERVE_REGISTER, OBSERVE_CANCEL };
+
+struct exchange {
+	struct wheel_timer timer;     /* the earliest of acknowledge_at, retransmit_at, deadline */
+	struct proxy *proxy;
+	/* the client's side */
+	struct client *client;        /* NULL while cancelling */
+	uint64_t record_hash;
+	uint32_t record;              /* in the duplicate store */
+	struct local_address local;   /* the address it asked */
+	uint8_t *long_token;          /* owned; where the token is longer than MSG_TOKEN_BASE */
+	uint8_t token[MSG_TOKEN_BASE];
+	uint16_t token_len;
+	uint16_t client_mid;
+	uint16_t request_len;         /* bytes of the client's datagram: amplification is measured by it */
+	uint8_t client_type;          /* MSG_CON or MSG_NON */
+	bool client_acknowledged;     /* an Empty ACK was sent: the response will be separate */
+	/* what is asked */
+	uint8_t code;
+	uint8_t observe;              /* enum observe_ask */
+	uint8_t no_response;          /* value of No-Response (RFC 7967), 0: all wanted */
+	bool oscore, forward, wants_problem_details;
+	bool has_block2;              /* the request named a block: `block2` */
+	struct opt_block block2;
+	uint16_t block1;              /* 1: a Block1 option was present, 2: with more to come */
+	/* the origin's side */
+	uint8_t state;                /* enum exchange_state; set by exchange_set_state() alone */
+	uint8_t retransmissions;
+	uint8_t salt[5];              /* random part of the upstream token */
+	bool confirmable;
+	bool in_window;               /* on origin->in_flight */
+	bool limited;                 /* the window was full when it left */
+	uint8_t hop_limit;            /* as it left: a 5.08 names it */
+	uint16_t mid, slot;
+	uint32_t index;
+	uint32_t timeout;             /* microseconds: the current retransmission timeout */
+	struct origin *origin;
+	struct exchange *next, *previous; /* in flight at the origin, or waiting in a flow (next alone) */
+	struct buffer request;        /* the upstream datagram while it may be sent (again) */
+	uint64_t arrived_at, sent_at, acknowledge_at, retransmit_at, deadline;
+	struct snapshot *conf;        /* the one it began with (kept) */
+	const struct route *route;
+	struct observation *observation;
+	struct lookup *lookup;        /* while its origin is being found */
+};
+
+/* Finding the origin of an exchange: a name being resolved, and the origins not tried yet. */
+struct lookup {
+	struct resolve_waiter waiter;
+	struct exchange *exchange;
+	struct proxy *proxy;
+	uint32_t index;
+	uint16_t port;
+	uint8_t next_origin;          /* of the route's list, counted from first_origin */
+	uint8_t first_origin;
+	bool configured;              /* the address comes from the configuration */
+	struct buffer message;        /* the client's datagram: the outer options depend on the origin chosen */
+};
+
+/* A relayed observation (observe.c); lies beside its exchange. */
+struct observation {
+	struct exchange *exchange;
+	struct observation *next, *previous; /* of the client */
+	uint32_t index;
+	uint32_t sequence;            /* the last Observe value sent to the client */
+	uint32_t upstream_value;      /* the last one taken from the origin */
+	uint64_t upstream_at;         /* 0: none yet */
+	uint64_t confirmed_at;        /* the client last acknowledged a notification (or registered) */
+	uint16_t recent[RECENT_NOTIFICATIONS];
+	uint8_t recent_next, recent_count;
+	bool established;             /* the origin accepted the registration */
+	struct delivery *delivery;    /* the confirmable notification under way */
+	struct buffer pending;        /* the newest notification that is not sent yet, as the origin sent it */
+	uint64_t pending_at;
+};
+
+/* A confirmable message to a client (delivery.c). */
+struct delivery {
+	struct wheel_timer timer;
+	struct proxy *proxy;
+	struct client *client;
+	struct observation *observation; /* NULL: a separate response */
+	struct delivery *next;
+	struct local_address local;
+	struct buffer bytes;
+	uint64_t sent_at, queued_at;
+	uint32_t timeout, index;
+	uint16_t mid;
+	uint8_t retransmissions;
+};
+
+/* An open hash table of slab objects: the caller owns the chains. */
+struct chain_table {
+	uint32_t *heads;
+	uint32_t mask;
+};
+
+struct binding {
+	uint32_t tag;
+	uint16_t slot;
+	uint16_t when; /* units of 8 s */
+};
+
+struct rate_bucket {
+	uint64_t at;
+	int64_t bytes;
+};
+
+struct proxy {
+	struct snapshot *conf;
+	struct wheel *wheel;
+	struct resolver *resolver;
+	struct duplicates *duplicates;
+	struct buffers *buffers;
+	struct slab *exchanges, *clients, *origins, *flows, *lookups, *observations, *deliveries;
+	struct chain_table client_table, origin_table, flow_table;
+	uint32_t oldest_client, newest_client, oldest_origin, newest_origin;
+	struct message_ids *down_ids;   /* DOWN_ID_SPACES */
+	struct binding *bindings;       /* (client, origin) -> source port (ports.c) */
+	struct rate_bucket *rates;      /* RATE_BUCKETS (reachability.c) */
+	struct hash_key hash_key, echo_key;
+	struct metrics metrics;
+	uint32_t *route_exchanges;      /* under way by route index */
+	struct endpoint *own_addresses; /* of our interfaces: where listeners on the unspecified address are reached too */
+	size_t own_count;
+	bool pumping;                   /* forward_pump() is at work: ending an exchange does not start it again */
+};
+
+/* Builds an exchange layer around a configuration (keeps a reference). `resolver` may be NULL: names then fail.
+ * Returns NULL without memory. */
+struct proxy *proxy_create(struct snapshot *conf, struct resolver *resolver);
+/* Learns the addresses of the machine's interfaces. */
+void proxy_learn_addresses(struct proxy *p);
+void proxy_destroy(struct proxy *p);
+
+/* What is to be done once a turn: timers, expiry. */
+void proxy_turn(struct proxy *p);
+
+static inline void proxy_count(struct proxy *p, enum metric m)
+{
+	p->metrics.count[m]++;
+}
+
+#endif

@@ -1,0 +1,297 @@
+/*
+ * receive - a client's datagram: format, type, duplicates, limits; then forward.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "proxy/exchange/client.h"
+#include "proxy/exchange/delivery.h"
+#include "proxy/exchange/exchange.h"
+#include "proxy/exchange/forward.h"
+#include "proxy/exchange/observe.h"
+#include "proxy/exchange/reachability.h"
+#include "proxy/exchange/respond.h"
+
+/* One datagram as it came. */
+struct arrival {
+	struct proxy *p;
+	unsigned listener;
+	const struct endpoint *peer;
+	const struct local_address *to;
+	const struct msg_view *m;
+	bool truncated;
+	uint64_t hash;
+};
+
+static void reject(const struct arrival *a)
+{
+	proxy_count(a->p, COUNT_REJECTED);
+	if (a->m->type == MSG_CON)
+		respond_empty(a->listener, a->peer, a->to, MSG_RST, a->m->mid);
+}
+
+/* What of the request every answer needs, whether it is forwarded or refused. */
+static void fill(struct exchange *x, const struct arrival *a)
+{
+	x->client_mid = a->m->mid;
+	x->client_type = a->m->type;
+	x->local = *a->to;
+	x->code = a->m->code;
+	x->request_len = (uint16_t)a->m->len;
+}
+
+/* Answers without an exchange: there is no room for one, or the message is not to be looked into. No record is made. */
+static void refuse_at_once(const struct arrival *a, enum error e, bool oscore)
+{
+	struct client c = { .peer = *a->peer, .listener = (uint16_t)a->listener };
+	struct exchange x = { .proxy = a->p, .client = &c, .record = DUPLICATES_NONE, .conf = a->p->conf, .oscore = oscore };
+
+	c.hash = (uint32_t)(a->hash >> 32);
+	fill(&x, a);
+	if (exchange_set_token(&x, a->m->token, a->m->token_len) < 0)
+		return;
+	respond_error(a->p, &x, e, 0);
+	free(x.long_token);
+}
+
+/* ---- duplicates (RFC 7252 4.5) ---- */
+
+static void on_duplicate(const struct arrival *a, const struct duplicate *d)
+{
+	struct exchange *x;
+
+	proxy_count(a->p, COUNT_DUPLICATES);
+	if (a->m->type != MSG_CON)
+		return;
+	switch (d->state) {
+	case DUPLICATE_PENDING:
+		/* The client waits already: it is told at once that the answer will come separately. */
+		x = slab_get(a->p->exchanges, d->exchange);
+		if (x != NULL && x->record_hash == a->hash && x->client_mid == a->m->mid) {
+			respond_acknowledge(a->p, x);
+			exchange_schedule(a->p, x);
+		}
+		return;
+	case DUPLICATE_REJECTED:
+		respond_empty(a->listener, a->peer, a->to, MSG_RST, a->m->mid);
+		return;
+	case DUPLICATE_ANSWERED:
+		if (d->answer != NULL) {
+			edge_send_client(a->listener, a->peer, a->to, d->answer, d->answer_len);
+			return;
+		}
+		proxy_count(a->p, COUNT_DUPLICATES_FORGOTTEN);
+		/* fall through */
+	case DUPLICATE_ACKNOWLEDGED:
+		respond_empty(a->listener, a->peer, a->to, MSG_ACK, a->m->mid);
+		return;
+	}
+}
+
+static bool is_safe(uint8_t code)
+{
+	return code == CODE_GET || code == CODE_FETCH;
+}
+
+/* ---- requests ---- */
+
+static void read_wishes(struct exchange *x, const struct outer_request *r)
+{
+	x->oscore = r->oscore;
+	x->observe = r->observe;
+	x->no_response = r->no_response;
+	x->has_block2 = r->has_block2;
+	x->block2 = r->block2;
+	x->block1 = r->has_block1 ? 1 + r->block1.more : 0;
+	x->wants_problem_details = r->accepts_problem_details && !r->oscore;
+	x->forward = r->forward;
+}
+
+static struct endpoint asked_address(const struct arrival *a)
+{
+	struct endpoint asked = { .scope = a->to->ifindex };
+
+	memcpy(asked.addr, a->to->addr, sizeof asked.addr);
+	asked.port = a->p->conf->listeners[a->listener].address.port;
+	return asked;
+}
+
+/* A request under the token of an observation of the same client refreshes or cancels it. Returns true if it was one. */
+static bool continue_observation(const struct arrival *a, struct client *c, const struct outer_request *r)
+{
+	struct observation *o = client_observation(c, a->m->token, a->m->token_len);
+	struct endpoint asked = asked_address(a);
+	struct exchange *x;
+
+	if (o == NULL)
+		return false;
+	x = o->exchange;
+	if (x->state != EXCHANGE_OBSERVING || r->observe == 0 || r->oscore != x->oscore || r->forward != x->forward) {
+		/* The token now belongs to another request; under OSCORE that alone ends nothing (RFC 8613 4.1.3.5). */
+		if (!x->oscore && x->state == EXCHANGE_OBSERVING)
+			exchange_free(a->p, x);
+		return false;
+	}
+	fill(x, a);
+	read_wishes(x, r);
+	x->client_acknowledged = false;
+	x->arrived_at = clock_now();
+	if (x->client_type == MSG_CON)
+		x->acknowledge_at = x->arrived_at + x->conf->settings.separate_after;
+	x->record_hash = a->hash;
+	x->record = duplicates_add(a->p->duplicates, a->hash, clock_now(), x->index, a->m->type == MSG_CON, true,
+		reachability_is_verified(c));
+	forward_again(a->p, x, a->m, r, &asked);
+	return true;
+}
+
+static bool seen_echo(const struct arrival *a, struct client *c, const struct outer_request *r)
+{
+	if (r->echo == NULL || !reachability_check_echo(a->p, a->peer, r->echo->value, r->echo->len))
+		return false;
+	reachability_set_verified(a->p, c);
+	return true;
+}
+
+static struct exchange *admit(const struct arrival *a, struct client *c, bool unsafe, bool oscore)
+{
+	struct exchange *x = c->exchanges < a->p->conf->settings.client_exchanges ? exchange_new(a->p, c) : NULL;
+
+	if (x == NULL) {
+		refuse_at_once(a, c->exchanges < a->p->conf->settings.client_exchanges ? ERR_OVERLOAD : ERR_CLIENT_LIMIT, oscore);
+		return NULL;
+	}
+	fill(x, a);
+	x->record_hash = a->hash;
+	x->record = duplicates_add(a->p->duplicates, a->hash, clock_now(), x->index, a->m->type == MSG_CON, unsafe,
+		reachability_is_verified(c));
+	if (exchange_set_token(x, a->m->token, a->m->token_len) < 0 || (x->record == DUPLICATES_NONE && unsafe)) {
+		exchange_free(a->p, x);
+		refuse_at_once(a, ERR_DUPLICATES_FULL, oscore);
+		return NULL;
+	}
+	if (x->client_type == MSG_CON) {
+		x->acknowledge_at = x->arrived_at + x->conf->settings.separate_after;
+		exchange_schedule(a->p, x);
+	}
+	return x;
+}
+
+static void on_request(struct arrival *a)
+{
+	struct proxy *p = a->p;
+	struct endpoint asked = asked_address(a);
+	struct duplicate known;
+	struct outer_request r;
+	struct exchange *x;
+	struct client *c;
+	uint16_t offender = 0;
+	enum error e;
+
+	a->hash = duplicates_hash(p->duplicates, a->peer, a->listener, a->m->mid);
+	if (duplicates_find(p->duplicates, a->hash, clock_now(), &known) != DUPLICATES_NONE) {
+		on_duplicate(a, &known);
+		return;
+	}
+	proxy_count(p, COUNT_REQUESTS);
+	e = outer_read_request(a->m, &r, &offender);
+	if (r.oscore)
+		proxy_count(p, COUNT_REQUESTS_OSCORE);
+	if (a->truncated || a->m->token_len > p->conf->settings.token_length) {
+		refuse_at_once(a, a->truncated ? ERR_TOO_LARGE : ERR_TOKEN_LENGTH, r.oscore);
+		return;
+	}
+	c = client_get(p, a->listener, a->peer);
+	if (c == NULL) {
+		refuse_at_once(a, ERR_OVERLOAD, r.oscore);
+		return;
+	}
+	seen_echo(a, c, &r);
+	if (e == ERR_NONE && c->observations != NULL && continue_observation(a, c, &r))
+		return;
+	x = admit(a, c, r.oscore || !is_safe(a->m->code), r.oscore);
+	if (x == NULL)
+		return;
+	read_wishes(x, &r);
+	if (e != ERR_NONE) {
+		respond_error(p, x, e, offender);
+		exchange_free(p, x);
+		return;
+	}
+	forward_begin(p, x, a->m, &r, &asked);
+}
+
+/* ---- everything else ---- */
+
+static void on_empty(const struct arrival *a)
+{
+	struct client *c;
+	struct observation *o;
+
+	if (a->m->type == MSG_CON) {
+		proxy_count(a->p, COUNT_PINGS);
+		respond_empty(a->listener, a->peer, a->to, MSG_RST, a->m->mid);
+		return;
+	}
+	if (a->m->type == MSG_NON) {
+		reject(a);
+		return;
+	}
+	c = client_find(a->p, a->listener, a->peer);
+	if (c == NULL)
+		return;
+	if (a->m->type == MSG_RST)
+		proxy_count(a->p, COUNT_CLIENT_RESETS);
+	if (delivery_on_answer(a->p, c, a->m->mid, a->m->type == MSG_RST) || a->m->type != MSG_RST)
+		return;
+	o = observe_by_mid(c, a->m->mid);
+	if (o != NULL)
+		observe_client_gone(a->p, o);
+}
+
+static void on_sound(struct arrival *a)
+{
+	const struct msg_view *m = a->m;
+
+	if (m->code == CODE_EMPTY)
+		on_empty(a);
+	else if (m->type == MSG_ACK || m->type == MSG_RST)
+		proxy_count(a->p, COUNT_IGNORED);
+	else if (msg_code_is_request(m->code))
+		on_request(a);
+	else
+		reject(a);
+}
+
+void receive_datagram(struct proxy *p, unsigned listener, const struct endpoint *peer, const struct local_address *to,
+	const uint8_t *bytes, size_t len, bool truncated, bool multicast)
+{
+	struct msg_view m;
+	struct arrival a = { .p = p, .listener = listener, .peer = peer, .to = to, .m = &m, .truncated = truncated };
+	enum msg_result result = msg_parse_datagram(&m, bytes, len);
+
+	/* Groups are not served: no answer, no Reset (RFC 7252 8.1, 8.2). */
+	if (multicast) {
+		proxy_count(p, COUNT_MULTICAST_IGNORED);
+		return;
+	}
+	if (truncated)
+		proxy_count(p, COUNT_TRUNCATED);
+	switch (result) {
+	case MSG_IGNORE:
+		proxy_count(p, COUNT_IGNORED);
+		return;
+	case MSG_FORMAT_ERROR:
+		reject(&a);
+		return;
+	case MSG_TOO_MANY_OPTIONS:
+		a.hash = duplicates_hash(p->duplicates, peer, listener, m.mid);
+		if (msg_code_is_request(m.code) && m.type <= MSG_NON)
+			refuse_at_once(&a, ERR_BAD_REQUEST, msg_option(&m, OPT_OSCORE) != NULL);
+		else
+			reject(&a);
+		return;
+	case MSG_OK:
+		on_sound(&a);
+	}
+}

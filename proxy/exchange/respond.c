@@ -1,0 +1,342 @@
+#include "proxy/exchange/respond.h"
+
+#include <string.h>
+
+#include "proxy/exchange/client.h"
+#include "proxy/exchange/delivery.h"
+#include "proxy/exchange/exchange.h"
+#include "proxy/exchange/observe.h"
+#include "proxy/exchange/reachability.h"
+#include "translate/outer.h"
+
+enum { ANSWER_ROOM = 256, CONTENT_FORMAT_PROBLEM = 257 };
+
+struct answer {
+	struct msg_writer w;
+	enum msg_type type;
+	uint8_t bytes[MSG_DATAGRAM_MAX + ANSWER_ROOM];
+};
+
+void respond_empty(unsigned listener, const struct endpoint *peer, const struct local_address *local, enum msg_type type,
+	uint16_t mid)
+{
+	uint8_t bytes[MSG_HEADER];
+
+	msg_write_empty(bytes, type, mid);
+	edge_send_client(listener, peer, local, bytes, sizeof bytes);
+}
+
+void respond_acknowledge(struct proxy *p, struct exchange *x)
+{
+	x->acknowledge_at = 0;
+	if (x->client_type != MSG_CON || x->client_acknowledged || x->client == NULL)
+		return;
+	x->client_acknowledged = true;
+	proxy_count(p, COUNT_EMPTY_ACKS);
+	duplicates_acknowledged(p->duplicates, x->record, x->record_hash);
+	respond_empty(x->client->listener, &x->client->peer, &x->local, MSG_ACK, x->client_mid);
+}
+
+/* The type follows from how the request came and what was already said. Returns -1 if no Message ID is to be had. */
+static int begin(struct proxy *p, struct exchange *x, struct answer *a, uint8_t code)
+{
+	int32_t mid = 0;
+
+	if (x->client_type == MSG_CON && !x->client_acknowledged) {
+		a->type = MSG_ACK;
+		mid = x->client_mid;
+	} else if (x->client_type == MSG_CON) {
+		a->type = MSG_CON; /* its Message ID is chosen when it is sent */
+	} else {
+		a->type = MSG_NON;
+		mid = client_take_mid(p, x->client);
+		if (mid < 0) {
+			proxy_count(p, COUNT_ABANDONED);
+			return -1;
+		}
+	}
+	msg_begin(&a->w, a->bytes, sizeof a->bytes, a->type, code, (uint16_t)mid, exchange_token(x), x->token_len);
+	return 0;
+}
+
+static void end(struct proxy *p, struct exchange *x, struct answer *a)
+{
+	size_t len = msg_end(&a->w);
+
+	x->acknowledge_at = 0;
+	if (len == 0) {
+		proxy_count(p, COUNT_ABANDONED);
+		return;
+	}
+	proxy_count(p, COUNT_RESPONSES);
+	if (a->type == MSG_CON) {
+		if (delivery_send(p, x->client, &x->local, NULL, a->bytes, len) == NULL)
+			proxy_count(p, COUNT_ABANDONED);
+		return;
+	}
+	edge_send_client(x->client->listener, &x->client->peer, &x->local, a->bytes, len);
+	if (x->record != DUPLICATES_NONE)
+		duplicates_answered(p->duplicates, x->record, x->record_hash, clock_now(), a->bytes,
+			a->type == MSG_ACK ? len : 0);
+}
+
+/* RFC 7967: bit n-1 silences class n. The request itself is acknowledged all the same. */
+static bool is_silenced(struct proxy *p, struct exchange *x, uint8_t code)
+{
+	if (!(x->no_response >> (MSG_CLASS(code) - 1) & 1))
+		return false;
+	proxy_count(p, COUNT_SILENCED);
+	respond_acknowledge(p, x);
+	return true;
+}
+
+/* ---- errors of ours ---- */
+
+static size_t problem_details(uint8_t *out, const char *text, uint16_t offender)
+{
+	struct writer w;
+	size_t len = strlen(text);
+
+	/* { -1 (title): text, -8 (unprocessed CoAP option): number }, RFC 9290 2.1, 3.1.2 */
+	writer_init(&w, out, 96);
+	writer_u8(&w, offender != 0 ? 0xa2 : 0xa1);
+	writer_u8(&w, 0x20);
+	writer_u8(&w, 0x78);
+	writer_u8(&w, (unsigned)len);
+	writer_bytes(&w, text, len);
+	if (offender != 0) {
+		writer_u8(&w, 0x27);
+		writer_u8(&w, 0x19);
+		writer_u16(&w, offender);
+	}
+	return writer_length(&w);
+}
+
+static uint8_t error_code(const struct exchange *x, enum error e)
+{
+	const struct error_row *row = error_row(e);
+	uint8_t code = x->oscore ? row->oscore_code : row->coap_code;
+
+	if (x->oscore && x->route != NULL && !x->forward && x->route->strict_oscore_errors &&
+		(code == CODE_NOT_FOUND || code == CODE_BAD_GATEWAY || code == CODE_GATEWAY_TIMEOUT || code == CODE_NO_PROXY))
+		code = CODE_UNAVAILABLE;
+	return code;
+}
+
+void respond_error(struct proxy *p, struct exchange *x, enum error e, uint16_t offender)
+{
+	const struct error_row *row = error_row(e);
+	const struct settings *s = &x->conf->settings;
+	uint8_t code = error_code(x, e), echo[ECHO_LENGTH], details[96];
+	const char *text = e == ERR_HOP_LIMIT ? s->identity : row->text;
+	bool as_details = x->wants_problem_details && s->problem_details && e != ERR_HOP_LIMIT && *text != '\0';
+	struct answer a;
+
+	p->metrics.errors[e]++;
+	if (x->client == NULL || is_silenced(p, x, code) || begin(p, x, &a, code) < 0)
+		return;
+	if (as_details)
+		msg_add_uint(&a.w, OPT_CONTENT_FORMAT, CONTENT_FORMAT_PROBLEM);
+	if (code == CODE_UNAVAILABLE || code == CODE_TOO_MANY)
+		msg_add_uint(&a.w, OPT_MAX_AGE, (uint32_t)(s->overload_retry / CLOCK_SECOND));
+	else if (e == ERR_CHALLENGE)
+		msg_add_uint(&a.w, OPT_MAX_AGE, 0);
+	if (code == CODE_TOO_LARGE)
+		msg_add_uint(&a.w, OPT_SIZE1, 1024);
+	if (e == ERR_CHALLENGE) {
+		reachability_make_echo(p, &x->client->peer, echo);
+		msg_add_option(&a.w, OPT_ECHO, echo, sizeof echo);
+	}
+	if (as_details)
+		msg_add_payload(&a.w, details, problem_details(details, text, offender));
+	else
+		msg_add_payload(&a.w, text, strlen(text));
+	end(p, x, &a);
+}
+
+void respond_content(struct proxy *p, struct exchange *x, uint8_t code, int content_format, const void *payload, size_t len)
+{
+	struct answer a;
+
+	if (is_silenced(p, x, code) || begin(p, x, &a, code) < 0)
+		return;
+	if (content_format >= 0)
+		msg_add_uint(&a.w, OPT_CONTENT_FORMAT, (uint32_t)content_format);
+	msg_add_payload(&a.w, payload, len);
+	end(p, x, &a);
+}
+
+/* ---- the origin's answers ---- */
+
+/* Own Observe value (RFC 7641 5: nothing is copied), own Max-Age where the message waited here, no request-only option. */
+static void plan_response(struct outer_plan *plan, struct exchange *x, const struct msg_view *m, uint64_t age)
+{
+	const struct msg_option *max_age = msg_option(m, OPT_MAX_AGE);
+	uint32_t value = 60, seconds = (uint32_t)(age / CLOCK_SECOND);
+
+	outer_plan_init(plan);
+	plan->drop_second_etag = true;
+	outer_drop(plan, OPT_REQUEST_TAG);
+	outer_drop(plan, OPT_OBSERVE);
+	if (x->observation != NULL && x->observation->established && MSG_CLASS(m->code) == 2)
+		outer_add_uint(plan, OPT_OBSERVE, observe_next_sequence(x->observation));
+	if (seconds == 0 || (max_age != NULL && msg_uint(max_age, &value) < 0))
+		return;
+	outer_drop(plan, OPT_MAX_AGE);
+	outer_add_uint(plan, OPT_MAX_AGE, value > seconds ? value - seconds : 0);
+}
+
+static bool has_identity(const struct msg_view *m, const char *identity)
+{
+	size_t len = strlen(identity);
+	const uint8_t *at = m->payload, *end_of = m->payload + m->payload_len;
+
+	while (at != NULL && (size_t)(end_of - at) >= len) {
+		const uint8_t *space = memchr(at, ' ', (size_t)(end_of - at));
+		size_t word = space != NULL ? (size_t)(space - at) : (size_t)(end_of - at);
+
+		if (word == len && memcmp(at, identity, len) == 0)
+			return true;
+		at = space != NULL ? space + 1 : NULL;
+	}
+	return false;
+}
+
+/* A 5.08 names the proxies it passed (RFC 8768 4). */
+static void relay_hop_limit_reached(struct proxy *p, struct exchange *x, const struct msg_view *m)
+{
+	const char *identity = x->conf->settings.identity;
+	struct outer_plan plan;
+	struct answer a;
+
+	if (has_identity(m, identity)) {
+		proxy_count(p, COUNT_LOOPS);
+		log_info("a 5.08 came back that names this gateway: requests run in a loop");
+		respond_error(p, x, ERR_HOP_LIMIT, 0);
+		return;
+	}
+	if (begin(p, x, &a, m->code) < 0)
+		return;
+	plan_response(&plan, x, m, 0);
+	outer_write_options(&a.w, m, &plan);
+	writer_u8(&a.w.w, 0xff);
+	writer_bytes(&a.w.w, identity, strlen(identity));
+	if (m->payload_len > 0) {
+		writer_u8(&a.w.w, ' ');
+		writer_bytes(&a.w.w, m->payload, m->payload_len);
+	}
+	end(p, x, &a);
+}
+
+static size_t unverified_limit(const struct exchange *x)
+{
+	size_t limit = (size_t)UNVERIFIED_FACTOR * x->request_len;
+
+	return limit > UNVERIFIED_BYTES ? limit : UNVERIFIED_BYTES;
+}
+
+/* The answer to a plain GET or FETCH is cut to one block that fits; which one the client asked for by Block2, as a server
+ * that keeps no state would (RFC 7959 2.4). */
+static void relay_cut(struct proxy *p, struct exchange *x, const struct msg_view *m, size_t limit)
+{
+	size_t overhead = m->len - m->payload_len + x->token_len + 8;
+	struct opt_block b = { .num = x->has_block2 ? x->block2.num : 0, .szx = x->has_block2 ? x->block2.szx : 6 };
+	size_t from = (size_t)b.num << (b.szx + 4), size;
+	struct outer_plan plan;
+	struct answer a;
+
+	while (b.szx > 0 && overhead + (16u << b.szx) > limit)
+		b.szx--;
+	b.num = (uint32_t)(from >> (b.szx + 4));
+	size = 16u << b.szx;
+	if (from >= m->payload_len) {
+		respond_error(p, x, ERR_BLOCK_SIZE, 0);
+		return;
+	}
+	b.more = m->payload_len - from > size;
+	if (!b.more)
+		size = m->payload_len - from;
+	if (begin(p, x, &a, m->code) < 0)
+		return;
+	proxy_count(p, COUNT_CUT);
+	plan_response(&plan, x, m, 0);
+	outer_add_uint(&plan, OPT_BLOCK2, opt_block_value(&b));
+	outer_write_options(&a.w, m, &plan);
+	msg_add_payload(&a.w, m->payload + from, size);
+	end(p, x, &a);
+}
+
+static void relay_to_unverified(struct proxy *p, struct exchange *x, const struct msg_view *m, size_t limit)
+{
+	bool plain_read = !x->oscore && (x->code == CODE_GET || x->code == CODE_FETCH) && m->code == CODE_CONTENT;
+
+	if (plain_read && msg_option(m, OPT_BLOCK2) == NULL && m->payload_len > 16) {
+		relay_cut(p, x, m, limit);
+	} else if (!x->client->challenged) {
+		x->client->challenged = true;
+		respond_error(p, x, ERR_CHALLENGE, 0);
+	} else if (reachability_take_rate(p, &x->client->peer, m->len)) {
+		struct outer_plan plan;
+		struct answer a;
+
+		if (begin(p, x, &a, m->code) < 0)
+			return;
+		plan_response(&plan, x, m, 0);
+		outer_write(&a.w, m, &plan);
+		end(p, x, &a);
+	} else {
+		proxy_count(p, COUNT_UNVERIFIED_DROPPED);
+		respond_acknowledge(p, x);
+	}
+}
+
+void respond_relay(struct proxy *p, struct exchange *x, const struct msg_view *m)
+{
+	struct outer_plan plan;
+	struct answer a;
+	size_t limit;
+
+	if (is_silenced(p, x, m->code))
+		return;
+	if (m->code == CODE_HOP_LIMIT) {
+		relay_hop_limit_reached(p, x, m);
+		return;
+	}
+	if (x->route->echo && !reachability_is_verified(x->client)) {
+		limit = unverified_limit(x);
+		if (m->len > limit) {
+			relay_to_unverified(p, x, m, limit);
+			return;
+		}
+	}
+	if (begin(p, x, &a, m->code) < 0)
+		return;
+	plan_response(&plan, x, m, 0);
+	outer_write(&a.w, m, &plan);
+	end(p, x, &a);
+}
+
+struct delivery *respond_notify(struct proxy *p, struct exchange *x, const struct msg_view *m, bool confirmable, uint64_t age)
+{
+	struct outer_plan plan;
+	struct answer a;
+	struct client *c = x->client;
+	int32_t mid = confirmable ? 0 : client_take_mid(p, c);
+	size_t len;
+
+	if (mid < 0)
+		return NULL;
+	msg_begin(&a.w, a.bytes, sizeof a.bytes, confirmable ? MSG_CON : MSG_NON, m->code, (uint16_t)mid, exchange_token(x),
+		x->token_len);
+	plan_response(&plan, x, m, age);
+	outer_write(&a.w, m, &plan);
+	len = msg_end(&a.w);
+	if (len == 0)
+		return NULL;
+	proxy_count(p, COUNT_NOTIFICATIONS);
+	if (confirmable)
+		return delivery_send(p, c, &x->local, x->observation, a.bytes, len);
+	observe_remember_mid(x->observation, (uint16_t)mid);
+	edge_send_client(c->listener, &c->peer, &x->local, a.bytes, len);
+	return NULL;
+}

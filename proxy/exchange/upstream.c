@@ -1,0 +1,324 @@
+#include "proxy/exchange/upstream.h"
+
+#include <string.h>
+
+#include "proxy/exchange/exchange.h"
+#include "proxy/exchange/forward.h"
+#include "proxy/exchange/observe.h"
+#include "proxy/exchange/origin.h"
+#include "proxy/exchange/ports.h"
+#include "proxy/exchange/respond.h"
+#include "translate/outer.h"
+
+/* Messages of origins are told apart from those of clients in the duplicate store by a listener number no listener has. */
+enum { UPSTREAM_LISTENER = 1 << 15 };
+
+/* One datagram of an origin as it came. */
+struct answer_arrival {
+	struct proxy *p;
+	unsigned slot;
+	const struct endpoint *peer;
+	const struct msg_view *m;
+};
+
+static void send_empty(unsigned slot, const struct endpoint *peer, enum msg_type type, uint16_t mid)
+{
+	uint8_t bytes[MSG_HEADER];
+
+	msg_write_empty(bytes, type, mid);
+	edge_send_origin(slot, peer, bytes, sizeof bytes);
+}
+
+/* The record of a message of an origin: acknowledged or rejected, so that its repeats get the same. */
+static void remember(struct proxy *p, unsigned slot, const struct endpoint *peer, uint16_t mid, bool confirmable, bool rejected)
+{
+	uint64_t hash = duplicates_hash(p->duplicates, peer, UPSTREAM_LISTENER | slot, mid);
+	struct duplicate known;
+	uint32_t record = duplicates_find(p->duplicates, hash, clock_now(), &known);
+
+	if (record == DUPLICATES_NONE)
+		record = duplicates_add(p->duplicates, hash, clock_now(), SLAB_NONE, confirmable, false, true);
+	if (record == DUPLICATES_NONE)
+		return;
+	if (rejected)
+		duplicates_rejected(p->duplicates, record, hash);
+	else
+		duplicates_acknowledged(p->duplicates, record, hash);
+}
+
+void upstream_acknowledge(struct exchange *x, const uint8_t *bytes, size_t len)
+{
+	uint16_t mid;
+
+	if (len < MSG_HEADER)
+		return;
+	mid = (uint16_t)(bytes[2] << 8 | bytes[3]);
+	if ((bytes[0] >> 4 & 3) != MSG_CON)
+		return;
+	remember(x->proxy, x->slot, &x->origin->peer, mid, true, false);
+	send_empty(x->slot, &x->origin->peer, MSG_ACK, mid);
+}
+
+static void reject(const struct answer_arrival *a)
+{
+	if (a->m->type == MSG_CON || a->m->type == MSG_NON)
+		send_empty(a->slot, a->peer, MSG_RST, a->m->mid);
+}
+
+/* A message that came before: acknowledged or reset as then (RFC 7252 4.5). Returns true if it did. */
+static bool is_repeat(const struct answer_arrival *a)
+{
+	uint64_t hash = duplicates_hash(a->p->duplicates, a->peer, UPSTREAM_LISTENER | a->slot, a->m->mid);
+	struct duplicate known;
+
+	if (duplicates_find(a->p->duplicates, hash, clock_now(), &known) == DUPLICATES_NONE)
+		return false;
+	proxy_count(a->p, COUNT_DUPLICATES);
+	if (a->m->type == MSG_CON)
+		send_empty(a->slot, a->peer, known.state == DUPLICATE_REJECTED ? MSG_RST : MSG_ACK, a->m->mid);
+	return true;
+}
+
+/* The message of x that is in flight made its round trip. */
+static void round_trip(struct proxy *p, struct exchange *x)
+{
+	struct origin *o = x->origin;
+
+	if (x->in_window) {
+		congestion_on_answer(&o->congestion, clock_now(), clock_now() - x->sent_at, x->retransmissions, x->limited);
+		origin_leave_window(x);
+	}
+	x->retransmit_at = 0;
+	origin_answered(o);
+	(void)p;
+}
+
+/* ---- ACK and RST ---- */
+
+static void on_acknowledged(struct proxy *p, struct exchange *x)
+{
+	struct origin *o = x->origin;
+
+	round_trip(p, x);
+	if (x->state == EXCHANGE_SENT) {
+		exchange_set_state(x, EXCHANGE_ACKNOWLEDGED);
+		x->deadline = clock_now() + x->route->timeout_acknowledged;
+		if ((x->no_response & 26) == 26) {
+			/* Nothing will come and nothing is wanted (RFC 7967). */
+			respond_acknowledge(p, x);
+			exchange_free(p, x);
+			return;
+		}
+		if (x->observation == NULL)
+			buffers_drop(p->buffers, &x->request);
+	}
+	exchange_schedule(p, x);
+	forward_pump(p, o);
+}
+
+static void on_reset(struct proxy *p, struct exchange *x)
+{
+	round_trip(p, x);
+	if (x->state != EXCHANGE_CANCELLING) {
+		origin_failed(x->origin, x->route->to_count > 1 ? x->route->rest : 0);
+		respond_error(p, x, ERR_ORIGIN_RESET, 0);
+	}
+	exchange_free(p, x);
+}
+
+static void on_empty(const struct answer_arrival *a)
+{
+	struct origin *o;
+	struct exchange *x;
+
+	if (a->m->type == MSG_CON || a->m->type == MSG_NON) {
+		reject(a);
+		return;
+	}
+	o = origin_find(a->p, a->peer);
+	x = o != NULL ? origin_in_flight(o, a->slot, a->m->mid) : NULL;
+	if (x == NULL) {
+		proxy_count(a->p, COUNT_IGNORED);
+		return;
+	}
+	if (a->m->type == MSG_RST)
+		on_reset(a->p, x);
+	else if (x->confirmable)
+		on_acknowledged(a->p, x);
+}
+
+/* ---- responses ---- */
+
+static void fail(struct proxy *p, struct exchange *x, enum error e)
+{
+	if (x->client != NULL)
+		respond_error(p, x, e, 0);
+	exchange_free(p, x);
+}
+
+/* The answer to the request that x has under way. */
+static void on_answer(struct proxy *p, struct exchange *x, const struct msg_view *m)
+{
+	struct origin *o = x->origin;
+
+	round_trip(p, x);
+	upstream_acknowledge(x, m->bytes, m->len);
+	if (x->state == EXCHANGE_CANCELLING) {
+		exchange_free(p, x);
+		return;
+	}
+	if (outer_check_response(m) != ERR_NONE) {
+		fail(p, x, ERR_BAD_RESPONSE);
+		return;
+	}
+	observe_before_answer(x, m);
+	if (x->block1 == 1 && o->uploads != NULL)
+		ports_upload_ended(o, x->client);
+	respond_relay(p, x, m);
+	if (!observe_after_answer(p, x, m)) {
+		exchange_free(p, x);
+		return;
+	}
+	exchange_set_state(x, EXCHANGE_OBSERVING);
+	x->deadline = 0;
+	if (x->oscore)
+		buffers_drop(p->buffers, &x->request);
+	exchange_schedule(p, x);
+	forward_pump(p, o);
+}
+
+/* While a refresh or cancel is under way the ACK with its Message ID is its answer; what comes by CON or NON before that
+ * is still a notification. */
+static bool is_notification(const struct exchange *x, const struct msg_view *m)
+{
+	if (x->observation == NULL || !x->observation->established || m->type == MSG_ACK)
+		return false;
+	return x->state == EXCHANGE_OBSERVING || (x->state == EXCHANGE_SENT && x->confirmable) || x->state == EXCHANGE_WAITING;
+}
+
+static void on_notification(const struct answer_arrival *a, struct exchange *x)
+{
+	if (outer_check_response(a->m) != ERR_NONE) {
+		upstream_acknowledge(x, a->m->bytes, a->m->len);
+		fail(a->p, x, ERR_BAD_RESPONSE);
+		return;
+	}
+	/* A NON that the network doubled must not be delivered twice; a CON is remembered when it is acknowledged. */
+	if (a->m->type == MSG_NON)
+		remember(a->p, a->slot, a->peer, a->m->mid, false, false);
+	observe_on_notification(a->p, x, a->m);
+}
+
+static bool expects_answer(const struct exchange *x)
+{
+	return x->state == EXCHANGE_SENT || x->state == EXCHANGE_ACKNOWLEDGED || x->state == EXCHANGE_CANCELLING;
+}
+
+static void on_response(const struct answer_arrival *a)
+{
+	struct proxy *p = a->p;
+	const struct msg_view *m = a->m;
+	struct exchange *x = exchange_by_token(p, m->token, m->token_len);
+	struct origin *o;
+
+	if (x != NULL && (x->origin == NULL || x->slot != a->slot || !endpoint_equal(&x->origin->peer, a->peer))) {
+		proxy_count(p, COUNT_FOREIGN_RESPONSES);
+		x = NULL;
+	}
+	if (m->type == MSG_ACK) {
+		if (x != NULL && expects_answer(x) && x->mid == m->mid && x->confirmable) {
+			on_answer(p, x, m);
+			return;
+		}
+		/* The token is wrong: the acknowledgement counts, the response does not (RFC 8974 3.3). */
+		o = origin_find(p, a->peer);
+		x = o != NULL ? origin_in_flight(o, a->slot, m->mid) : NULL;
+		proxy_count(p, COUNT_UNEXPECTED_RESPONSES);
+		if (x != NULL && x->confirmable)
+			on_acknowledged(p, x);
+		return;
+	}
+	if ((m->type == MSG_CON || (x != NULL && x->observation != NULL)) && is_repeat(a))
+		return;
+	if (x == NULL || (!expects_answer(x) && !is_notification(x, m))) {
+		proxy_count(p, COUNT_UNEXPECTED_RESPONSES);
+		reject(a);
+		return;
+	}
+	if (is_notification(x, m))
+		on_notification(a, x);
+	else
+		on_answer(p, x, m);
+}
+
+/* A response that cannot be read still ends its exchange, if it says which (RFC 7252 5.7.1). */
+static void on_broken(const struct answer_arrival *a)
+{
+	const struct msg_view *m = a->m;
+	struct exchange *x = m->token != NULL ? exchange_by_token(a->p, m->token, m->token_len) : NULL;
+	struct origin *o = origin_find(a->p, a->peer);
+
+	proxy_count(a->p, COUNT_REJECTED);
+	if (x == NULL && o != NULL && m->type == MSG_ACK)
+		x = origin_in_flight(o, a->slot, m->mid);
+	reject(a);
+	if (x == NULL || x->origin == NULL || x->slot != a->slot || !endpoint_equal(&x->origin->peer, a->peer) ||
+		!expects_answer(x))
+		return;
+	round_trip(a->p, x);
+	fail(a->p, x, ERR_BAD_RESPONSE);
+}
+
+void upstream_datagram(struct proxy *p, unsigned slot, const struct endpoint *peer, const uint8_t *bytes, size_t len,
+	bool truncated)
+{
+	struct msg_view m;
+	struct answer_arrival a = { .p = p, .slot = slot, .peer = peer, .m = &m };
+	struct exchange *x;
+
+	switch (msg_parse_datagram(&m, bytes, len)) {
+	case MSG_IGNORE:
+		proxy_count(p, COUNT_IGNORED);
+		return;
+	case MSG_FORMAT_ERROR:
+	case MSG_TOO_MANY_OPTIONS:
+		on_broken(&a);
+		return;
+	case MSG_OK:
+		break;
+	}
+	if (truncated) {
+		proxy_count(p, COUNT_TRUNCATED);
+		x = exchange_by_token(p, m.token, m.token_len);
+		if (x != NULL && x->origin != NULL && endpoint_equal(&x->origin->peer, peer) && expects_answer(x)) {
+			round_trip(p, x);
+			upstream_acknowledge(x, bytes, len);
+			fail(p, x, ERR_RESPONSE_SIZE);
+		}
+		return;
+	}
+	if (m.code == CODE_EMPTY)
+		on_empty(&a);
+	else if (msg_code_is_response(m.code) && m.type != MSG_RST)
+		on_response(&a);
+	else
+		reject(&a);
+}
+
+void upstream_unreachable(struct proxy *p, unsigned slot, const struct endpoint *peer, const uint8_t *quoted, size_t len)
+{
+	struct msg_view m;
+	struct exchange *x;
+
+	/* The quoted datagram may be cut; its header and token are what is matched (RFC 7252 4.2). */
+	if (len < MSG_HEADER + UPSTREAM_TOKEN || (quoted[0] & 0x0f) != UPSTREAM_TOKEN)
+		return;
+	(void)m;
+	x = exchange_by_token(p, quoted + MSG_HEADER, UPSTREAM_TOKEN);
+	if (x == NULL || x->origin == NULL || x->slot != slot || !endpoint_equal(&x->origin->peer, peer) ||
+		(quoted[2] << 8 | quoted[3]) != x->mid || x->state != EXCHANGE_SENT)
+		return;
+	origin_leave_window(x);
+	origin_failed(x->origin, x->route->to_count > 1 ? x->route->rest : 0);
+	fail(p, x, ERR_UNREACHABLE);
+}

@@ -1,0 +1,125 @@
+/*
+ * main - the command line.
+ */
+#include <coap3/coap.h>
+#include <event2/event.h>
+#include <getopt.h>
+#include <libconfig.h>
+#include <openssl/crypto.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "conf/explain.h"
+#include "conf/snapshot.h"
+#include "proxy/process/worker.h"
+
+static const char default_path[] = "/etc/oscore-proxy.conf";
+
+static void print_usage(FILE *out)
+{
+	fputs("usage: oscore-proxy [-c FILE] [-t | -T | -E REQUEST]\n"
+	      "  -c FILE     the configuration (default /etc/oscore-proxy.conf)\n"
+	      "  -t          check it: print every error as file:line: text\n"
+	      "  -T          print it as it is in force, every setting with its value\n"
+	      "  -E REQUEST  tell which route takes a request, and why, for example\n"
+	      "              'GET coap://h/p from 10.0.0.7:5683 via coap oscore'\n"
+	      "  -V          print the version and those of the libraries\n"
+	      "  --help      print this\n", out);
+}
+
+static void print_version(void)
+{
+	printf("oscore-proxy %s\nlibcoap %s\nlibevent %s\nlibconfig %d.%d.%d\n%s\n", OSCORE_PROXY_VERSION,
+		coap_package_version(), event_get_version(), LIBCONFIG_VER_MAJOR, LIBCONFIG_VER_MINOR, LIBCONFIG_VER_REVISION,
+		OpenSSL_version(OPENSSL_VERSION));
+}
+
+enum { OPTION_HELP = 256, OPTION_MANUAL, OPTION_STEER };
+
+static const struct option long_options[] = {
+	{ "help", no_argument, NULL, OPTION_HELP },
+	{ "version", no_argument, NULL, 'V' },
+	{ "print-manual", no_argument, NULL, OPTION_MANUAL },
+	{ "steer", required_argument, NULL, OPTION_STEER },
+	{ NULL, 0, NULL, 0 },
+};
+
+struct command {
+	const char *path, *explain, *steer;
+	char mode; /* 0 run, else t, T, E */
+};
+
+/* Returns -1 to go on, or an exit status. */
+static int read_arguments(int argc, char **argv, struct command *c)
+{
+	int o;
+
+	while ((o = getopt_long(argc, argv, "c:tTE:V", long_options, NULL)) != -1) {
+		switch (o) {
+		case 'c':
+			c->path = optarg;
+			break;
+		case 'E':
+			c->explain = optarg;
+			c->mode = 'E';
+			break;
+		case 't':
+		case 'T':
+			c->mode = (char)o;
+			break;
+		case 'V':
+			print_version();
+			return 0;
+		case OPTION_HELP:
+			print_usage(stdout);
+			return 0;
+		case OPTION_MANUAL:
+			conf_print_manual(stdout);
+			return 0;
+		case OPTION_STEER:
+			c->steer = optarg;
+			break;
+		default:
+			print_usage(stderr);
+			return 2;
+		}
+	}
+	if (optind == argc)
+		return -1;
+	print_usage(stderr);
+	return 2;
+}
+
+int main(int argc, char **argv)
+{
+	struct command c = { .path = default_path };
+	int status = read_arguments(argc, argv, &c);
+	struct snapshot *conf;
+
+	if (status >= 0)
+		return status;
+	conf = conf_load_file(c.path, stderr);
+	if (conf == NULL)
+		return 1;
+	log_open(STDERR_FILENO, conf->settings.log_level);
+	switch (c.mode) {
+	case 't':
+		printf("%s: %zu listeners, %zu routes: good\n", c.path, conf->listener_count, conf->route_count);
+		status = 0;
+		break;
+	case 'T':
+		snapshot_print(conf, stdout);
+		status = 0;
+		break;
+	case 'E':
+		status = explain_request(conf, c.explain, stdout, NULL) == ERR_NONE ? 0 : 1;
+		break;
+	default:
+		status = worker_run(conf, c.steer);
+	}
+	snapshot_release(conf);
+	return status;
+}
