@@ -1,0 +1,146 @@
+"""The peers, each started once; the proxy in front of them; and one event loop that all tests and in-process peers share.
+
+A test may be an `async def`. The proxy is $B/oscore-proxy (B defaults to build), or what OSCORE_PROXY names.
+"""
+
+import asyncio
+import inspect
+import os
+import pathlib
+import sys
+
+import pytest
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
+
+import peers  # noqa: E402
+import plugtest  # noqa: E402
+from tap import Tap, proxy_scheme, proxy_uri  # noqa: E402
+
+LIMIT = 60  # seconds for a test, all in all
+_loop = asyncio.new_event_loop()
+
+
+def finish(coroutine):
+    return _loop.run_until_complete(asyncio.wait_for(coroutine, LIMIT))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem):
+    if not inspect.iscoroutinefunction(pyfuncitem.obj):
+        return None
+    arguments = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
+    finish(pyfuncitem.obj(**arguments))
+    return True
+
+
+def binary():
+    if "OSCORE_PROXY" in os.environ:
+        return os.environ["OSCORE_PROXY"]
+    return str(peers.ROOT / os.environ.get("B", "build") / "oscore-proxy")
+
+
+class Proxy:
+    """The gateway with a forward listener and a listener for each reverse origin."""
+
+    def __init__(self, path):
+        self.path = path
+        self.listeners = {}  # name: port
+        self.routes = []
+        self.forward = self._listener("coap")
+        self.routes.append(
+            'fwd: { from = ["coap"]; forward-to = ["coap://127.0.0.0/8:*"]; allow-networks = ["127.0.0.0/8"]; timeout = "3s"; };')
+
+    def _listener(self, name):
+        self.listeners[name] = peers.free_port()
+        return self.listeners[name]
+
+    def reverse(self, name, origin):
+        """A listener of its own for the origin at that port; returns the listener's port."""
+        port = self._listener(name)
+        self.routes.append(
+            f'{name}: {{ from = ["{name}"]; to = ["coap://127.0.0.1:{origin}"]; allow-networks = ["127.0.0.0/8"]; timeout = "3s"; }};')
+        return port
+
+    @property
+    def configuration(self):
+        listeners = "".join(f'  {name}: {{ url = "coap://127.0.0.1:{port}"; }};\n' for name, port in self.listeners.items())
+        return "listeners: {\n" + listeners + "};\nroutes: {\n" + "".join(f"  {route}\n" for route in self.routes) + "};\n"
+
+    async def start(self):
+        file = self.path / "proxy.conf"
+        file.write_text(self.configuration)
+        self.log = self.path / "proxy.log"
+        with self.log.open("wb") as log:
+            self.process = await asyncio.create_subprocess_exec(binary(), "-c", str(file), stderr=log)
+        for _ in range(500):
+            if "ready" in self.log.read_text():
+                return
+            if self.process.returncode is not None:
+                break
+            await asyncio.sleep(0.01)
+        raise RuntimeError("the proxy does not get ready:\n" + self.log.read_text())
+
+    async def stop(self):
+        if self.process.returncode is None:
+            self.process.terminate()
+        code = await asyncio.wait_for(self.process.wait(), 10)
+        assert code in (0, -15), f"the proxy ended with {code}:\n" + self.log.read_text()[-4000:]
+
+
+class World:
+    """Everything that runs: peers, taps in front of the origins, the proxy."""
+
+    async def start(self, path):
+        self.plugtest = await plugtest.Server.start(port := peers.free_port())
+        self.plugtest_port = port
+        self.origins = {name: await kind.start() for name, kind in peers.ORIGINS.items()}
+        self.clients = {name: await kind.start() for name, kind in peers.CLIENTS.items()}
+        ports = {name: origin.port for name, origin in self.origins.items()}
+        ports["oscore"] = port
+        self.taps = {name: await Tap.open(("127.0.0.1", to)) for name, to in ports.items()}
+        self.taps["silent"] = await Tap.open(("127.0.0.1", 9))
+        self.taps["silent"].mute = True
+        self.closed = peers.free_port()
+        self.proxy = Proxy(path)
+        self.reverse = {name: self.proxy.reverse(name, tap.port) for name, tap in self.taps.items()}
+        self.reverse["closed"] = self.proxy.reverse("closed", self.closed)
+        self.proxy_error = None
+        try:
+            await self.proxy.start()
+        except Exception as error:  # the direct tests still tell something
+            self.proxy_error = error
+
+    async def stop(self):
+        for peer in [*self.clients.values(), *self.origins.values(), self.plugtest]:
+            await peer.stop()
+        for tap in self.taps.values():
+            tap.close()
+        if self.proxy_error is None:
+            await self.proxy.stop()
+
+    def way(self, form, name):
+        """From a client to the origin called `name`."""
+        origin = self.closed if name == "closed" else self.taps[name].port
+        if form == "direct":
+            return peers.Way(form, origin, origin)
+        if self.proxy_error:
+            raise self.proxy_error
+        return peers.Way(form, self.reverse[name] if form == "reverse" else self.proxy.forward, origin)
+
+    async def downstream(self, form, name):
+        """A tap before the proxy for a client that knows nothing of proxies: it makes proxy requests of its requests."""
+        way = self.way(form, name)
+        shims = {"proxy-uri": proxy_uri, "proxy-scheme": proxy_scheme}
+        shim = shims[form]("127.0.0.1", way.origin) if form in shims else None
+        return await Tap.open(("127.0.0.1", way.next_hop), shim)
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory):
+    asyncio.set_event_loop(_loop)
+    w = World()
+    finish(w.start(tmp_path_factory.mktemp("proxy")))
+    yield w
+    finish(w.stop())
