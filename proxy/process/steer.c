@@ -129,12 +129,12 @@ static void hang_up(void)
 	steer.stream = NULL;
 	steer.client = -1;
 	steer.len = 0;
+	steer.line[0] = '\0';
 }
 
 static void on_command(evutil_socket_t fd, short what, void *arg)
 {
 	ssize_t got = read(fd, steer.line + steer.len, sizeof steer.line - 1 - steer.len);
-	char *end;
 
 	(void)what, (void)arg;
 	if (got <= 0) {
@@ -143,16 +143,19 @@ static void on_command(evutil_socket_t fd, short what, void *arg)
 	}
 	steer.len += (size_t)got;
 	steer.line[steer.len] = '\0';
-	while ((end = strchr(steer.line, '\n')) != NULL) {
-		char line[COMMAND_MAX];
+}
 
+/* Commands run turns of the loop, so they are obeyed between turns, never within one. */
+void steer_obey(void)
+{
+	char *end, line[COMMAND_MAX];
+
+	while (steer.stream != NULL && (end = strchr(steer.line, '\n')) != NULL) {
 		*end = '\0';
-		strcpy(line, steer.line);
+		memcpy(line, steer.line, (size_t)(end + 1 - steer.line));
 		steer.len -= (size_t)(end + 1 - steer.line);
 		memmove(steer.line, end + 1, steer.len + 1);
-		event_del(steer.connected); /* turns within a command must not read the next one */
 		obey(line, steer.stream);
-		event_add(steer.connected, NULL);
 	}
 }
 
@@ -178,8 +181,8 @@ int steer_open(struct worker *w, const char *path)
 		return 0;
 	if (strlen(path) >= sizeof at.sun_path)
 		return -1;
-	strcpy(at.sun_path, path);
-	strcpy(steer.path, path);
+	memcpy(at.sun_path, path, strlen(path) + 1);
+	memcpy(steer.path, path, strlen(path) + 1);
 	steer.worker = w;
 	unlink(path);
 	steer.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);

@@ -9,6 +9,8 @@ struct worker;
 
 /* Takes commands at a Unix stream socket at `path` (NULL: none). Returns 0 or -1. */
 int steer_open(struct worker *w, const char *path);
+/* Obeys the commands that have come; between turns of the loop. */
+void steer_obey(void);
 void steer_close(void);
 
 #endif

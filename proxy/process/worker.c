@@ -96,8 +96,10 @@ static void close_all(struct worker *w)
 		udp_close();
 	steer_close();
 	proxy_destroy(w->proxy);
-	if (w->resolver != NULL)
+	if (w->resolver != NULL) {
 		resolver_destroy(w->resolver);
+		event_base_loop(w->base, EVLOOP_NONBLOCK); /* what evdns put off until now */
+	}
 	for (int i = 0; i < 3; i++)
 		if (w->signals[i] != NULL)
 			event_free(w->signals[i]);
@@ -117,8 +119,10 @@ int worker_run(struct snapshot *conf, const char *steer_path)
 	if (open_all(&w, conf) < 0 || steer_open(&w, steer_path) < 0)
 		goto out;
 	log_info("ready");
-	while (!w.stop)
+	while (!w.stop) {
 		worker_turn(&w, true);
+		steer_obey();
+	}
 	log_info("stopped");
 	status = 0;
 out:
