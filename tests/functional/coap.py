@@ -72,6 +72,7 @@ def _nibble(value):
 def encode_options(options):
     out, last = b"", 0
     for num, value in sorted(options, key=lambda o: o[0]):
+        value = as_value(value)
         delta, delta_more = _nibble(num - last)
         length, length_more = _nibble(len(value))
         out += bytes([delta << 4 | length]) + delta_more + length_more + value

@@ -10,19 +10,38 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from harness import REVERSE_ROUTES, Pair, Proxy  # noqa: E402
 
 
+class Shared:
+    """A file's proxy: forwards to all of 127/8 and has reverse routes for one test each. A test that kills it fails and
+    leaves a new one to those after it."""
+
+    def __init__(self, factory):
+        self.factory, self.running = factory, None
+
+    def get(self):
+        if self.running is None or self.running.process.poll() is not None or self.running.reverse_used > REVERSE_ROUTES - 4:
+            self.stop()
+            self.running = Proxy(self.factory.mktemp("proxy"), reverse=REVERSE_ROUTES)
+        return self.running
+
+    def stop(self):
+        running, self.running = self.running, None
+        if running and running.process.poll() is None:
+            running.stop()
+
+
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory):
-    """The file's proxy: forwards to all of 127/8 and has reverse routes for one test each."""
-    p = Proxy(tmp_path_factory.mktemp("proxy"), reverse=REVERSE_ROUTES)
-    yield p
-    p.stop()
+    s = Shared(tmp_path_factory)
+    yield s
+    s.stop()
 
 
 @pytest.fixture
 def proxy(shared):
-    yield shared
-    shared.close_peers()
-    shared.check()
+    p = shared.get()
+    yield p
+    p.close_peers()
+    p.check()
 
 
 @pytest.fixture

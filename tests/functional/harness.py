@@ -22,7 +22,7 @@ from coap import ACK, CON, NON, RST, Message
 BUILD = pathlib.Path(os.environ.get("OSCORE_PROXY_BUILD") or os.environ.get("B", "build") + "/test")
 if not BUILD.is_absolute():
     BUILD = pathlib.Path(__file__).resolve().parents[2] / BUILD
-WAIT = 3.0  # seconds of real time that a datagram may take
+WAIT = 1.0  # seconds of real time that a datagram may take once the proxy has settled
 SANITIZER = re.compile(r"ERROR: \w*Sanitizer|runtime error:|SUMMARY: \w*Sanitizer|== ?ERROR")
 REVERSE_ROUTES = 40
 

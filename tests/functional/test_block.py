@@ -3,7 +3,7 @@
 import pytest
 
 import coap
-from coap import ACK, BLOCK1, BLOCK2, CON, GET, NON, POST, PUT, Message, block, block_parts
+from coap import BLOCK1, BLOCK2, CON, NON, POST, PUT, block, block_parts
 from harness import Pair, oscore_request
 
 

@@ -6,7 +6,7 @@ import pytest
 
 import coap
 from coap import ACK, CON, GET, NON, POST, RST, Message
-from harness import Pair, fresh_address, free_port, oscore_request
+from harness import Pair, fresh_address, free_port
 
 FORBIDDEN, UNAUTHORIZED = coap.code("4.03"), coap.code("4.01")
 

@@ -113,7 +113,7 @@ def test_without_feedback_one_message_in_three_seconds(pair):
 @pytest.mark.parametrize("type_", [CON, NON])
 def test_inner_no_response_is_invisible(pair, type_):
     """No Outer option: the origin stays silent, and the gateway says 5.04, which the client discards."""
-    sent = pair.client.send(oscore_request(pair, type=type_))
+    pair.client.send(oscore_request(pair, type=type_))
     up = pair.device.recv()
     if up.type == CON:
         pair.device.ack(up)

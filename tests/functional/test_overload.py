@@ -3,7 +3,7 @@
 import pytest
 
 import coap
-from coap import ACK, CON, GET, NON, POST, Message
+from coap import CON, GET, NON, POST, Message
 from harness import DEFAULT_ROUTE, Pair, oscore_request
 
 BUSY, TOO_MANY = coap.code("5.03"), coap.code("4.29")

@@ -3,7 +3,7 @@
 import pytest
 
 import coap
-from coap import ACK, CON, GET, NON, POST, Message
+from coap import GET, POST, Message
 from harness import NameServer, Pair, fresh_address, free_port, oscore_request
 
 FORBIDDEN, NOT_FOUND, NO_PROXY, BAD_OPTION = (coap.code(c) for c in ("4.03", "4.04", "5.05", "4.02"))

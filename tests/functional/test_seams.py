@@ -163,7 +163,7 @@ def test_lost_con_does_not_hold_fifty_clients_for_93_seconds(start):
 # S-39: ways round an access list
 
 @pytest.fixture(scope="module")
-def listed(tmp_path_factory):
+def listed_shared(tmp_path_factory):
     """Only one port of one network may be named; everything else is refused."""
     from harness import Proxy
     port = free_port()
@@ -172,6 +172,12 @@ def listed(tmp_path_factory):
     p.good_port = port
     yield p
     p.stop()
+
+
+@pytest.fixture
+def listed(listed_shared):
+    yield listed_shared
+    listed_shared.close_peers()
 
 
 BYPASSES = {
@@ -220,7 +226,6 @@ def test_access_list_has_no_way_round(listed, options, oscore):
     assert down.code in (BAD_OPTION, FORBIDDEN, NOT_FOUND, NO_PROXY, UNAUTHORIZED)
     for d in (bad, good, other):
         d.quiet()
-    listed.close_peers()
 
 
 @pytest.mark.covers("D-UPA-1", "D-UPA-4", "S-39")

@@ -3,7 +3,7 @@
 import pytest
 
 import coap
-from coap import ACK, CON, GET, NON, RST, Message
+from coap import ACK, CON, NON
 from harness import Pair, oscore_request
 
 LENGTHS = [0, 1, 7, 8, 9, 12, 13, 14, 100, 255, 268, 269, 270, 300]
@@ -66,7 +66,7 @@ def test_oscore_request_beyond_the_limit(pair):
 @pytest.mark.covers("C8974-2.2.2-1")
 def test_token_of_two_kilobytes_gets_an_answer_or_4_13(pair):
     """It does not fit the receive buffer as a whole: never a reset."""
-    sent = pair.send(token=coap.token(1900))
+    pair.send(token=coap.token(1900))
     down = pair.client.recv()
     assert down.type == ACK and down.code >> 5 in (4, 5)
     pair.device.quiet()
