@@ -68,18 +68,25 @@ static void check_paths(struct conf_loader *l, const struct route *r)
 			complain_route(l, r, "strip-path", "takes off more than one of the paths has");
 }
 
-static void check_parents(struct conf_loader *l, const struct route *r)
+static bool is_listener(const struct snapshot *s, const struct origin_conf *o)
 {
-	const struct snapshot *s = l->snapshot;
-	size_t i, j;
+	size_t i;
+
+	for (i = 0; i < s->listener_count; i++)
+		if (o->literal && endpoint_equal(&o->address, &s->listeners[i].address))
+			return true;
+	return false;
+}
+
+static void check_circles(struct conf_loader *l, const struct route *r)
+{
+	size_t i;
 
 	for (i = 0; i < r->to_count; i++)
-		for (j = 0; j < s->listener_count; j++)
-			if (r->to[i].literal && endpoint_equal(&r->to[i].address, &s->listeners[j].address))
-				complain_route(l, r, "to", "is a listener of this gateway");
-	for (j = 0; j < s->listener_count; j++)
-		if (r->via && r->via->literal && endpoint_equal(&r->via->address, &s->listeners[j].address))
-			complain_route(l, r, "via", "is a listener of this gateway");
+		if (is_listener(l->snapshot, &r->to[i]))
+			complain_route(l, r, "to", "is a listener of this gateway");
+	if (r->via && is_listener(l->snapshot, r->via))
+		complain_route(l, r, "via", "is a listener of this gateway");
 }
 
 /* A gateway for OSCORE that sends every OSCORE request away is hardly meant. */
@@ -110,7 +117,7 @@ void conf_check(struct conf_loader *l)
 	for (r = s->routes; r < s->routes + s->route_count; r++) {
 		check_form(l, r);
 		check_paths(l, r);
-		check_parents(l, r);
+		check_circles(l, r);
 		if (r->timeout > r->timeout_acknowledged)
 			complain_route(l, r, "timeout", "is longer than timeout-acknowledged");
 	}

@@ -160,12 +160,10 @@ static bool scan_members(struct arena *a, struct scan *s, struct members *out)
 	}
 }
 
-bool members_take(struct arena *a, char *text, const char *name, struct members *out)
+static bool take(struct arena *a, char *text, const char *name, struct members *out)
 {
 	struct scan s = {text, 1}, inside, again;
 
-	out->all = NULL;
-	out->count = 0;
 	if (!find_group(&s, name))
 		return false;
 	inside = s;
@@ -182,4 +180,13 @@ bool members_take(struct arena *a, char *text, const char *name, struct members 
 	*s.at = '(';
 	*inside.at = ')';
 	return true;
+}
+
+bool members_take(struct arena *a, char *text, const char *name, struct members *out)
+{
+	*out = (struct members){NULL, 0};
+	if (take(a, text, name, out))
+		return true;
+	*out = (struct members){NULL, 0};
+	return false;
 }

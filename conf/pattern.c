@@ -201,6 +201,16 @@ const char *pattern_read_path(struct arena *a, const char *text, struct path_pat
 	return NULL;
 }
 
+/* What the URI parser found, as the end of our sentence. */
+static const char *no_uri(struct arena *a, enum uri_result r)
+{
+	enum { SENTENCE_MAX = 120 };
+	char *text = arena_take(a, SENTENCE_MAX);
+
+	snprintf(text, SENTENCE_MAX, "is no URI: %s", uri_result_text(r));
+	return text;
+}
+
 /*
  * Splits a URI of ours whose IPv6 literal may carry a zone. The URI is parsed without it, as any other would be; *host
  * is the host with its zone, from the arena.
@@ -222,13 +232,13 @@ static const char *read_uri(struct arena *a, const char *text, struct uri *u, ch
 	}
 	r = uri_parse(u, plain, len);
 	if (r != URI_OK)
-		return uri_result_text(r);
+		return no_uri(a, r);
 	n = uri_host_decode(&u->host, decoded);
 	if (n < 0)
-		return uri_result_text(URI_BAD_HOST);
+		return no_uri(a, URI_BAD_HOST);
 	host_len = (size_t)n;
 	if (zone_len > 0 && !u->host_is_ipv6)
-		return uri_result_text(URI_BAD_HOST);
+		return no_uri(a, URI_BAD_HOST);
 	*host = arena_take(a, host_len + zone_len + 1);
 	memcpy(*host, decoded, host_len);
 	memcpy(*host + host_len, zone_text, zone_len);
@@ -260,7 +270,7 @@ static const char *read_literal(const char *host, bool bracketed, uint16_t port,
 	*literal = endpoint_parse_literal(address, host, strlen(host), true) == 0;
 	address->port = port;
 	if (!*literal && bracketed)
-		return strchr(host, '%') ? "has an address whose zone is no interface of this host" : "has no valid IPv6 address in its brackets";
+		return strchr(host, '%') ? "has a zone that is no interface of this host, or an address that takes none" : "has no valid IPv6 address in its brackets";
 	if (*literal && endpoint_is_link_local(address) && !endpoint_is_ipv4(address) && address->scope == 0)
 		return "needs a zone: which interface, as in [fe80::1%eth0]";
 	if (!*literal && looks_like_address(host, strlen(host)))

@@ -218,13 +218,12 @@ static void store_list(const struct conf_row *row, uint64_t mask, void *array, s
 static void read_default_list(struct conf_loader *l, const struct conf_row *row, void *object)
 {
 	size_t element = types[row->type].element, count = 0;
-	char word[CONF_WORD_MAX], why[WHY_MAX], *array = NULL;
+	char word[CONF_WORD_MAX], why[WHY_MAX], *array;
 	uint64_t mask = 0;
 
 	while (*conf_word_at(row->fallback, (unsigned)count, word))
 		count++;
-	if (element > 0)
-		array = arena_take(l->arena, count * element);
+	array = arena_take(l->arena, count * element);
 	for (unsigned i = 0; i < count; i++)
 		if (read_element(l, row, conf_word_at(row->fallback, i, word), &mask, array + i * element, why))
 			conf_complain(l, 0, "the default of %s is wrong", row->name);
@@ -259,7 +258,7 @@ static const char *text_of(const config_setting_t *s, unsigned written, enum con
 			type == TYPE_SIZE ? "B" : "");
 		return written & WRITTEN_INTEGER ? buffer : NULL;
 	case CONFIG_TYPE_FLOAT:
-		snprintf(buffer, SCALAR_MAX, "%.6f", config_setting_get_float(s));
+		snprintf(buffer, SCALAR_MAX, "%.9g", config_setting_get_float(s));
 		return written & WRITTEN_FLOAT ? buffer : NULL;
 	case CONFIG_TYPE_BOOL:
 		return written & WRITTEN_BOOL ? (config_setting_get_bool(s) ? "true" : "false") : NULL;
@@ -280,7 +279,7 @@ static void read_list(struct conf_loader *l, const struct conf_row *row, const c
 {
 	bool single = config_setting_is_scalar(s);
 	size_t count = single ? 1 : (size_t)config_setting_length(s), element = types[row->type].element, i;
-	char why[WHY_MAX], buffer[SCALAR_MAX], *array = NULL;
+	char why[WHY_MAX], buffer[SCALAR_MAX], *array;
 	const config_setting_t *e;
 	const char *text, *wrong;
 	uint64_t mask = 0;
@@ -289,8 +288,7 @@ static void read_list(struct conf_loader *l, const struct conf_row *row, const c
 		conf_complain(l, s->line, "%s%s: has more than %d elements", path, row->name, CONF_TARGETS_MAX);
 		return;
 	}
-	if (element > 0)
-		array = arena_take(l->arena, count * element);
+	array = arena_take(l->arena, count * element);
 	for (i = 0; i < count; i++) {
 		e = single ? s : config_setting_get_elem(s, (unsigned)i);
 		text = text_of(e, WRITTEN_LIST, row->type, buffer);

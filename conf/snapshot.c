@@ -217,7 +217,10 @@ static void read_tree(struct conf_loader *l, const config_setting_t *root)
 	char path[PATH_TEXT_MAX];
 	enum conf_group g;
 
+	/* a file without them has empty arrays, not none */
 	l->listener_names = arena_copy(l->arena, "", 0);
+	l->snapshot->listeners = arena_take(l->arena, 0);
+	l->snapshot->routes = arena_take(l->arena, 0);
 	find_groups(l, root, found);
 	for (g = 0; g < GROUP_COUNT; g++) {
 		if (conf_groups[g].named)

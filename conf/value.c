@@ -110,7 +110,10 @@ static const char *write_with_unit(const struct unit *units, uint64_t v, char ou
 
 const char *value_write_duration(uint64_t us, char out[VALUE_TEXT_MAX])
 {
-	return write_with_unit(durations, us, out);
+	if (us > 0)
+		return write_with_unit(durations, us, out);
+	snprintf(out, VALUE_TEXT_MAX, "0s");
+	return out;
 }
 
 const char *value_write_size(uint64_t bytes, char out[VALUE_TEXT_MAX])

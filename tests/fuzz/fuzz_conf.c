@@ -1,0 +1,93 @@
+/* objects: conf/arena.o conf/check.o conf/grammar.o conf/manual.o conf/members.o conf/pattern.o conf/print.o conf/read.o conf/snapshot.o conf/value.o conf/words.o base/clock.o base/endpoint.o base/log.o coap/message.o coap/uri.o base/bytes.o base/errors.o coap/option.o translate/outer.o proxy/decide/route.o proxy/decide/policy.o proxy/decide/target.o proxy/decide/explain.o */
+/*
+ * Any text as a configuration: it loads, or there is at least one error and each names its line. What loaded prints as a
+ * text that loads and prints the same again, and answers a question. The text behind a line "?" is the question.
+ */
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proxy/decide/explain.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+const char *__lsan_default_suppressions(void);
+
+/* The library loses the text of a string that a syntax error follows. */
+const char *__lsan_default_suppressions(void)
+{
+	return "leak:libconfig";
+}
+
+static char *print(const struct snapshot *s)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	if (!f)
+		abort();
+	snapshot_print(s, f);
+	fclose(f);
+	return text;
+}
+
+/* Every line of errors begins with "fuzz:" and a line number. */
+static void check_errors(const char *errors)
+{
+	const char *line, *digits;
+
+	for (line = errors; *line; line = strchr(line, '\n') + 1) {
+		digits = line + 5;
+		if (strncmp(line, "fuzz:", 5) != 0 || *digits == '0' || digits[strspn(digits, "0123456789")] != ':' || !strchr(line, '\n'))
+			abort();
+	}
+}
+
+static void check_snapshot(struct snapshot *s, const char *question, FILE *nowhere)
+{
+	char *first = print(s), *second;
+	struct snapshot *again = conf_load_text(first, "again", nowhere);
+	int answer = explain_request(s, question, NULL, NULL, nowhere);
+
+	if (!again)
+		abort();
+	second = print(again);
+	if (strcmp(first, second) != 0 || answer != explain_request(again, question, NULL, NULL, nowhere))
+		abort();
+	snapshot_release(again);
+	free(first);
+	free(second);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static FILE *nowhere;
+	char *text = malloc(size + 1), *errors = NULL, *question;
+	struct snapshot *s;
+	size_t errors_size;
+	FILE *f;
+
+	if (!nowhere)
+		nowhere = fopen("/dev/null", "w");
+	f = open_memstream(&errors, &errors_size);
+	if (!text || !nowhere || !f)
+		abort();
+	if (size > 0)
+		memcpy(text, data, size);
+	text[size] = '\0';
+	question = strstr(text, "\n?\n");
+	if (question)
+		*question = '\0';
+	s = conf_load_text(text, "fuzz", f);
+	fclose(f);
+	check_errors(errors);
+	if (!s && !*errors)
+		abort();
+	if (s)
+		check_snapshot(s, question ? question + 3 : "GET coap://h/p from 10.0.0.7 oscore", nowhere);
+	snapshot_release(s);
+	free(errors);
+	free(text);
+	return 0;
+}

@@ -1,0 +1,161 @@
+/* objects: conf/arena.o conf/check.o conf/grammar.o conf/manual.o conf/members.o conf/pattern.o conf/print.o conf/read.o conf/snapshot.o conf/value.o conf/words.o base/clock.o base/endpoint.o base/log.o coap/message.o coap/uri.o base/bytes.o base/errors.o coap/option.o translate/outer.o proxy/decide/route.o proxy/decide/policy.o proxy/decide/target.o proxy/decide/explain.o */
+#include <stdlib.h>
+
+#include "proxy/decide/explain.h"
+#include "tests/unit/covers.h"
+#include "tests/unit/question.h"
+
+#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+
+static const char file[] = LISTENERS
+	"routes: {\n"
+	"	plant: { clients = [\"10.0.0.0/8\"]; forward-to = [\"coap://*.plant.example\"]; require = [\"oscore\"]; };\n"
+	"	parent: { forward-to = [\"coap://far.example\"]; via = \"coap://192.0.2.7\"; };\n"
+	"	lab: { forward-to = [\"coap://127.0.0.0/8:*\", \"coap://[::1]:*\"]; allow-networks = [\"127.0.0.0/8\"]; };\n"
+	"	paths: { paths = [\"/open/**\"]; to = [\"coap://192.0.2.9\", \"coap://spare.example\"]; methods = [\"GET\"]; };\n"
+	"	host: { hosts = [\"device.example\"]; ports = 5683; to = [\"coap://192.0.2.8:5700/p\"]; };\n"
+	"	shut: { from = [\"two\"]; deny = true; };\n"
+	"};\n";
+
+struct row {
+	const char *text;
+	int want;
+	const char *says[3]; /* each must be in the answer */
+};
+
+static const struct row rows[] = {
+	{"GET coap://s.plant.example/p from 10.0.0.7:5683 via one oscore", ERR_NONE,
+		{"route plant: takes the request", "next hop: s.plant.example:5683", "inside the OSCORE message"}},
+	{"GET coap://s.plant.example/p from 10.0.0.7:5683 via one", ERR_OSCORE_REQUIRED, {"refused: 4.01 OSCORE", "refused_unprotected", NULL}},
+	{"GET coap://s.plant.example/p from 11.0.0.7", ERR_NO_ROUTE_FORWARD, {"route plant: is for clients", "refused: 5.05", NULL}},
+	{"GET coap://far.example/x?y", ERR_NONE, {"next hop, the parent proxy: coap://192.0.2.7", "route lab: does not forward", NULL}},
+	{"POST coap://127.0.0.1:5700/x", ERR_NONE, {"next hop: 127.0.0.1:5700", NULL}},
+	{"POST coap://127.0.0.1:5684/x", ERR_ADDRESS, {"not to: 127.0.0.1:5684", "refused: 4.03", NULL}},
+	{"POST coap://127.0.0.1:5684/x oscore", ERR_ADDRESS, {"refused: 4.01", NULL}},
+	{"GET coap://[::1]:5700/x via two", ERR_ADDRESS, {"not to: [::1]:5700", NULL}},
+	{"GET coap://127.0.0.1/open/a", ERR_NONE, {"route paths: takes", NULL}}, /* names the gateway itself */
+	{"GET coap://h/open/a direct", ERR_NONE, {"coap://192.0.2.9, coap://spare.example", "in this order", NULL}},
+	{"PUT coap://h/open/a direct", ERR_METHOD, {"refused: 4.05", NULL}},
+	{"0.11 coap://h/open/a direct", ERR_METHOD_UNKNOWN, {"refused: 5.01", NULL}},
+	{"GET coap://h/open/a direct oscore", ERR_NO_ROUTE, {"route paths: is for certain paths, and an OSCORE", "refused: 4.04", NULL}},
+	{"FETCH coap://Device.Example direct oscore", ERR_NONE, {"next hop: coap://192.0.2.8:5700/p", "route host: takes", NULL}},
+	{"GET coap://device.example:5684 direct", ERR_NO_ROUTE, {"route host: is for other ports", NULL}},
+	{"GET coap://device.example:5683/open direct via two", ERR_NONE, {"route shut: would take it as well", NULL}},
+	{"GET coap://x/ direct via two from [fd00::1]:99", ERR_FORBIDDEN, {"from [fd00::1]:99 via two", "refused: 4.03", NULL}},
+	{"GET coap://h/.well-known/core direct from fd00::1", ERR_NONE, {"answered by the gateway itself", NULL}},
+	{"GET coap://far.example proxy", ERR_NONE, {"parent proxy", NULL}},
+	{"GET ftp://far.example/x", ERR_NO_ROUTE_FORWARD, {"refused: 5.05", NULL}},
+	{"GET coap://me@far.example/x", ERR_BAD_URI, {"the URI: user", "refused: 4.02", NULL}},
+	{"GET coap://far.example/x#f", ERR_BAD_URI, {"refused: 4.02", NULL}},
+	{"GET coaps://far.example/x", ERR_NO_ROUTE_FORWARD, {"route parent: does not forward to that target", NULL}},
+	{"", -1, {"not understood", NULL}},
+	{"GET", -1, {"not understood", NULL}},
+	{"BREW coap://h/", -1, {"no method: BREW", NULL}},
+	{"GET /p", -1, {"not understood", NULL}},
+	{"GET coap://", -1, {"not understood", NULL}},
+	{"GET coap://h from nowhere", -1, {"no address: nowhere", NULL}},
+	{"GET coap://h from", -1, {"no address", NULL}},
+	{"GET coap://h via three", -1, {"no listener of this configuration: three", NULL}},
+	{"GET coap://h gift", -1, {"no word of a question: gift", NULL}},
+	{"GET coap://me@h/x direct", -1, {"not understood", NULL}},
+	{"GET coap://h oscore oscore oscore oscore oscore oscore oscore oscore oscore", -1, {"more words", NULL}},
+};
+
+static int explain(const struct snapshot *s, const char *text, void (*show)(FILE *, const struct explained *), char **out)
+{
+	size_t size;
+	FILE *f = open_memstream(out, &size);
+	int result;
+
+	assert_non_null(f);
+	result = explain_request(s, text, NULL, show, f);
+	fclose(f);
+	return result;
+}
+
+static void test_answers(void **state)
+{
+	struct snapshot *s = configured(file);
+	char *out;
+	size_t i, j;
+	int got;
+
+	(void)state;
+	covers("C7252-5.7.2-1 C7252-5.8-1 S-23");
+	for (i = 0; i < COUNT(rows); i++) {
+		got = explain(s, rows[i].text, NULL, &out);
+		if (got != rows[i].want)
+			fail_msg("%s: %d\n%s", rows[i].text, got, out);
+		for (j = 0; j < COUNT(rows[i].says) && rows[i].says[j]; j++)
+			if (!strstr(out, rows[i].says[j]))
+				fail_msg("%s: says not \"%s\"\n%s", rows[i].text, rows[i].says[j], out);
+		free(out);
+	}
+	snapshot_release(s);
+}
+
+static void test_every_route_is_named(void **state)
+{
+	struct snapshot *s = configured(file);
+	char *out, line[80];
+	size_t i;
+
+	(void)state;
+	assert_int_equal(explain(s, "GET coap://s.plant.example from 10.1.1.1 oscore", NULL, &out), 0);
+	for (i = 0; i < s->route_count; i++) {
+		snprintf(line, sizeof(line), "route %s: ", s->routes[i].name);
+		assert_non_null(strstr(out, line));
+	}
+	free(out);
+	snapshot_release(s);
+}
+
+static void show(FILE *out, const struct explained *what)
+{
+	assert_string_equal(what->route->name, "host");
+	assert_string_equal(what->to->host, "192.0.2.8");
+	assert_int_equal(what->target->question.path_count, 2);
+	assert_ptr_equal(what->request->uri_host, msg_option(what->message, OPT_URI_HOST));
+	fprintf(out, "options: %u\n", what->message->option_count);
+}
+
+/* The message holds what a client would have sent (RFC 7252 6.4). */
+static void test_options_are_shown(void **state)
+{
+	struct snapshot *s = configured(file);
+	char *out;
+
+	(void)state;
+	assert_int_equal(explain(s, "GET coap://device.example/a/b?c direct", show, &out), 0);
+	assert_non_null(strstr(out, "options: 4\n"));
+	free(out);
+	assert_int_equal(explain(s, "GET coap://nobody.example/a/b?c direct", show, &out), ERR_NO_ROUTE);
+	free(out);
+	snapshot_release(s);
+}
+
+/* A URI over the length of the option is no message. */
+static void test_long_uri(void **state)
+{
+	struct snapshot *s = configured(file);
+	char text[2200], *out;
+
+	(void)state;
+	snprintf(text, sizeof(text), "GET coap://far.example/%0*d", URI_MAX, 7);
+	assert_true(explain(s, text, NULL, &out) != 0);
+	free(out);
+	snprintf(text, sizeof(text), "GET coap://h/%0*d direct", 300, 7);
+	assert_int_equal(explain(s, text, NULL, &out), -1);
+	free(out);
+	snapshot_release(s);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_answers), cmocka_unit_test(test_every_route_is_named), cmocka_unit_test(test_options_are_shown),
+		cmocka_unit_test(test_long_uri),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
