@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import wire
 
-RETRANSMISSION = 1.0  # seconds: an equal datagram after this is the sender's retransmission, before it a second delivery
+RETRANSMISSION = 0.08  # seconds: an equal datagram after this is the sender's retransmission, before it a second delivery
 
 
 @dataclass

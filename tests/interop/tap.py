@@ -1,10 +1,15 @@
 """A UDP relay that writes down what passes: one stands on each leg of the proxy."""
 
 import asyncio
+import socket
+import struct
 import time
 from dataclasses import dataclass
+from urllib.parse import quote
 
 import wire
+
+SO_TIMESTAMPNS = 35
 
 
 @dataclass
@@ -19,83 +24,90 @@ class Seen:
         return wire.parse(self.data)
 
 
-class _Upward(asyncio.DatagramProtocol):
-    """The socket that stands for one client."""
+class _Socket:
+    """A UDP socket in the event loop that says when the kernel got each datagram: a busy loop must not blur the times."""
 
-    def __init__(self, tap, client):
-        self.tap, self.client = tap, client
+    def __init__(self, received, local=None, remote=None):
+        self.received = received
+        self.loop = asyncio.get_running_loop()
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.setblocking(False)
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+        self.socket.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+        if local:
+            self.socket.bind(local)
+        if remote:
+            self.socket.connect(remote)
+        self.loop.add_reader(self.socket, self._read)
 
-    def datagram_received(self, data, _address):
-        self.tap.seen.append(Seen(time.time(), False, self.client, data))
-        self.tap.transport.sendto(data, self.client)
+    def _read(self):
+        try:
+            data, ancillary, _, address = self.socket.recvmsg(70000, 64)
+        except OSError:
+            return  # a closed target: nothing answers, as on a network
+        when = time.time()
+        for level, kind, value in ancillary:
+            if (level, kind) == (socket.SOL_SOCKET, SO_TIMESTAMPNS):
+                seconds, nanoseconds = struct.unpack("@ll", value[: struct.calcsize("@ll")])
+                when = seconds + nanoseconds / 1e9
+        self.received(data, address, when)
 
-    def error_received(self, _error):
-        pass  # a closed target: nothing answers, as on a network
+    def send(self, data, address=None):
+        try:
+            if address:
+                self.socket.sendto(data, address)
+            else:
+                self.socket.send(data)
+        except OSError:
+            pass  # the report of an earlier datagram's ICMP error
+
+    def close(self):
+        self.loop.remove_reader(self.socket)
+        self.socket.close()
 
 
-class Tap(asyncio.DatagramProtocol):
-    """Listens on `port`, relays to `target`; each client has a socket of its own there. `shim` may rewrite what goes up."""
+class Tap:
+    """Listens on a port of its own, relays to `target`; each client has a socket of its own there. `shim` may rewrite what
+    goes up; a `mute` tap swallows it."""
 
-    def __init__(self):
+    def __init__(self, target, shim=None):
+        self.target, self.shim, self.mute = target, shim, False
         self.seen = []
         self.upward = {}
-        self.target = None
-        self.shim = None
-        self.mute = False
+        self.listening = _Socket(self._from_client, local=("127.0.0.1", 0))
+        self.port = self.listening.socket.getsockname()[1]
 
-    @classmethod
-    async def open(cls, target=None, shim=None, port=0):
-        loop = asyncio.get_running_loop()
-        _, tap = await loop.create_datagram_endpoint(cls, local_addr=("127.0.0.1", port))
-        tap.target, tap.shim = target, shim
-        return tap
-
-    def connection_made(self, transport):
-        self.transport = transport
-        self.port = transport.get_extra_info("sockname")[1]
-
-    def datagram_received(self, data, client):
+    def _from_client(self, data, client, when):
         if self.shim:
             data = self.shim(data)
-        self.seen.append(Seen(time.time(), True, client, data))
+        self.seen.append(Seen(when, True, client, data))
         if self.mute:
             return
-        if client in self.upward:
-            entry = self.upward[client]
-            if isinstance(entry, list):
-                entry.append(data)
-            else:
-                entry.sendto(data)
-        else:
-            self.upward[client] = [data]
-            asyncio.ensure_future(self._connect(client))
+        if client not in self.upward:
 
-    async def _connect(self, client):
-        loop = asyncio.get_running_loop()
-        transport, _ = await loop.create_datagram_endpoint(lambda: _Upward(self, client), remote_addr=self.target)
-        waiting, self.upward[client] = self.upward[client], transport
-        for data in waiting:
-            transport.sendto(data)
+            def back(answer, _address, then):
+                self.seen.append(Seen(then, False, client, answer))
+                self.listening.send(answer, client)
+
+            self.upward[client] = _Socket(back, remote=self.target)
+        self.upward[client].send(data)
 
     def forget(self):
         """Starts afresh: what was seen, and the sockets of clients that are gone."""
         self.seen = []
-        for transport in self.upward.values():
-            if not isinstance(transport, list):
-                transport.close()
+        for upward in self.upward.values():
+            upward.close()
         self.upward = {}
 
     def close(self):
         self.forget()
-        self.transport.close()
+        self.listening.close()
 
 
 # ---- what makes a proxy request of a request to an origin -------------------------------------------------------------
 
 
 def _path_and_query(message):
-    from urllib.parse import quote
-
     path = "".join("/" + quote(value.decode(), safe="") for value in message.all(wire.URI_PATH))
     query = "&".join(quote(value.decode(), safe="=") for value in message.all(wire.URI_QUERY))
     return path + ("?" + query if query else "")

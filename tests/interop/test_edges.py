@@ -23,7 +23,7 @@ async def protected(world, form, name, state_lost=False):
     at_origin = world.taps[name] if name in world.taps else None
     if at_origin:
         at_origin.forget()
-    at_proxy = await world.downstream(form, name)
+    at_proxy = world.downstream(form, name)
     try:
         async with plugtest.Client(f"coap://127.0.0.1:{at_proxy.port}", world.plugtest, plugtest.context_a()) as client:
             await client.ask(aiocoap.GET, "/oscore/hello/1")
@@ -128,7 +128,7 @@ async def test_protected_observations_of_origins_that_differ_by_port(world, form
     servers = [await plugtest.Server.start(port) for port in ports]
     world.way(form, "oscore")
     shim = {"proxy-uri": proxy_uri, "proxy-scheme": proxy_scheme}[form]
-    taps = [await Tap.open(("127.0.0.1", world.proxy.forward), shim("127.0.0.1", port)) for port in ports]
+    taps = [Tap(("127.0.0.1", world.proxy.forward), shim("127.0.0.1", port)) for port in ports]
     clients = [plugtest.Client(f"coap://127.0.0.1:{tap.port}", server, plugtest.context_a()) for tap, server in zip(taps, servers)]
     requests = []
     try:

@@ -36,7 +36,7 @@ async def _run(world, number, form):
         world.way(form, name)
         result = await plugtest.run(number, f"coap://127.0.0.1:{at_origin.port}", world.plugtest)
         return Run(result, None, Leg(at_origin.seen))
-    at_proxy = await world.downstream(form, name)
+    at_proxy = world.downstream(form, name)
     try:
         result = await plugtest.run(number, f"coap://127.0.0.1:{at_proxy.port}", world.plugtest)
         await asyncio.sleep(0.05)
