@@ -327,8 +327,8 @@ static int decide(FILE *out, const struct snapshot *s, struct explained *what, c
 	return e == ERR_NONE ? ERR_NONE : refuse(out, e, q->oscore);
 }
 
-int explain_request(const struct snapshot *s, const char *text, const struct policy_own *own,
-	void (*show_options)(FILE *out, const struct explained *what), FILE *out)
+int explain_request(const struct snapshot *s, const char *text, FILE *out, const struct policy_own *own,
+	void (*show_options)(FILE *out, const struct explained *what))
 {
 	uint8_t bytes[MESSAGE_MAX];
 	struct outer_request request;

@@ -33,7 +33,7 @@ struct explained {
  * `own` as for policy_check_address(). Returns ERR_NONE, the enum error of the refusal, or -1 for a sentence that was not
  * understood.
  */
-int explain_request(const struct snapshot *s, const char *text, const struct policy_own *own,
-	void (*show_options)(FILE *out, const struct explained *what), FILE *out);
+int explain_request(const struct snapshot *s, const char *text, FILE *out, const struct policy_own *own,
+	void (*show_options)(FILE *out, const struct explained *what));
 
 #endif

@@ -48,12 +48,12 @@ static void check_snapshot(struct snapshot *s, const char *question, FILE *nowhe
 {
 	char *first = print(s), *second;
 	struct snapshot *again = conf_load_text(first, "again", nowhere);
-	int answer = explain_request(s, question, NULL, NULL, nowhere);
+	int answer = explain_request(s, question, nowhere, NULL, NULL);
 
 	if (!again)
 		abort();
 	second = print(again);
-	if (strcmp(first, second) != 0 || answer != explain_request(again, question, NULL, NULL, nowhere))
+	if (strcmp(first, second) != 0 || answer != explain_request(again, question, nowhere, NULL, NULL))
 		abort();
 	snapshot_release(again);
 	free(first);

@@ -68,7 +68,7 @@ static int explain(const struct snapshot *s, const char *text, void (*show)(FILE
 	int result;
 
 	assert_non_null(f);
-	result = explain_request(s, text, NULL, show, f);
+	result = explain_request(s, text, f, NULL, show);
 	fclose(f);
 	return result;
 }
