@@ -35,6 +35,7 @@
 	X(ERR_CHALLENGE,        PEER,   COAP_CODE(4, 1),  COAP_CODE(4, 1),  401, "challenged",            "")                       \
 	X(ERR_CLIENT_LIMIT,     PEER,   COAP_CODE(4, 29), COAP_CODE(5, 3),  429, "refused_client_limit",  "Too many requests at once") \
 	X(ERR_HOP_LIMIT,        PEER,   COAP_CODE(5, 8),  COAP_CODE(5, 8),  508, "refused_hops",          "")                       \
+	X(ERR_LOOP,             PEER,   COAP_CODE(5, 8),  COAP_CODE(5, 8),  508, "refused_loop",          "")                       \
 	X(ERR_ORIGIN_LIMIT,     ORIGIN, COAP_CODE(5, 3),  COAP_CODE(5, 3),  503, "refused_origin_limit",  "Origin is busy")         \
 	X(ERR_ORIGIN_RESTING,   ORIGIN, COAP_CODE(5, 3),  COAP_CODE(5, 3),  503, "refused_origin_rests",  "Origin is resting")      \
 	X(ERR_MESSAGE_IDS,      ORIGIN, COAP_CODE(5, 3),  COAP_CODE(5, 3),  503, "refused_message_ids",   "Origin is busy")         \

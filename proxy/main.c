@@ -12,8 +12,10 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "conf/explain.h"
 #include "conf/snapshot.h"
+#include "coap/option.h"
+#include "proxy/decide/explain.h"
+#include "proxy/decide/outgoing.h"
 #include "proxy/process/worker.h"
 
 static const char default_path[] = "/etc/oscore-proxy.conf";
@@ -93,6 +95,37 @@ static int read_arguments(int argc, char **argv, struct command *c)
 	return 2;
 }
 
+/* The options of a request as they would leave, in the order of their numbers. */
+static void show_options(FILE *out, const struct explained *what)
+{
+	uint8_t bytes[2 * MSG_DATAGRAM_MAX];
+	char text[4 * URI_HOST_MAX];
+	struct outer_plan plan;
+	struct msg_writer w;
+	struct msg_view m;
+	uint8_t hop_limit;
+	size_t len;
+
+	if (outgoing_plan(&plan, what->route, what->to, what->message, what->request, what->target, false, &hop_limit) < 0)
+		return;
+	msg_begin(&w, bytes, sizeof bytes, MSG_CON, what->message->code, 0, NULL, 0);
+	outer_write(&w, what->message, &plan);
+	len = msg_end(&w);
+	if (len == 0 || msg_parse_datagram(&m, bytes, len) != MSG_OK)
+		return;
+	for (unsigned i = 0; i < m.option_count; i++) {
+		const struct msg_option *o = &m.options[i];
+		const struct opt_row *row = opt_row(o->number);
+		uint32_t value;
+
+		fprintf(out, "  option %u %s: ", o->number, row != NULL ? row->name : "");
+		if (row != NULL && row->format == OPT_UINT && msg_uint(o, &value) == 0)
+			fprintf(out, "%u\n", value);
+		else
+			fprintf(out, "%s\n", log_quote(text, sizeof text, o->value, o->len));
+	}
+}
+
 int main(int argc, char **argv)
 {
 	struct command c = { .path = default_path };
@@ -115,7 +148,7 @@ int main(int argc, char **argv)
 		status = 0;
 		break;
 	case 'E':
-		status = explain_request(conf, c.explain, stdout, NULL) == ERR_NONE ? 0 : 1;
+		status = explain_request(conf, c.explain, stdout, NULL, show_options) == ERR_NONE ? 0 : 1;
 		break;
 	default:
 		status = worker_run(conf, c.steer);

@@ -153,6 +153,8 @@ enum error outer_read_request(const struct msg_view *m, struct outer_request *r,
 				return ERR_BAD_OPTION;
 			r->oscore = true;
 			r->oscore_option = o;
+		} else if (o->number == OPT_URI_PATH_ABBREV) {
+			r->path_abbreviated = true;
 		} else if (o->number == OPT_HOP_LIMIT && earlier == 0) {
 			e = read_hop_limit(o, r);
 		} else if (o->number == OPT_OBSERVE && earlier == 0 && o->len <= 3) {

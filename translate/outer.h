@@ -40,7 +40,7 @@ struct outer_request {
 	bool has_hop_limit;
 	uint8_t hop_limit;        /* as received, 1..255 */
 	uint8_t no_response;
-	bool request_tag;
+	bool request_tag, path_abbreviated;
 	bool accepts_problem_details;
 };
 

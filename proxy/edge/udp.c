@@ -296,6 +296,7 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 	struct udp_socket *s = arg;
 
 	(void)fd, (void)what;
+	clock_update(); /* the loop may have slept long since the last turn */
 	for (int round = 0; round < BATCHES_A_TURN; round++) {
 		int got;
 

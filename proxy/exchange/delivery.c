@@ -21,6 +21,15 @@ static void start(struct proxy *p, struct delivery *d)
 	wheel_set(p->wheel, &d->timer, d->sent_at + d->timeout);
 }
 
+static void release(struct proxy *p, struct delivery *d)
+{
+	wheel_cancel(&d->timer);
+	buffers_drop(p->buffers, &d->bytes);
+	if (d->observation != NULL)
+		d->observation->delivery = NULL;
+	slab_free(p->deliveries, d->index);
+}
+
 /* Takes the delivery out of its client's queue and lets the next one go. */
 static void finish(struct proxy *p, struct delivery *d)
 {
@@ -35,33 +44,57 @@ static void finish(struct proxy *p, struct delivery *d)
 	*at = d->next;
 	if (c->last == d)
 		c->last = before;
-	wheel_cancel(&d->timer);
-	buffers_drop(p->buffers, &d->bytes);
-	if (d->observation != NULL)
-		d->observation->delivery = NULL;
-	slab_free(p->deliveries, d->index);
+	release(p, d);
 	if (was_first && c->first != NULL)
 		start(p, c->first);
+}
+
+/* The client fell silent: what waits for it would wait in vain, message by message. */
+static void give_up(struct proxy *p, struct client *c)
+{
+	while (c->first != NULL) {
+		struct delivery *d = c->first;
+		struct observation *o = d->observation;
+
+		c->first = d->next;
+		if (c->first == NULL)
+			c->last = NULL;
+		release(p, d);
+		proxy_count(p, COUNT_DELIVERIES_FAILED);
+		if (o != NULL)
+			observe_client_gone(p, o);
+	}
 }
 
 static void on_timer(struct wheel_timer *t)
 {
 	struct delivery *d = wheel_owner(t, struct delivery, timer);
 	struct proxy *p = d->proxy;
-	struct observation *o = d->observation;
 
 	if (d->retransmissions >= p->conf->settings.max_retransmit) {
-		proxy_count(p, COUNT_DELIVERIES_FAILED);
-		finish(p, d);
-		if (o != NULL)
-			observe_client_gone(p, o);
+		give_up(p, d->client);
 		return;
 	}
+	if (d->observation != NULL)
+		observe_supersede(p, d->observation);
 	d->retransmissions++;
 	d->timeout *= 2;
 	proxy_count(p, COUNT_RETRANSMISSIONS_DOWN);
 	transmit(d);
 	wheel_set(p->wheel, &d->timer, clock_now() + d->timeout);
+}
+
+void delivery_replace(struct proxy *p, struct delivery *d, const uint8_t *bytes, size_t len)
+{
+	int32_t mid = client_take_mid(p, d->client);
+	struct buffer replacement = { 0 };
+
+	if (mid < 0 || buffers_keep(p->buffers, &replacement, bytes, len) < 0)
+		return;
+	buffers_drop(p->buffers, &d->bytes);
+	d->bytes = replacement;
+	d->mid = (uint16_t)mid;
+	msg_set_mid(d->bytes.bytes, d->mid);
 }
 
 struct delivery *delivery_send(struct proxy *p, struct client *c, const struct local_address *local, struct observation *o,

@@ -14,6 +14,10 @@
 struct delivery *delivery_send(struct proxy *p, struct client *c, const struct local_address *local, struct observation *o,
 	const uint8_t *bytes, size_t len);
 
+/* Puts a newer message (type CON) in the place of one that was sent: a new Message ID, the same timeout and count (RFC 7641
+ * 4.5.2). Borrows bytes. */
+void delivery_replace(struct proxy *p, struct delivery *d, const uint8_t *bytes, size_t len);
+
 /* An ACK or RST of this client. Returns true if it was for a delivery of ours. */
 bool delivery_on_answer(struct proxy *p, struct client *c, uint16_t mid, bool reset);
 

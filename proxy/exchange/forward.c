@@ -3,9 +3,11 @@
 #include <string.h>
 
 #include "base/random.h"
+#include "proxy/decide/outgoing.h"
 #include "proxy/decide/policy.h"
 #include "proxy/decide/target.h"
 #include "proxy/exchange/exchange.h"
+#include "proxy/exchange/hold_back.h"
 #include "proxy/exchange/local.h"
 #include "proxy/exchange/observe.h"
 #include "proxy/exchange/origin.h"
@@ -42,60 +44,6 @@ static bool is_own_echo(const struct passage *g)
 		reachability_check_echo(g->p, &g->x->client->peer, g->r->echo->value, g->r->echo->len);
 }
 
-static void plan_hop_limit(struct passage *g, struct outer_plan *plan)
-{
-	unsigned value = g->r->has_hop_limit ? g->r->hop_limit - 1u : g->x->route->hop_limit;
-
-	if (value == 0)
-		return;
-	outer_drop(plan, OPT_HOP_LIMIT);
-	outer_add_uint(plan, OPT_HOP_LIMIT, value);
-	g->x->hop_limit = (uint8_t)value;
-}
-
-/* The path and query of a request that is not handed to a parent proxy. */
-static int plan_path(struct passage *g, const struct origin_conf *to, struct outer_plan *plan)
-{
-	const struct route *route = g->x->route;
-	size_t strip = g->target.question.forward || g->x->oscore ? 0 : route->strip_path;
-	int failed = 0;
-
-	if (g->target.from_uri) {
-		outer_drop(plan, OPT_URI_PATH);
-		outer_drop(plan, OPT_URI_QUERY);
-		for (size_t i = 0; i < g->target.option_count; i++)
-			failed |= outer_add(plan, g->target.options[i].number, g->target.options[i].value,
-				g->target.options[i].len);
-		return failed;
-	}
-	if (strip == 0 && (to == NULL || to->path_count == 0 || g->x->oscore))
-		return 0;
-	outer_drop(plan, OPT_URI_PATH);
-	for (size_t i = 0; to != NULL && i < to->path_count; i++)
-		failed |= outer_add(plan, OPT_URI_PATH, (const uint8_t *)to->path[i], strlen(to->path[i]));
-	for (size_t i = strip; i < g->target.question.path_count; i++)
-		failed |= outer_add(plan, OPT_URI_PATH, (const uint8_t *)g->target.path[i].at, g->target.path[i].len);
-	return failed;
-}
-
-/* Uri-Host names the origin unless its literal address does (RFC 7252 6.4); Uri-Port is that of the datagram. */
-static int plan_authority(struct passage *g, const struct origin_conf *to, struct outer_plan *plan)
-{
-	const struct route_question *q = &g->target.question;
-
-	outer_drop(plan, OPT_URI_HOST);
-	outer_drop(plan, OPT_URI_PORT);
-	outer_drop(plan, OPT_PROXY_URI);
-	outer_drop(plan, OPT_PROXY_SCHEME);
-	if (q->forward)
-		return q->host_is_literal ? 0 : outer_add(plan, OPT_URI_HOST, (const uint8_t *)q->host, q->host_len);
-	if (g->x->route->keep_host)
-		return g->r->uri_host == NULL ? 0 : outer_add(plan, OPT_URI_HOST, g->r->uri_host->value, g->r->uri_host->len);
-	if (to == NULL || to->literal)
-		return 0;
-	return outer_add(plan, OPT_URI_HOST, (const uint8_t *)to->host, strlen(to->host));
-}
-
 /* Writes the datagram with Message ID 0. Returns its length, or 0 if it does not fit. */
 static size_t write_request(struct passage *g, const struct origin_conf *to, uint8_t *bytes, size_t room)
 {
@@ -103,21 +51,8 @@ static size_t write_request(struct passage *g, const struct origin_conf *to, uin
 	uint8_t token[UPSTREAM_TOKEN];
 	struct outer_plan plan;
 	struct msg_writer w;
-	int failed = 0;
 
-	outer_plan_init(&plan);
-	plan_hop_limit(g, &plan);
-	if (x->route->via == NULL || !g->target.question.forward) {
-		failed |= plan_authority(g, to, &plan);
-		failed |= plan_path(g, to, &plan);
-	}
-	if (g->r->observe_undefined)
-		outer_drop(&plan, OPT_OBSERVE);
-	if (is_own_echo(g))
-		outer_drop(&plan, OPT_ECHO);
-	/* A payload where none is defined goes no further (RFC 7252 5.5); an OSCORE message stays whole. */
-	plan.drop_payload = !x->oscore && (x->code == CODE_GET || x->code == CODE_DELETE);
-	if (failed)
+	if (outgoing_plan(&plan, x->route, to, g->m, g->r, &g->target, is_own_echo(g), &x->hop_limit) < 0)
 		return 0;
 	exchange_upstream_token(x, token);
 	msg_begin(&w, bytes, room, x->confirmable ? MSG_CON : MSG_NON, x->code, 0, token, sizeof token);
@@ -153,7 +88,7 @@ static int transmit_first(struct proxy *p, struct exchange *x, uint8_t *bytes, s
 	proxy_count(p, COUNT_FORWARDED);
 	x->sent_at = now;
 	x->retransmissions = 0;
-	x->timeout = (uint32_t)congestion_first_timeout(&o->congestion, now, percent, random_u32());
+	x->timeout = x->first_timeout = (uint32_t)congestion_first_timeout(&o->congestion, now, percent, random_u32());
 	x->retransmit_at = now + (x->confirmable ? x->timeout : non_hold(x, len, x->timeout));
 	if (wants_nothing(x))
 		x->deadline = now + (x->confirmable ? x->route->timeout : NO_RESPONSE_PACE);
@@ -235,7 +170,7 @@ void forward_on_timeout(struct proxy *p, struct exchange *x)
 	if (!may_repeat(p, x))
 		return; /* the deadline ends it */
 	x->retransmissions++;
-	x->timeout = (uint32_t)congestion_next_timeout(x->timeout, x->timeout);
+	x->timeout = (uint32_t)congestion_next_timeout(x->first_timeout, x->timeout);
 	x->retransmit_at = clock_now() + x->timeout;
 	proxy_count(p, COUNT_RETRANSMISSIONS_UP);
 	edge_send_origin(x->slot, &o->peer, x->request.bytes, x->request.len);
@@ -266,6 +201,10 @@ static void pass_to(struct passage *g, const struct endpoint *address, const str
 	len = write_request(g, to, bytes, sizeof bytes);
 	if (len == 0 || len > BUFFER_LARGEST) {
 		refuse(p, x, ERR_TOO_LARGE, 0);
+		return;
+	}
+	if (hold_back_active(p, x, o, bytes, len)) {
+		refuse(p, x, ERR_ORIGIN_RESTING, 0);
 		return;
 	}
 	exchange_set_origin(x, o);
@@ -330,22 +269,25 @@ static enum error resolve_error(enum resolve_result result)
 	return result == RESOLVE_FULL ? ERR_OVERLOAD : ERR_NAME;
 }
 
-/* Tries the configured origins from `from` on; the rested ones only in the second round. */
+/* Tries the configured origins from `from` on; those that rest after a failure are passed over. */
 static void try_origins(struct passage *g, size_t from)
 {
 	struct exchange *x = g->x;
 	enum resolve_result result = RESOLVE_FAILED;
 	struct endpoint address;
+	bool resting = false;
 	size_t count, first = x->lookup != NULL ? x->lookup->first_origin : 0;
 	const struct origin_conf *list = origins_of(x, g->target.question.forward, &count);
 
 	if (x->lookup == NULL && x->route->choice == ORIGINS_HASH)
 		first = x->client->hash % count;
-	for (size_t i = from; i < 2 * count; i++) {
+	for (size_t i = from; i < count; i++) {
 		const struct origin_conf *to = &list[(first + i) % count];
 
-		if (i < count && count > 1 && must_rest(g->p, to))
+		if (count > 1 && must_rest(g->p, to)) {
+			resting = true;
 			continue;
+		}
 		if (to->literal) {
 			exchange_end_lookup(g->p, x);
 			pass_to(g, &to->address, to, true);
@@ -364,7 +306,7 @@ static void try_origins(struct passage *g, size_t from)
 			return;
 		}
 	}
-	refuse(g->p, x, resolve_error(result), 0);
+	refuse(g->p, x, resting ? ERR_ORIGIN_RESTING : resolve_error(result), 0);
 }
 
 static void find_origin(struct passage *g)
@@ -423,6 +365,9 @@ static enum error decide(struct passage *g)
 		return ERR_OVERLOAD;
 	if (route->client_exchanges > 0 && x->client->exchanges > route->client_exchanges)
 		return ERR_CLIENT_LIMIT;
+	/* A path that is hidden in an abbreviation cannot be judged by a path condition. */
+	if (route->path_count > 0 && g->r->path_abbreviated)
+		return ERR_BAD_OPTION;
 	/* At zero it goes no further (RFC 8768 3). */
 	if (g->r->has_hop_limit && g->r->hop_limit == 1) {
 		log_debug("hop limit reached, a loop is possible");
@@ -566,7 +511,7 @@ void forward_cancel(struct proxy *p, struct exchange *x)
 	edge_send_origin(x->slot, &x->origin->peer, x->request.bytes, x->request.len);
 	x->sent_at = clock_now();
 	x->retransmissions = 0;
-	x->timeout = (uint32_t)congestion_first_timeout(&x->origin->congestion, x->sent_at,
+	x->timeout = x->first_timeout = (uint32_t)congestion_first_timeout(&x->origin->congestion, x->sent_at,
 		p->conf->settings.ack_random_factor_percent, random_u32());
 	x->retransmit_at = x->sent_at + x->timeout;
 	x->deadline = x->sent_at + x->route->timeout;

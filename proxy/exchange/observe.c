@@ -204,6 +204,19 @@ void observe_delivered(struct proxy *p, struct observation *o)
 	buffers_drop(p->buffers, &pending);
 }
 
+void observe_supersede(struct proxy *p, struct observation *o)
+{
+	struct exchange *x = o->exchange;
+	struct msg_view m;
+
+	if (o->pending.bytes == NULL || o->delivery == NULL)
+		return;
+	upstream_acknowledge(x, o->pending.bytes, o->pending.len);
+	if (msg_parse_datagram(&m, o->pending.bytes, o->pending.len) == MSG_OK)
+		respond_supersede(p, x, &m, clock_now() - o->pending_at);
+	buffers_drop(p->buffers, &o->pending);
+}
+
 /* OSCORE: an unknown token is reset from now on, which cancels at the origin. Plain: told by Observe=1 (RFC 7641 3.6). */
 void observe_client_gone(struct proxy *p, struct observation *o)
 {

@@ -32,6 +32,9 @@ void observe_before_answer(struct exchange *x, const struct msg_view *m);
 void observe_delivered(struct proxy *p, struct observation *o);
 void observe_client_gone(struct proxy *p, struct observation *o);
 
+/* Before a repeat of the notification under way: if a newer one waits, it takes its place (RFC 7641 4.4, 4.5.2). */
+void observe_supersede(struct proxy *p, struct observation *o);
+
 /* NON notifications whose RST is still understood. */
 void observe_remember_mid(struct observation *o, uint16_t mid);
 struct observation *observe_by_mid(const struct client *c, uint16_t mid);

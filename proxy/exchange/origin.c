@@ -77,7 +77,7 @@ static void unlink_chain(struct proxy *p, struct origin *o)
 
 enum { EVICTION_LOOKS = 64 };
 
-/* Forgets the least recently used origin that has nothing under way and whose Message IDs have all expired. */
+/* Forgets the least recently used origin that has nothing under way; its Message IDs live elsewhere (ports.c). */
 static bool evict_one(struct proxy *p)
 {
 	uint32_t at = p->oldest_origin;
@@ -85,7 +85,7 @@ static bool evict_one(struct proxy *p)
 	for (int looks = 0; at != SLAB_NONE && looks < EVICTION_LOOKS; looks++) {
 		struct origin *o = slab_get(p->origins, at);
 
-		if (o->exchanges == 0 && clock_now() - o->congestion.updated_at > EXCHANGE_LIFETIME) {
+		if (o->exchanges == 0) {
 			unlink_age(p, o);
 			unlink_chain(p, o);
 			ports_free(o);
@@ -118,8 +118,8 @@ struct origin *origin_get(struct proxy *p, const struct endpoint *peer)
 		return NULL;
 	o->peer = *peer;
 	o->index = index;
+	o->hash = (uint32_t)(hash >> 32);
 	congestion_init(&o->congestion, (uint16_t)s->origin_window, (uint32_t)s->ack_timeout);
-	o->congestion.updated_at = clock_now();
 	table_insert(&p->origin_table, hash, index, &o->chain);
 	link_newest(p, o);
 	return o;

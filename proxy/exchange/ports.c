@@ -10,11 +10,16 @@ enum {
 	CHUNK_AT_THREE_QUARTERS = 4 * CHUNK_AT_FULL_RATE / 3,
 };
 
-/* Every port below port_count exists; pointers, because a port lives as long as IDs towards the origin do. */
+/* The Message IDs from a source port to an origin. A fixed table, so that an origin that was forgotten and comes back does
+ * not meet its old IDs too early. */
+static struct origin_port *space_of(const struct proxy *p, const struct origin *o, unsigned slot)
+{
+	return &p->ports[(o->hash ^ slot * 0x9e3779b1u) % PORT_SPACES];
+}
+
 static int grow(struct proxy *p, struct origin *o, unsigned wanted)
 {
 	unsigned count = o->port_count == 0 ? 1 : o->port_count;
-	struct origin_port **ports;
 
 	while (count < wanted)
 		count *= 2;
@@ -22,20 +27,9 @@ static int grow(struct proxy *p, struct origin *o, unsigned wanted)
 		count = p->conf->settings.origin_ports;
 	if (count <= o->port_count)
 		return -1;
-	ports = realloc(o->ports, count * sizeof *ports);
-	if (ports == NULL)
-		return -1;
-	o->ports = ports;
-	for (unsigned i = o->port_count; i < count; i++) {
-		if (edge_open_slot(i, endpoint_is_ipv4(&o->peer)) < 0 || (ports[i] = calloc(1, sizeof **ports)) == NULL) {
-			/* The count stays a power of two: what does not fill one is given up. */
-			unsigned kept = o->port_count;
-
-			while (i-- > kept)
-				free(ports[i]);
+	for (unsigned i = o->port_count; i < count; i++)
+		if (edge_open_slot(i, endpoint_is_ipv4(&o->peer)) < 0)
 			return -1;
-		}
-	}
 	if (o->port_count > 0)
 		proxy_count(p, COUNT_PORTS_GROWN);
 	o->port_count = (uint16_t)count;
@@ -164,10 +158,9 @@ static unsigned choose(struct proxy *p, const struct exchange *x, struct binding
 	unsigned hashed = x->client->hash & (o->port_count - 1u);
 	bool transfer = x->observe != OBSERVE_NONE || x->has_block2 || x->block1 != 0;
 
-	(void)p;
 	if (b->slot >= o->port_count)
 		return hashed;
-	if (transfer || !is_busy(o->ports[b->slot]) || b->slot == hashed)
+	if (transfer || !is_busy(space_of(p, o, b->slot)) || b->slot == hashed)
 		return b->slot;
 	return hashed;
 }
@@ -187,7 +180,7 @@ static void note_rate(struct proxy *p, struct origin *o, struct origin_port *por
 static int take_id(struct proxy *p, struct exchange *x, unsigned slot)
 {
 	struct origin *o = x->origin;
-	struct origin_port *port = o->ports[slot];
+	struct origin_port *port = space_of(p, o, slot);
 	uint32_t chunk_took;
 	int32_t mid = message_ids_take(&port->ids, clock_now(), &chunk_took);
 
@@ -223,15 +216,10 @@ int ports_assign(struct proxy *p, struct exchange *x, bool keep_slot)
 
 void ports_free(struct origin *o)
 {
-	for (unsigned i = 0; i < o->port_count; i++)
-		free(o->ports[i]);
-	free(o->ports);
 	while (o->uploads != NULL) {
 		struct upload *u = o->uploads;
 
 		o->uploads = u->next;
 		free(u);
 	}
-	o->ports = NULL;
-	o->port_count = 0;
 }

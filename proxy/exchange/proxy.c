@@ -42,11 +42,12 @@ struct proxy *proxy_create(struct snapshot *conf, struct resolver *resolver)
 	p->buffers = buffers_create(s->queue_memory);
 	p->down_ids = calloc(DOWN_ID_SPACES, sizeof *p->down_ids);
 	p->bindings = calloc((size_t)BINDING_SETS * BINDING_WAYS, sizeof *p->bindings);
+	p->ports = calloc(PORT_SPACES, sizeof *p->ports);
 	p->rates = calloc(RATE_BUCKETS, sizeof *p->rates);
 	p->route_exchanges = calloc(conf->route_count + ROUTES_MIN, sizeof *p->route_exchanges);
 	if (create_slabs(p) < 0 || table_init(&p->client_table, s->clients) < 0 || table_init(&p->origin_table, s->origins) < 0 ||
 		table_init(&p->flow_table, s->origins) < 0 || p->wheel == NULL || p->duplicates == NULL || p->buffers == NULL ||
-		p->down_ids == NULL || p->bindings == NULL || p->rates == NULL || p->route_exchanges == NULL) {
+		p->down_ids == NULL || p->bindings == NULL || p->ports == NULL || p->rates == NULL || p->route_exchanges == NULL) {
 		proxy_destroy(p);
 		return NULL;
 	}
@@ -96,6 +97,7 @@ void proxy_destroy(struct proxy *p)
 		wheel_destroy(p->wheel);
 	free(p->down_ids);
 	free(p->bindings);
+	free(p->ports);
 	free(p->rates);
 	free(p->route_exchanges);
 	free(p->own_addresses);

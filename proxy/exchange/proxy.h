@@ -35,6 +35,8 @@ enum {
 	ORIGIN_SLOTS_MAX = 1024,
 	RECENT_NOTIFICATIONS = 8, /* NON notifications whose Reset is still understood */
 	RATE_BUCKETS = 4096,
+	PORT_SPACES = 65536,
+	HOLD_BACKS = 1024,
 };
 
 #define EXCHANGE_LIFETIME (247 * CLOCK_SECOND) /* RFC 7252 4.8.2 */
@@ -54,10 +56,10 @@ struct client {
 	uint64_t verified_until;
 	uint16_t listener;
 	bool trusted;
-	bool challenged;
+	uint64_t challenged_at;     /* 0: never */
 };
 
-/* ---- a source port of an origin (ports.c) ---- */
+/* ---- Message IDs from one source port towards an origin (ports.c); few origins share a space by hash ---- */
 struct origin_port {
 	struct message_ids ids;
 	uint32_t chunk_took; /* tenths of a second the last chunk of IDs lasted; 0: none finished */
@@ -81,8 +83,8 @@ struct origin {
 	uint32_t exchanges;          /* all that name this origin: queued, in flight, acknowledged, observing */
 	uint32_t waiting;            /* of these, in `flows` */
 	struct flow *flow_first, *flow_last; /* clients with waiting exchanges, served in turn */
-	struct origin_port **ports;
-	uint16_t port_count;         /* a power of two */
+	uint32_t hash;               /* of peer: names its Message-ID spaces */
+	uint16_t port_count;         /* source ports in use: a power of two, 0 before the first message */
 	uint16_t failures;           /* in a row */
 	uint64_t rests_until;        /* back-off: failed, or told us 4.29 / 5.03 */
 	struct upload *uploads;
@@ -141,7 +143,8 @@ struct exchange {
 	uint8_t hop_limit;            /* as it left: a 5.08 names it */
 	uint16_t mid, slot;
 	uint32_t index;
-	uint32_t timeout;             /* microseconds: the current retransmission timeout */
+	uint32_t timeout, first_timeout; /* microseconds: the current retransmission timeout, and the one it began with */
+	uint32_t retry_after;         /* seconds: Max-Age of a 5.03; 0: the configured one */
 	struct origin *origin;
 	struct exchange *next, *previous; /* in flight at the origin, or waiting in a flow (next alone) */
 	struct buffer request;        /* the upstream datagram while it may be sent (again) */
@@ -209,6 +212,12 @@ struct binding {
 	uint16_t when; /* units of 8 s */
 };
 
+/* An origin asked for fewer of these requests (RFC 8516). */
+struct hold_back {
+	uint64_t request;             /* hash of origin, method and URI */
+	uint64_t until;
+};
+
 struct rate_bucket {
 	uint64_t at;
 	int64_t bytes;
@@ -225,6 +234,9 @@ struct proxy {
 	uint32_t oldest_client, newest_client, oldest_origin, newest_origin;
 	struct message_ids *down_ids;   /* DOWN_ID_SPACES */
 	struct binding *bindings;       /* (client, origin) -> source port (ports.c) */
+	struct origin_port *ports;      /* PORT_SPACES (ports.c) */
+	struct hold_back hold_backs[HOLD_BACKS];
+	uint64_t held_back_until;       /* the latest of them: 0 in most gateways' lives */
 	struct rate_bucket *rates;      /* RATE_BUCKETS (reachability.c) */
 	struct hash_key hash_key, echo_key;
 	struct metrics metrics;

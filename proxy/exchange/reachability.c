@@ -24,7 +24,7 @@ void reachability_set_verified(struct proxy *p, struct client *c)
 	if (c->verified_until <= clock_now())
 		proxy_count(p, COUNT_VERIFIED);
 	c->verified_until = clock_now() + p->conf->settings.verified_for;
-	c->challenged = false;
+	c->challenged_at = 0;
 }
 
 static void echo_of(const struct proxy *p, const struct endpoint *peer, uint32_t seconds, uint8_t echo[ECHO_LENGTH])

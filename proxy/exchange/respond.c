@@ -38,14 +38,14 @@ void respond_acknowledge(struct proxy *p, struct exchange *x)
 }
 
 /* The type follows from how the request came and what was already said. Returns -1 if no Message ID is to be had. */
-static int begin(struct proxy *p, struct exchange *x, struct answer *a, uint8_t code)
+static int begin_as(struct proxy *p, struct exchange *x, struct answer *a, uint8_t code, bool may_be_separate)
 {
 	int32_t mid = 0;
 
 	if (x->client_type == MSG_CON && !x->client_acknowledged) {
 		a->type = MSG_ACK;
 		mid = x->client_mid;
-	} else if (x->client_type == MSG_CON) {
+	} else if (x->client_type == MSG_CON && may_be_separate) {
 		a->type = MSG_CON; /* its Message ID is chosen when it is sent */
 	} else {
 		a->type = MSG_NON;
@@ -57,6 +57,11 @@ static int begin(struct proxy *p, struct exchange *x, struct answer *a, uint8_t 
 	}
 	msg_begin(&a->w, a->bytes, sizeof a->bytes, a->type, code, (uint16_t)mid, exchange_token(x), x->token_len);
 	return 0;
+}
+
+static int begin(struct proxy *p, struct exchange *x, struct answer *a, uint8_t code)
+{
+	return begin_as(p, x, a, code, true);
 }
 
 static void end(struct proxy *p, struct exchange *x, struct answer *a)
@@ -133,12 +138,14 @@ void respond_error(struct proxy *p, struct exchange *x, enum error e, uint16_t o
 	struct answer a;
 
 	p->metrics.errors[e]++;
-	if (x->client == NULL || is_silenced(p, x, code) || begin(p, x, &a, code) < 0)
+	if (x->client == NULL || is_silenced(p, x, code) ||
+		/* A challenge must not be repeated towards somebody who may not be there (RFC 9175 2.4). */
+		begin_as(p, x, &a, code, e != ERR_CHALLENGE) < 0)
 		return;
 	if (as_details)
 		msg_add_uint(&a.w, OPT_CONTENT_FORMAT, CONTENT_FORMAT_PROBLEM);
 	if (code == CODE_UNAVAILABLE || code == CODE_TOO_MANY)
-		msg_add_uint(&a.w, OPT_MAX_AGE, (uint32_t)(s->overload_retry / CLOCK_SECOND));
+		msg_add_uint(&a.w, OPT_MAX_AGE, x->retry_after != 0 ? x->retry_after : (uint32_t)(s->overload_retry / CLOCK_SECOND));
 	else if (e == ERR_CHALLENGE)
 		msg_add_uint(&a.w, OPT_MAX_AGE, 0);
 	if (code == CODE_TOO_LARGE)
@@ -178,7 +185,7 @@ static void plan_response(struct outer_plan *plan, struct exchange *x, const str
 	plan->drop_second_etag = true;
 	outer_drop(plan, OPT_REQUEST_TAG);
 	outer_drop(plan, OPT_OBSERVE);
-	if (x->observation != NULL && x->observation->established && MSG_CLASS(m->code) == 2)
+	if (x->observation != NULL && x->observation->established && MSG_CLASS(m->code) == 2 && msg_option(m, OPT_OBSERVE) != NULL)
 		outer_add_uint(plan, OPT_OBSERVE, observe_next_sequence(x->observation));
 	if (seconds == 0 || (max_age != NULL && msg_uint(max_age, &value) < 0))
 		return;
@@ -212,7 +219,7 @@ static void relay_hop_limit_reached(struct proxy *p, struct exchange *x, const s
 	if (has_identity(m, identity)) {
 		proxy_count(p, COUNT_LOOPS);
 		log_info("a 5.08 came back that names this gateway: requests run in a loop");
-		respond_error(p, x, ERR_HOP_LIMIT, 0);
+		respond_error(p, x, ERR_LOOP, 0);
 		return;
 	}
 	if (begin(p, x, &a, m->code) < 0)
@@ -266,14 +273,19 @@ static void relay_cut(struct proxy *p, struct exchange *x, const struct msg_view
 	end(p, x, &a);
 }
 
+static bool was_challenged(const struct exchange *x)
+{
+	return x->client->challenged_at != 0 && clock_now() - x->client->challenged_at <= x->conf->settings.verified_for;
+}
+
 static void relay_to_unverified(struct proxy *p, struct exchange *x, const struct msg_view *m, size_t limit)
 {
 	bool plain_read = !x->oscore && (x->code == CODE_GET || x->code == CODE_FETCH) && m->code == CODE_CONTENT;
 
 	if (plain_read && msg_option(m, OPT_BLOCK2) == NULL && m->payload_len > 16) {
 		relay_cut(p, x, m, limit);
-	} else if (!x->client->challenged) {
-		x->client->challenged = true;
+	} else if (!was_challenged(x)) {
+		x->client->challenged_at = clock_now();
 		respond_error(p, x, ERR_CHALLENGE, 0);
 	} else if (reachability_take_rate(p, &x->client->peer, m->len)) {
 		struct outer_plan plan;
@@ -314,6 +326,20 @@ void respond_relay(struct proxy *p, struct exchange *x, const struct msg_view *m
 	plan_response(&plan, x, m, 0);
 	outer_write(&a.w, m, &plan);
 	end(p, x, &a);
+}
+
+void respond_supersede(struct proxy *p, struct exchange *x, const struct msg_view *m, uint64_t age)
+{
+	struct outer_plan plan;
+	struct answer a;
+	size_t len;
+
+	msg_begin(&a.w, a.bytes, sizeof a.bytes, MSG_CON, m->code, 0, exchange_token(x), x->token_len);
+	plan_response(&plan, x, m, age);
+	outer_write(&a.w, m, &plan);
+	len = msg_end(&a.w);
+	if (len > 0)
+		delivery_replace(p, x->observation->delivery, a.bytes, len);
 }
 
 struct delivery *respond_notify(struct proxy *p, struct exchange *x, const struct msg_view *m, bool confirmable, uint64_t age)

@@ -22,6 +22,9 @@ void respond_acknowledge(struct proxy *p, struct exchange *x);
 struct delivery *respond_notify(struct proxy *p, struct exchange *x, const struct msg_view *notification, bool confirmable,
 	uint64_t age);
 
+/* The same in the place of the notification under way. */
+void respond_supersede(struct proxy *p, struct exchange *x, const struct msg_view *notification, uint64_t age);
+
 /* A message of ours that is no proxying: code, Content-Format and payload. */
 void respond_content(struct proxy *p, struct exchange *x, uint8_t code, int content_format, const void *payload, size_t len);
 

@@ -4,6 +4,7 @@
 
 #include "proxy/exchange/exchange.h"
 #include "proxy/exchange/forward.h"
+#include "proxy/exchange/hold_back.h"
 #include "proxy/exchange/observe.h"
 #include "proxy/exchange/origin.h"
 #include "proxy/exchange/ports.h"
@@ -171,6 +172,8 @@ static void on_answer(struct proxy *p, struct exchange *x, const struct msg_view
 		fail(p, x, ERR_BAD_RESPONSE);
 		return;
 	}
+	if (m->code == CODE_TOO_MANY && !x->oscore)
+		hold_back_note(p, x, m);
 	observe_before_answer(x, m);
 	if (x->block1 == 1 && o->uploads != NULL)
 		ports_upload_ended(o, x->client);
