@@ -16,6 +16,7 @@
 #include "coap/option.h"
 #include "proxy/decide/explain.h"
 #include "proxy/decide/outgoing.h"
+#include "proxy/edge/own_addresses.h"
 #include "proxy/process/worker.h"
 
 static const char default_path[] = "/etc/oscore-proxy.conf";
@@ -126,6 +127,17 @@ static void show_options(FILE *out, const struct explained *what)
 	}
 }
 
+static int explain(const struct snapshot *conf, const char *text)
+{
+	struct endpoint *addresses;
+	size_t count = own_addresses_read(&addresses);
+	const struct policy_own own = { addresses, count };
+	int result = explain_request(conf, text, stdout, &own, show_options);
+
+	free(addresses);
+	return result == ERR_NONE ? 0 : 1;
+}
+
 int main(int argc, char **argv)
 {
 	struct command c = { .path = default_path };
@@ -148,7 +160,7 @@ int main(int argc, char **argv)
 		status = 0;
 		break;
 	case 'E':
-		status = explain_request(conf, c.explain, stdout, NULL, show_options) == ERR_NONE ? 0 : 1;
+		status = explain(conf, c.explain);
 		break;
 	default:
 		status = worker_run(conf, c.steer);

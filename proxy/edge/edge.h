@@ -37,6 +37,9 @@ void edge_send_origin(unsigned slot, const struct endpoint *peer, const uint8_t 
 void receive_datagram(struct proxy *p, unsigned listener, const struct endpoint *peer, const struct local_address *to,
 	const uint8_t *bytes, size_t len, bool truncated, bool multicast);
 
+/* Tells that a datagram of a batch will be received soon: what its look-up needs is fetched into the cache meanwhile. */
+void receive_soon(const struct proxy *p, unsigned listener, const struct endpoint *peer, const uint8_t *bytes, size_t len);
+
 /* A datagram at a source-port slot. */
 void upstream_datagram(struct proxy *p, unsigned slot, const struct endpoint *peer, const uint8_t *bytes, size_t len, bool truncated);
 

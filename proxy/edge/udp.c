@@ -57,6 +57,7 @@ static struct {
 	unsigned slots_made;
 	uint8_t in[BATCH][RECEIVE_ROOM];
 	struct sockaddr_storage from[BATCH];
+	struct endpoint peers[BATCH];
 	_Alignas(struct cmsghdr) char control[BATCH][CONTROL_ROOM];
 	struct mmsghdr messages[BATCH];
 	struct iovec vectors[BATCH];
@@ -261,24 +262,36 @@ static void read_control(struct udp_socket *s, struct msghdr *h, struct local_ad
 	}
 }
 
+static size_t length_of(unsigned i)
+{
+	size_t len = edge.messages[i].msg_len;
+
+	return len > MSG_DATAGRAM_MAX ? MSG_DATAGRAM_MAX : len;
+}
+
+static void announce(struct udp_socket *s, unsigned i)
+{
+	endpoint_from_sockaddr(&edge.peers[i], (const struct sockaddr *)&edge.from[i]);
+	if (!s->upstream)
+		receive_soon(edge.proxy, s->number, &edge.peers[i], edge.in[i], length_of(i));
+}
+
 static void take(struct udp_socket *s, unsigned i)
 {
 	struct msghdr *h = &edge.messages[i].msg_hdr;
-	size_t len = edge.messages[i].msg_len;
-	bool truncated = (h->msg_flags & MSG_TRUNC) != 0 || len > MSG_DATAGRAM_MAX;
+	size_t len = length_of(i);
+	bool truncated = (h->msg_flags & MSG_TRUNC) != 0 || edge.messages[i].msg_len > len;
 	struct local_address to = { .ifindex = 0 };
-	struct endpoint peer, asked = { .port = 0 };
+	struct endpoint asked = { .port = 0 };
+	const struct endpoint *peer = &edge.peers[i];
 
-	if (len > MSG_DATAGRAM_MAX)
-		len = MSG_DATAGRAM_MAX;
-	endpoint_from_sockaddr(&peer, (const struct sockaddr *)&edge.from[i]);
 	read_control(s, h, &to);
 	if (s->upstream) {
-		upstream_datagram(edge.proxy, s->number, &peer, edge.in[i], len, truncated);
+		upstream_datagram(edge.proxy, s->number, peer, edge.in[i], len, truncated);
 		return;
 	}
 	memcpy(asked.addr, to.addr, sizeof asked.addr);
-	receive_datagram(edge.proxy, s->number, &peer, &to, edge.in[i], len, truncated, endpoint_is_multicast(&asked));
+	receive_datagram(edge.proxy, s->number, peer, &to, edge.in[i], len, truncated, endpoint_is_multicast(&asked));
 }
 
 static void prepare(void)
@@ -306,6 +319,8 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 			read_errors(s);
 		if (got <= 0)
 			return;
+		for (int i = 0; i < got; i++)
+			announce(s, (unsigned)i);
 		for (int i = 0; i < got; i++)
 			take(s, (unsigned)i);
 		if (got < BATCH)

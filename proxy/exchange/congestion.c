@@ -76,11 +76,11 @@ void congestion_on_answer(struct congestion *c, uint64_t now, uint64_t rtt, unsi
 		grow(c);
 }
 
-void congestion_on_timeout(struct congestion *c, uint64_t now)
+void congestion_on_timeout(struct congestion *c, uint64_t now, uint64_t sent)
 {
 	uint32_t rtt = c->strong_rtt != 0 ? c->strong_rtt : c->weak_rtt != 0 ? c->weak_rtt : c->rto;
 
-	if (c->halved_at != 0 && now - c->halved_at < rtt)
+	if (c->halved_at != 0 && (now - c->halved_at < rtt || sent < c->halved_at))
 		return;
 	c->window = c->window > 1 ? c->window / 2 : 1;
 	c->slow_limit = c->window;

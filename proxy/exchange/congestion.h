@@ -31,8 +31,9 @@ void congestion_init(struct congestion *c, uint16_t maximum, uint32_t initial_rt
  * window was what held sending back (an unused window does not grow). */
 void congestion_on_answer(struct congestion *c, uint64_t now, uint64_t rtt, unsigned retransmissions, bool limited);
 
-/* A retransmission timer ran out. Halves the window unless it was halved within the last RTT. */
-void congestion_on_timeout(struct congestion *c, uint64_t now);
+/* A retransmission timer ran out over a message that was last sent at `sent`. Halves the window unless it was halved within
+ * the last RTT, or since: what left before the halving belongs to the loss that was answered then (compare RFC 5681 3.1). */
+void congestion_on_timeout(struct congestion *c, uint64_t now, uint64_t sent);
 
 /* The first timeout of a new message: the RTO, aged if it was not updated for long, times a random factor between 1 and
  * random_percent/100 drawn from `random` (any 32 bits). */

@@ -161,12 +161,12 @@ void forward_on_timeout(struct proxy *p, struct exchange *x)
 		return;
 	if (!x->confirmable) {
 		if (!wants_nothing(x))
-			congestion_on_timeout(&o->congestion, clock_now());
+			congestion_on_timeout(&o->congestion, clock_now(), x->sent_at);
 		origin_leave_window(x);
 		forward_pump(p, o);
 		return;
 	}
-	congestion_on_timeout(&o->congestion, clock_now());
+	congestion_on_timeout(&o->congestion, clock_now(), clock_now() - x->timeout);
 	if (!may_repeat(p, x))
 		return; /* the deadline ends it */
 	x->retransmissions++;
@@ -207,6 +207,7 @@ static void pass_to(struct passage *g, const struct endpoint *address, const str
 		refuse(p, x, ERR_ORIGIN_RESTING, 0);
 		return;
 	}
+	x->deadline = x->arrived_at + x->route->timeout;
 	exchange_set_origin(x, o);
 	e = send_or_wait(p, x, bytes, len, false);
 	if (e != ERR_NONE)
@@ -260,6 +261,11 @@ static enum resolve_result ask_name(struct passage *g, const char *name, size_t 
 		buffers_keep(p->buffers, &x->lookup->message, g->m->bytes, g->m->len) < 0) {
 		resolve_cancel(&x->lookup->waiter);
 		return RESOLVE_FULL;
+	}
+	if (result == RESOLVE_PENDING) {
+		/* The name server's silence ends on our own clock too. */
+		x->deadline = clock_now() + x->conf->settings.dns_timeout;
+		exchange_schedule(p, x);
 	}
 	return result;
 }
@@ -327,9 +333,9 @@ static void find_origin(struct passage *g)
 		return;
 	}
 	result = ask_name(g, q->host, q->host_len, q->port, false, &address);
-	if (result == RESOLVE_PENDING) {
-		exchange_schedule(g->p, x);
-	} else if (result == RESOLVE_OK) {
+	if (result == RESOLVE_PENDING)
+		return;
+	if (result == RESOLVE_OK) {
 		exchange_end_lookup(g->p, x);
 		pass_to(g, &address, NULL, false);
 	} else {
@@ -397,7 +403,6 @@ void forward_begin(struct proxy *p, struct exchange *x, const struct msg_view *m
 		return;
 	}
 	x->confirmable = x->client_type == MSG_CON || x->route->confirmable;
-	x->deadline = clock_now() + x->route->timeout;
 	if (x->observe == OBSERVE_REGISTER && observe_begin(p, x) != ERR_NONE)
 		x->observe = OBSERVE_NONE;
 	find_origin(&g);

@@ -1,6 +1,5 @@
 #include "proxy/exchange/proxy.h"
 
-#include <ifaddrs.h>
 #include <stdlib.h>
 
 #include "proxy/exchange/exchange.h"
@@ -103,22 +102,6 @@ void proxy_destroy(struct proxy *p)
 	free(p->own_addresses);
 	snapshot_release(p->conf);
 	free(p);
-}
-
-void proxy_learn_addresses(struct proxy *p)
-{
-	struct ifaddrs *list, *at;
-	size_t count = 0;
-
-	if (getifaddrs(&list) < 0)
-		return;
-	for (at = list; at != NULL; at = at->ifa_next)
-		count++;
-	p->own_addresses = calloc(count + 1, sizeof *p->own_addresses);
-	for (at = list; at != NULL && p->own_addresses != NULL; at = at->ifa_next)
-		if (at->ifa_addr != NULL && (at->ifa_addr->sa_family == AF_INET || at->ifa_addr->sa_family == AF_INET6))
-			endpoint_from_sockaddr(&p->own_addresses[p->own_count++], at->ifa_addr);
-	freeifaddrs(list);
 }
 
 void proxy_turn(struct proxy *p)

@@ -218,6 +218,11 @@ struct hold_back {
 	uint64_t until;
 };
 
+/* When a reason was last logged, and how often it was not since. */
+struct refusal {
+	uint64_t told_at, left_out;
+};
+
 struct rate_bucket {
 	uint64_t at;
 	int64_t bytes;
@@ -240,8 +245,9 @@ struct proxy {
 	struct rate_bucket *rates;      /* RATE_BUCKETS (reachability.c) */
 	struct hash_key hash_key, echo_key;
 	struct metrics metrics;
+	struct refusal refusals[ERR_COUNT];
 	uint32_t *route_exchanges;      /* under way by route index */
-	struct endpoint *own_addresses; /* of our interfaces: where listeners on the unspecified address are reached too */
+	struct endpoint *own_addresses; /* owned; of our interfaces: listeners on the unspecified address are reached there */
 	size_t own_count;
 	bool pumping;                   /* forward_pump() is at work: ending an exchange does not start it again */
 };
@@ -249,8 +255,6 @@ struct proxy {
 /* Builds an exchange layer around a configuration (keeps a reference). `resolver` may be NULL: names then fail.
  * Returns NULL without memory. */
 struct proxy *proxy_create(struct snapshot *conf, struct resolver *resolver);
-/* Learns the addresses of the machine's interfaces. */
-void proxy_learn_addresses(struct proxy *p);
 void proxy_destroy(struct proxy *p);
 
 /* What is to be done once a turn: timers, expiry. */

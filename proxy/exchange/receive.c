@@ -263,6 +263,12 @@ static void on_sound(struct arrival *a)
 		reject(a);
 }
 
+void receive_soon(const struct proxy *p, unsigned listener, const struct endpoint *peer, const uint8_t *bytes, size_t len)
+{
+	if (len >= MSG_HEADER)
+		duplicates_prefetch(p->duplicates, duplicates_hash(p->duplicates, peer, listener, (uint16_t)(bytes[2] << 8 | bytes[3])));
+}
+
 void receive_datagram(struct proxy *p, unsigned listener, const struct endpoint *peer, const struct local_address *to,
 	const uint8_t *bytes, size_t len, bool truncated, bool multicast)
 {

@@ -7,6 +7,7 @@
 #include "proxy/exchange/exchange.h"
 #include "proxy/exchange/observe.h"
 #include "proxy/exchange/reachability.h"
+#include "proxy/exchange/refusal_log.h"
 #include "translate/outer.h"
 
 enum { ANSWER_ROOM = 256, CONTENT_FORMAT_PROBLEM = 257 };
@@ -133,11 +134,13 @@ void respond_error(struct proxy *p, struct exchange *x, enum error e, uint16_t o
 	const struct error_row *row = error_row(e);
 	const struct settings *s = &x->conf->settings;
 	uint8_t code = error_code(x, e), echo[ECHO_LENGTH], details[96];
-	const char *text = e == ERR_HOP_LIMIT ? s->identity : row->text;
-	bool as_details = x->wants_problem_details && s->problem_details && e != ERR_HOP_LIMIT && *text != '\0';
+	const char *text = e == ERR_HOP_LIMIT || e == ERR_LOOP ? s->identity : row->text;
+	bool as_details = x->wants_problem_details && s->problem_details && e != ERR_HOP_LIMIT && e != ERR_LOOP && *text != '\0';
 	struct answer a;
 
 	p->metrics.errors[e]++;
+	if (x->client != NULL)
+		refusal_log(p, x, e, offender);
 	if (x->client == NULL || is_silenced(p, x, code) ||
 		/* A challenge must not be repeated towards somebody who may not be there (RFC 9175 2.4). */
 		begin_as(p, x, &a, code, e != ERR_CHALLENGE) < 0)

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "base/wheel.h"
+#include "proxy/edge/own_addresses.h"
 #include "proxy/edge/udp.h"
 #include "proxy/exchange/proxy.h"
 #include "proxy/exchange/resolve.h"
@@ -81,7 +82,7 @@ static int open_all(struct worker *w, struct snapshot *conf)
 		log_error("not enough memory to start");
 		return -1;
 	}
-	proxy_learn_addresses(w->proxy);
+	w->proxy->own_count = own_addresses_read(&w->proxy->own_addresses);
 	for (int i = 0; i < 3; i++) {
 		w->signals[i] = evsignal_new(w->base, numbers[i], numbers[i] == SIGUSR2 ? on_counters : on_stop, w);
 		if (w->signals[i] == NULL || event_add(w->signals[i], NULL) < 0)

@@ -130,8 +130,10 @@ def origin_resting(w, oscore):
 def message_ids(w, oscore):
     """One port, no Message ID twice within 247 s: after 65,536 there is none left."""
     proxy = w.start(sections="upstream: { origin-ports = 1; };")
-    pair = Pair(proxy)
-    for _ in range(70_000):
+    device = proxy.device()
+    for i in range(70_000):
+        if i % 30_000 == 0:
+            pair = Pair(proxy, device=device)  # before this client's own IDs come round
         w.send(pair, oscore, type=NON)
         got = pair.device.pending()
         if not got:
@@ -205,7 +207,15 @@ def duplicates_full(w, oscore):
     raise AssertionError("no bound was met")
 
 
+def loop(w, oscore):
+    pair = Pair(w.start())
+    w.send(pair, oscore)
+    pair.device.answer(pair.device.recv(), coap.code("5.08"), payload=b"other oscore-proxy")
+    return pair.proxy, pair.client.recv()
+
+
 ROWS = {
+    "ERR_LOOP": loop,
     "ERR_BAD_REQUEST": simple(options=[(2052, b"")] * 120),
     "ERR_BAD_OPTION": simple(options=[(2055, b"")]),
     "ERR_BAD_URI": uri("coap:///p"),

@@ -1,7 +1,7 @@
 """`-E` and the running proxy decide alike: fifty requests through both.
 
-`-E` is asked "METHOD URI from ADDRESS:PORT via LISTENER", with "oscore" for a request that carries the OSCORE option and
-"proxy" for one that names its target by Proxy-Uri. What it must say: the code of a refusal, or the next hop and the
+`-E` is asked "METHOD URI from ADDRESS:PORT via LISTENER", with "oscore" for a request that carries the OSCORE option,
+"proxy" for one that names its target by Proxy-Uri, "direct" for one by Uri-*. It must say the code of a refusal, or the next hop and the
 options as they would leave.
 """
 
@@ -90,7 +90,7 @@ def question(proxy, method, where, client, listener, oscore, forward):
     if oscore:
         options.append((coap.OSCORE, b"\x09\x05\x25"))
     text = "%s %s from %s:40000 via %s%s%s" % (method, uri, CLIENTS[client], listener, " oscore" if oscore else "",
-                                               " proxy" if forward else "")
+                                               " proxy" if forward else " direct")
     return text, Message(METHODS[method], options=options, payload=b"c" if oscore else b"")
 
 
@@ -127,7 +127,7 @@ def test_explained_and_done_are_the_same(running, asked):
 
 def test_every_route_is_named_with_why_not(running):
     status, out, _ = run_proxy("-c", running.config, "-E",
-                               "GET coap://nobody.example:%d/p from 127.0.0.1:40000 via coap" % running.ports["coap"])
+                               "GET coap://nobody.example:%d/p from 127.0.0.1:40000 via coap direct" % running.ports["coap"])
     for name in re.findall(r"^  (\w+):", ROUTES, re.M):
         assert name in out
     assert "4.04" in out

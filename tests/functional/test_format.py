@@ -222,6 +222,16 @@ def test_leading_zero_in_observe(pair):
 
 
 @pytest.mark.covers("C7252-3.2-2")
+@pytest.mark.parametrize("zeros", [0, 1, 2])
+def test_leading_zeros_in_uri_port(pair, zeros):
+    options = [(coap.PROXY_SCHEME, "coap"), (coap.URI_HOST, pair.device.host),
+               (coap.URI_PORT, bytes(zeros) + coap.uint(pair.device.port))]
+    sent = pair.client.send(Message(GET, options=options))
+    pair.device.answer(pair.device.recv())
+    assert pair.client.recv().token == sent.token
+
+
+@pytest.mark.covers("C7252-3.2-2")
 def test_leading_zeros_in_block2(pair):
     _, up, _ = pair.exchange(options=[(coap.BLOCK2, b"\x00\x00\x16")])
     assert coap.block_parts(up.first(coap.BLOCK2)) == (1, False, 6)

@@ -6,6 +6,11 @@ import coap
 from coap import ACK, CON, GET, NO_RESPONSE, NON, PUT
 from harness import Pair, oscore_request
 
+def first_of_each(messages):
+    """Answers without their retransmissions."""
+    return list({m.raw: m for m in messages if m.code}.values())
+
+
 SUCCESS, CLIENT_ERROR, SERVER_ERROR = "2.04", "4.04", "5.00"
 BIT = {SUCCESS: 2, CLIENT_ERROR: 8, SERVER_ERROR: 16}
 
@@ -118,7 +123,7 @@ def test_inner_no_response_is_invisible(pair, type_):
     if up.type == CON:
         pair.device.ack(up)
     pair.proxy.advance(260_000)
-    assert [m.code for m in pair.client.pending() if m.code] == [coap.code("5.04")]
+    assert [m.code for m in first_of_each(pair.client.pending())] == [coap.code("5.04")]
 
 
 @pytest.mark.covers("S-22")

@@ -1,0 +1,13 @@
+/*
+ * refusal_log - tells the operator why requests are refused: a line for each reason, at most one in ten seconds, with the
+ * number that was left out.
+ */
+#ifndef PROXY_EXCHANGE_REFUSAL_LOG_H
+#define PROXY_EXCHANGE_REFUSAL_LOG_H
+
+#include "proxy/exchange/proxy.h"
+
+/* x is being answered with e. `offender` is the option at fault, or 0. */
+void refusal_log(struct proxy *p, const struct exchange *x, enum error e, uint16_t offender);
+
+#endif
