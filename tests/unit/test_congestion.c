@@ -31,7 +31,7 @@ static void test_begins_with_one_message_and_the_initial_rto(void **state)
 	assert_int_equal(c.rto, 2 * SECOND);
 	/* silence never opens the window, nor does it close below one */
 	for (uint64_t now = SECOND; now < 100 * (uint64_t)SECOND; now += 3 * SECOND) {
-		congestion_on_timeout(&c, now);
+		congestion_on_timeout(&c, now, now);
 		assert_int_equal(c.window, 1);
 	}
 }
@@ -44,7 +44,7 @@ static void test_one_for_each_answer_up_to_the_first_loss(void **state)
 	for (unsigned i = 0; i < 40; i++)
 		congestion_on_answer(&c, SECOND, 200, 0, true);
 	assert_int_equal(c.window, 41);
-	congestion_on_timeout(&c, 2 * SECOND);
+	congestion_on_timeout(&c, 2 * SECOND, 2 * SECOND);
 	assert_int_equal(c.window, 20);
 	/* then one for each window's worth */
 	for (unsigned i = 0; i < 19; i++)
@@ -82,7 +82,7 @@ static void test_never_above_the_maximum(void **state)
 			assert_true(c.window <= bound);
 		}
 		assert_int_equal(c.window, bound);
-		congestion_on_timeout(&c, 5 * SECOND);
+		congestion_on_timeout(&c, 5 * SECOND, 5 * SECOND);
 		for (unsigned n = 0; n < 200000; n++)
 			congestion_on_answer(&c, n, 200, 0, true);
 		assert_int_equal(c.window, bound);
@@ -98,13 +98,13 @@ static void test_halved_at_most_once_in_a_round_trip(void **state)
 	for (unsigned i = 0; i < 63; i++)
 		congestion_on_answer(&c, now, 100 * MS, 0, true);
 	assert_int_equal(c.window, 64);
-	congestion_on_timeout(&c, now);
+	congestion_on_timeout(&c, now, now);
 	assert_int_equal(c.window, 32);
-	congestion_on_timeout(&c, now + 99 * MS);
+	congestion_on_timeout(&c, now + 99 * MS, now + 99 * MS);
 	assert_int_equal(c.window, 32);
-	congestion_on_timeout(&c, now + 101 * MS);
+	congestion_on_timeout(&c, now + 101 * MS, now + 101 * MS);
 	assert_int_equal(c.window, 16);
-	congestion_on_timeout(&c, now + 102 * MS);
+	congestion_on_timeout(&c, now + 102 * MS, now + 102 * MS);
 	assert_int_equal(c.window, 16);
 }
 
@@ -116,10 +116,10 @@ static void test_halved_without_a_sample(void **state)
 	(void)state;
 	for (unsigned i = 0; i < 63; i++)
 		congestion_on_answer(&c, SECOND, 100 * MS, 4, true);
-	congestion_on_timeout(&c, SECOND);
-	congestion_on_timeout(&c, SECOND + 2 * SECOND - 1);
+	congestion_on_timeout(&c, SECOND, SECOND);
+	congestion_on_timeout(&c, SECOND + 2 * SECOND - 1, SECOND + 2 * SECOND - 1);
 	assert_int_equal(c.window, 32);
-	congestion_on_timeout(&c, SECOND + 2 * SECOND);
+	congestion_on_timeout(&c, SECOND + 2 * SECOND, SECOND + 2 * SECOND);
 	assert_int_equal(c.window, 16);
 }
 
