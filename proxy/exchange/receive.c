@@ -81,7 +81,8 @@ static void on_duplicate(const struct arrival *a, const struct duplicate *d)
 			return;
 		}
 		proxy_count(a->p, COUNT_DUPLICATES_FORGOTTEN);
-		/* fall through */
+		respond_empty(a->listener, a->peer, a->to, MSG_ACK, a->m->mid);
+		return;
 	case DUPLICATE_ACKNOWLEDGED:
 		respond_empty(a->listener, a->peer, a->to, MSG_ACK, a->m->mid);
 		return;
