@@ -31,6 +31,9 @@ int edge_open_slot(unsigned slot, bool ipv4);
 /* Queues a datagram to an origin from an open slot. Borrows bytes. */
 void edge_send_origin(unsigned slot, const struct endpoint *peer, const uint8_t *bytes, size_t len);
 
+/* True if this machine has a route to addresses of this family now (asked of the kernel, remembered for some seconds). */
+bool edge_has_route(const struct endpoint *peer);
+
 /* ---- called by the edge ---- */
 
 /* A datagram at a listener. `truncated`: it was longer than MSG_DATAGRAM_MAX; `multicast`: it was sent to a group. */

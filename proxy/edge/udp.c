@@ -23,6 +23,8 @@ enum {
 	CONTROL_ROOM = 128,
 };
 
+#define ROUTE_REMEMBERED (5 * CLOCK_SECOND)
+
 /* A socket: a listener's, or one of a source-port slot. */
 struct udp_socket {
 	int fd;
@@ -459,6 +461,36 @@ int edge_open_slot(unsigned slot, bool ipv4)
 		return -1;
 	}
 	return 0;
+}
+
+/* Connecting a datagram socket sends nothing; it fails where there is no route. */
+static bool probe_route(const struct endpoint *peer, int family)
+{
+	struct sockaddr_storage sa;
+	socklen_t len = endpoint_to_sockaddr(peer, family, &sa);
+	int fd = socket(family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	bool routed;
+
+	if (fd < 0)
+		return false;
+	routed = connect(fd, (const struct sockaddr *)&sa, len) == 0;
+	close(fd);
+	return routed;
+}
+
+bool edge_has_route(const struct endpoint *peer)
+{
+	static struct {
+		uint64_t asked_at;
+		bool routed;
+	} known[2];
+	bool ipv4 = endpoint_is_ipv4(peer);
+
+	if (known[ipv4].asked_at == 0 || clock_now() - known[ipv4].asked_at > ROUTE_REMEMBERED) {
+		known[ipv4].asked_at = clock_now();
+		known[ipv4].routed = probe_route(peer, ipv4 ? AF_INET : AF_INET6);
+	}
+	return known[ipv4].routed;
 }
 
 int udp_open(struct event_base *base, struct proxy *p, const struct snapshot *conf)

@@ -116,11 +116,21 @@ static enum error send_or_wait(struct proxy *p, struct exchange *x, uint8_t *byt
 			return ERR_OVERLOAD;
 		exchange_set_state(x, EXCHANGE_WAITING);
 		exchange_schedule(p, x);
+		forward_pump(p, o); /* a quiet time may have passed */
 		return ERR_NONE;
 	}
 	if (transmit_first(p, x, x->request.bytes != NULL ? x->request.bytes : bytes, len, keep_slot) < 0)
 		return ERR_MESSAGE_IDS;
 	return ERR_NONE;
+}
+
+/* No answer can be expected in the time that is left: it would be executed for nobody. */
+static bool is_too_late(const struct exchange *x)
+{
+	const struct origin *o = x->origin;
+	uint64_t least = o->failures > 0 ? o->congestion.rto : 0;
+
+	return x->deadline != 0 && x->deadline <= clock_now() + least;
 }
 
 void forward_pump(struct proxy *p, struct origin *o)
@@ -130,12 +140,12 @@ void forward_pump(struct proxy *p, struct origin *o)
 	p->pumping = true;
 	while (o->flow_first != NULL && origin_has_room(o)) {
 		struct exchange *x = origin_next_waiting(p, o);
-		bool again = x->observation != NULL && x->observation->established;
+		bool again = x->observation != NULL && x->observation->established, late = is_too_late(x);
 
-		if (transmit_first(p, x, x->request.bytes, x->request.len, again) < 0) {
+		if (late || transmit_first(p, x, x->request.bytes, x->request.len, again) < 0) {
 			/* No longer in a flow: step over the waiting state before it is freed. */
 			exchange_set_state(x, EXCHANGE_SENT);
-			refuse(p, x, ERR_MESSAGE_IDS, 0);
+			refuse(p, x, late ? ERR_ORIGIN_TIMEOUT : ERR_MESSAGE_IDS, 0);
 			continue;
 		}
 		if (!must_keep(x))
@@ -229,6 +239,19 @@ static bool must_rest(const struct proxy *p, const struct origin_conf *to)
 
 static void on_resolved(struct resolve_waiter *w, enum resolve_result result, const struct endpoint *addresses, size_t count);
 
+/* Of a name's addresses the first that the route allows and the kernel knows a way to; else the first, whose error is then
+ * the answer. */
+static struct endpoint pick_address(const struct proxy *p, const struct exchange *x, const struct endpoint *addresses, size_t count)
+{
+	const struct policy_own own = { p->own_addresses, p->own_count };
+
+	for (size_t i = 0; i < count && count > 1; i++)
+		if (edge_has_route(&addresses[i]) &&
+			policy_check_address(x->conf, x->route, &addresses[i], false, &own) == ERR_NONE)
+			return addresses[i];
+	return addresses[0];
+}
+
 /* Asks for a name. RESOLVE_OK sets *address. For RESOLVE_PENDING the message is kept. */
 static enum resolve_result ask_name(struct passage *g, const char *name, size_t len, uint16_t port, bool configured,
 	struct endpoint *address)
@@ -255,7 +278,7 @@ static enum resolve_result ask_name(struct passage *g, const char *name, size_t 
 	x->lookup->configured = configured;
 	result = resolve_name(p->resolver, name, len, found, &count, &x->lookup->waiter);
 	if (result == RESOLVE_OK && count > 0) {
-		*address = found[0];
+		*address = pick_address(p, x, found, count);
 		address->port = port;
 	} else if (result == RESOLVE_PENDING && x->lookup->message.bytes == NULL &&
 		buffers_keep(p->buffers, &x->lookup->message, g->m->bytes, g->m->len) < 0) {
@@ -436,7 +459,7 @@ static void on_resolved(struct resolve_waiter *w, enum resolve_result result, co
 		const struct origin_conf *to = origin_count == 0 ? NULL :
 			&list[(l->first_origin + l->next_origin - 1u) % origin_count];
 
-		address = addresses[0];
+		address = pick_address(p, x, addresses, count);
 		address.port = l->port;
 		exchange_end_lookup(p, x);
 		pass_to(&g, &address, to, false);
