@@ -36,8 +36,10 @@ static void on_deadline(struct proxy *p, struct exchange *x)
 		exchange_free(p, x);
 		return;
 	}
-	if (x->state == EXCHANGE_SENT && x->origin != NULL && x->no_response == 0)
+	if (x->state == EXCHANGE_SENT && x->origin != NULL && x->no_response == 0) {
 		origin_failed(x->origin, x->route->to_count > 1 ? x->route->rest : 0);
+		origin_stay_quiet(x);
+	}
 	respond_error(p, x, x->state == EXCHANGE_RESOLVING ? ERR_NAME : ERR_ORIGIN_TIMEOUT, 0);
 	exchange_free(p, x);
 }

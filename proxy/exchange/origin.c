@@ -300,7 +300,7 @@ void origin_leave_window(struct exchange *x)
 
 bool origin_has_room(const struct origin *o)
 {
-	return o->in_flight_count < o->congestion.window;
+	return o->in_flight_count < o->congestion.window && o->quiet_until <= clock_now();
 }
 
 struct exchange *origin_in_flight(const struct origin *o, unsigned slot, uint16_t mid)
@@ -314,6 +314,14 @@ struct exchange *origin_in_flight(const struct origin *o, unsigned slot, uint16_
 
 /* ---- rest ---- */
 
+void origin_stay_quiet(const struct exchange *x)
+{
+	struct origin *o = x->origin;
+
+	if (x->in_window && o->failures > 1 && x->retransmit_at > o->quiet_until)
+		o->quiet_until = x->retransmit_at;
+}
+
 void origin_failed(struct origin *o, uint64_t rest)
 {
 	if (o->failures < UINT16_MAX)
@@ -325,6 +333,7 @@ void origin_failed(struct origin *o, uint64_t rest)
 void origin_answered(struct origin *o)
 {
 	o->failures = 0;
+	o->quiet_until = 0;
 }
 
 bool origin_rests(const struct origin *o)

@@ -26,6 +26,10 @@ bool origin_has_room(const struct origin *o);
 /* The exchange in flight with this Message ID from this source port, or NULL. */
 struct exchange *origin_in_flight(const struct origin *o, unsigned slot, uint16_t mid);
 
+/* x was given up unanswered. What it has sent is paid for to the end: after a second failure in a row nothing more leaves for
+ * the origin until the place in the window would have been free (NSTART and PROBING_RATE, RFC 7252 4.7), or it answers. */
+void origin_stay_quiet(const struct exchange *x);
+
 void origin_failed(struct origin *o, uint64_t rest);
 void origin_answered(struct origin *o);
 bool origin_rests(const struct origin *o);

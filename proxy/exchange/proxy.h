@@ -87,6 +87,7 @@ struct origin {
 	uint16_t port_count;         /* source ports in use: a power of two, 0 before the first message */
 	uint16_t failures;           /* in a row */
 	uint64_t rests_until;        /* back-off: failed, or told us 4.29 / 5.03 */
+	uint64_t quiet_until;        /* silent: nothing more leaves for it before (origin_stay_quiet()) */
 	struct upload *uploads;
 };
 
