@@ -128,6 +128,10 @@ static bool wants_confirmation(const struct exchange *x, const struct observatio
 {
 	uint64_t limit = x->client->trusted ? CONFIRM_TRUSTED : CONFIRM_UNTRUSTED;
 
+	/* Whoever was never seen gets nothing that he does not acknowledge: a spoofed registration dies at its first
+	 * notification. */
+	if (x->route->echo && !reachability_is_verified(x->client))
+		return true;
 	return m->type == MSG_CON || clock_now() - o->confirmed_at >= limit;
 }
 
@@ -142,13 +146,16 @@ static bool is_last(const struct msg_view *m)
 static void pass(struct proxy *p, struct exchange *x, const struct msg_view *m, uint64_t age)
 {
 	struct observation *o = x->observation;
-	bool last = is_last(m), confirmable = last || wants_confirmation(x, o, m);
+	bool last = is_last(m), confirmable = wants_confirmation(x, o, m);
 
 	if (last)
 		o->established = false; /* the last one carries no Observe (RFC 7641 3.2) */
-	o->delivery = respond_notify(p, x, m, confirmable, age);
-	if (last)
+	if (last) {
+		respond_notify(p, x, m, true, age);
 		exchange_free(p, x);
+		return;
+	}
+	o->delivery = respond_notify(p, x, m, confirmable, age);
 }
 
 /* Keeps only the newest notification that cannot leave yet. A CON is acknowledged to the origin when it leaves, or when

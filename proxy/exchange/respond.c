@@ -281,54 +281,55 @@ static bool was_challenged(const struct exchange *x)
 	return x->client->challenged_at != 0 && clock_now() - x->client->challenged_at <= x->conf->settings.verified_for;
 }
 
-static void relay_to_unverified(struct proxy *p, struct exchange *x, const struct msg_view *m, size_t limit)
+static bool relay_to_unverified(struct proxy *p, struct exchange *x, const struct msg_view *m, size_t limit)
 {
 	bool plain_read = !x->oscore && (x->code == CODE_GET || x->code == CODE_FETCH) && m->code == CODE_CONTENT;
 
 	if (plain_read && msg_option(m, OPT_BLOCK2) == NULL && m->payload_len > 16) {
 		relay_cut(p, x, m, limit);
-	} else if (!was_challenged(x)) {
+		return true;
+	}
+	if (!was_challenged(x)) {
 		x->client->challenged_at = clock_now();
 		respond_error(p, x, ERR_CHALLENGE, 0);
-	} else if (reachability_take_rate(p, &x->client->peer, m->len)) {
+		return false;
+	}
+	if (reachability_take_rate(p, &x->client->peer, m->len)) {
 		struct outer_plan plan;
 		struct answer a;
 
 		if (begin(p, x, &a, m->code) < 0)
-			return;
+			return false;
 		plan_response(&plan, x, m, 0);
 		outer_write(&a.w, m, &plan);
 		end(p, x, &a);
-	} else {
-		proxy_count(p, COUNT_UNVERIFIED_DROPPED);
-		respond_acknowledge(p, x);
+		return true;
 	}
+	proxy_count(p, COUNT_UNVERIFIED_DROPPED);
+	respond_acknowledge(p, x);
+	return false;
 }
 
-void respond_relay(struct proxy *p, struct exchange *x, const struct msg_view *m)
+bool respond_relay(struct proxy *p, struct exchange *x, const struct msg_view *m)
 {
 	struct outer_plan plan;
 	struct answer a;
-	size_t limit;
+	size_t limit = unverified_limit(x);
 
 	if (is_silenced(p, x, m->code))
-		return;
+		return true;
 	if (m->code == CODE_HOP_LIMIT) {
 		relay_hop_limit_reached(p, x, m);
-		return;
+		return true;
 	}
-	if (x->route->echo && !reachability_is_verified(x->client)) {
-		limit = unverified_limit(x);
-		if (m->len > limit) {
-			relay_to_unverified(p, x, m, limit);
-			return;
-		}
-	}
+	if (x->route->echo && !reachability_is_verified(x->client) && m->len > limit)
+		return relay_to_unverified(p, x, m, limit);
 	if (begin(p, x, &a, m->code) < 0)
-		return;
+		return false;
 	plan_response(&plan, x, m, 0);
 	outer_write(&a.w, m, &plan);
 	end(p, x, &a);
+	return true;
 }
 
 void respond_supersede(struct proxy *p, struct exchange *x, const struct msg_view *m, uint64_t age)
@@ -364,7 +365,8 @@ struct delivery *respond_notify(struct proxy *p, struct exchange *x, const struc
 		return NULL;
 	proxy_count(p, COUNT_NOTIFICATIONS);
 	if (confirmable)
-		return delivery_send(p, c, &x->local, x->observation, a.bytes, len);
+		/* The last notification outlives the observation. */
+		return delivery_send(p, c, &x->local, x->observation->established ? x->observation : NULL, a.bytes, len);
 	observe_remember_mid(x->observation, (uint16_t)mid);
 	edge_send_client(c->listener, &c->peer, &x->local, a.bytes, len);
 	return NULL;

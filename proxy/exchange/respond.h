@@ -12,8 +12,9 @@
 /* Answers with the row of `e`; `offender` is the option at fault or 0 (RFC 9290 body, where the client accepts it). */
 void respond_error(struct proxy *p, struct exchange *x, enum error e, uint16_t offender);
 
-/* Answers with the origin's response (checked by outer_check_response() before). */
-void respond_relay(struct proxy *p, struct exchange *x, const struct msg_view *response);
+/* Answers with the origin's response (checked by outer_check_response() before). Returns false if the client got something
+ * else, or nothing, because it is not known to be where it says (RFC 9175 2.4). */
+bool respond_relay(struct proxy *p, struct exchange *x, const struct msg_view *response);
 
 /* Sends the Empty ACK of a CON request, once. */
 void respond_acknowledge(struct proxy *p, struct exchange *x);

@@ -177,8 +177,7 @@ static void on_answer(struct proxy *p, struct exchange *x, const struct msg_view
 	observe_before_answer(x, m);
 	if (x->block1 == 1 && o->uploads != NULL)
 		ports_upload_ended(o, x->client);
-	respond_relay(p, x, m);
-	if (!observe_after_answer(p, x, m)) {
+	if (!respond_relay(p, x, m) || !observe_after_answer(p, x, m)) {
 		exchange_free(p, x);
 		return;
 	}
