@@ -200,6 +200,20 @@ def test_changed_state_has_a_new_number_when_repeated(observer):
     observer.client.ack(fresh[-1])
 
 
+@pytest.mark.covers("C7641-4.5.2-1", "C7641-4.5-1")
+def test_newer_state_takes_the_place_of_an_unacknowledged_one(observer):
+    """A new message under a new Message ID, but neither the count of transmissions nor the timeout begins anew."""
+    observer.notify(6, b"old")
+    first = observer.client.recv()
+    observer.notify(7, b"new")
+    seen = [(at, m) for at, _, m in observer.proxy.watch(100_000, observer.client, step=100)]
+    assert [m.payload for _, m in seen] == [b"new"] * 4, "with the first five transmissions in all"
+    assert len({m.mid for _, m in seen}) == 1 and seen[0][1].mid != first.mid
+    times = [0] + [at for at, _ in seen]
+    gaps = [b - a for a, b in zip(times, times[1:])]
+    assert 1_900 <= gaps[0] <= 3_100 and all(abs(b - 2 * a) <= 400 for a, b in zip(gaps, gaps[1:])), gaps
+
+
 @pytest.mark.covers("C7641-3.4-1")
 @pytest.mark.parametrize("last,old", [(10, 9), (10, 10), (1 << 22, 5), (5, 0xFFFFF0), (0x800005, 5)])
 def test_older_notification_is_not_passed_on(proxy, last, old):

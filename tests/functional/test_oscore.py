@@ -3,6 +3,8 @@
 Nothing here has a key. What looks like OSCORE must leave as it came, whatever it holds.
 """
 
+import pathlib
+
 import pytest
 
 import coap
@@ -281,6 +283,14 @@ def test_default_log_shows_no_kid(pair):
     relayed(pair, bytes.fromhex("19050844454144424545464b"))
     log = pair.proxy.explain().lower()
     assert "4445414442454546" not in log and "deadbeef" not in log
+
+
+@pytest.mark.covers("C8613-D.1-1")
+def test_security_text_says_what_a_gateway_can_still_do():
+    text = (pathlib.Path(__file__).resolve().parents[2] / "SECURITY.md").read_text()
+    promised_not = text[text.index("does not promise"):]
+    for word in ("drop", "delay", "reorder", "repeat", "Outer options"):
+        assert word in promised_not
 
 
 def test_counted_as_oscore(pair):

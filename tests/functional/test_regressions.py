@@ -1,0 +1,208 @@
+"""Faults that once were, each with the test that found it."""
+
+import pytest
+
+import coap
+from coap import ACK, CON, ECHO, FETCH, GET, HOP_LIMIT, NON, OBSERVE, POST, RST, Message
+from harness import Pair, oscore_request
+
+BAD_GATEWAY = coap.code("5.02")
+REGISTER, CANCEL = (OBSERVE, 0), (OBSERVE, 1)
+
+
+def observe(pair, **kw):
+    """A registration that the device accepted; returns (request, request upstream)."""
+    sent, up, down = pair.exchange(options=[REGISTER], answer_options=[(OBSERVE, 1)], **kw)
+    assert down.has(OBSERVE)
+    return sent, up
+
+
+def notify(pair, up, number, type=CON, payload=b"n", options=(), code=coap.CONTENT):
+    numbered = [(OBSERVE, number)] if code == coap.CONTENT else []
+    return pair.device.separate(up, code, numbered + list(options), payload, type=type)
+
+
+def test_the_end_of_an_observation_follows_the_notification_before_it(pair):
+    """The last notification arrives while an older one waits for its ACK."""
+    sent, up = observe(pair)
+    notify(pair, up, 2)
+    older = pair.client.recv()
+    notify(pair, up, 3, code=coap.code("4.04"))
+    pair.client.ack(older)
+    last = [m for m in pair.client.pending() if m.code]
+    assert [m.code for m in last] == [coap.code("4.04")] and last[0].token == sent.token
+    pair.client.ack(last[0])
+    pair.proxy.advance(100_000)
+    assert not [m for m in pair.client.pending() if m.code]
+
+
+def test_the_end_of_an_observation_waits_behind_other_messages(proxy):
+    """Another message to the same client is in flight when the last notification comes."""
+    client = proxy.client()
+    one, two = Pair(proxy, client=client), Pair(proxy, client=client)
+    _, first_up = observe(one)
+    sent, second_up = observe(two)
+    notify(one, first_up, 2)
+    blocking = client.recv()
+    notify(two, second_up, 2, code=coap.code("4.04"))
+    assert not client.pending()
+    client.ack(blocking)
+    last = client.recv()
+    assert (last.type, last.code, last.token) == (CON, coap.code("4.04"), sent.token)
+    client.ack(last)
+
+
+def test_a_notification_that_cannot_be_relayed_ends_the_observation_with_a_message_of_its_own(pair):
+    sent, up = observe(pair)
+    notify(pair, up, 2, options=[(65003, b"")])
+    end = pair.client.recv()
+    assert (end.code, end.token) == (BAD_GATEWAY, sent.token) and not end.has(OBSERVE)
+    assert end.type == CON and end.mid != sent.mid
+    pair.client.ack(end)
+
+
+ONE_PATH = """
+  r: { from = ["coap"]; hosts = ["one.example"]; paths = ["/open"]; methods = ["GET"]; to = ["coap://%s:%d"]; };
+  f: { from = ["coap"]; forward-to = ["coap://127.0.0.0/8:*"]; allow-networks = ["127.0.0.0/8"]; };
+"""
+
+
+@pytest.fixture
+def narrow(start):
+    """A pair whose route takes only GET /open."""
+    from harness import fresh_address, free_port
+    host = fresh_address()
+    port = free_port(host)
+    p = start(routes=ONE_PATH % (host, port))
+    return Pair(p, "reverse", device=p.device(host, port), host="one.example")
+
+
+@pytest.mark.parametrize("change", [dict(path=("secret",)), dict(code=FETCH, path=("open",), payload=b"q")])
+def test_the_token_of_an_observation_opens_no_other_resource(narrow, change):
+    sent, up = observe(narrow, path=("open",))
+    second = narrow.send(token=sent.token, options=[REGISTER], **change)
+    down = narrow.client.recv()
+    assert down.token == second.token and down.code >> 5 == 4, down
+    narrow.device.quiet()
+
+
+def test_a_refresh_is_looked_at_like_any_request(pair):
+    """Its Hop-Limit counts, and another target is another request."""
+    sent, up = observe(pair)
+    pair.client.send(pair.request(options=[REGISTER, (HOP_LIMIT, b"\x01")], token=sent.token))
+    assert pair.client.recv().code == coap.code("5.08")
+    pair.device.quiet()
+
+
+def test_another_target_under_the_token_of_an_observation_is_another_request(proxy):
+    client = proxy.client()
+    one, two = Pair(proxy, client=client), Pair(proxy, client=client)
+    sent, up = observe(one)
+    other = client.send(two.request(options=[REGISTER], token=sent.token))
+    asked = two.device.recv()
+    assert asked.token != up.token
+    two.device.answer(asked, options=[(OBSERVE, 9)], payload=b"two")
+    assert client.recv().payload == b"two"
+    one.device.quiet()
+
+
+def test_a_cancel_that_overtakes_the_registrations_answer_cancels(pair):
+    sent = pair.send(options=[REGISTER])
+    up = pair.device.recv()
+    pair.client.send(pair.request(options=[CANCEL], token=sent.token))
+    second = pair.device.recv()
+    pair.device.answer(up, options=[(OBSERVE, 1)], payload=b"a")
+    pair.device.answer(second, payload=b"b")
+    got = [m for m in pair.client.pending() if m.code]
+    assert sorted(m.payload for m in got) == [b"a", b"b"]
+    pair.device.pending()
+    notification = notify(pair, up, 2)
+    refused = pair.device.recv()
+    assert (refused.type, refused.mid) == (RST, notification.mid)
+    assert not [m for m in pair.client.pending() if m.code]
+
+
+def test_a_reset_is_no_proof_of_being_there(start):
+    """Whoever is asked for nothing resets what comes: that must not open him to long answers."""
+    p = start(sections="downstream: { trusted = []; };")
+    pair = Pair(p)
+    sent, up = pair.forward(POST, payload=b"q")
+    pair.client.send(sent)
+    assert pair.client.recv().is_empty
+    pair.device.answer(up, payload=b"small")
+    separate = pair.client.recv()
+    assert separate.type == CON
+    pair.client.reset(separate)
+    *_, down = pair.exchange(POST, payload=b"q", answer_payload=b"x" * 1000)
+    assert down.code == coap.code("4.01") and down.has(ECHO)
+
+
+def test_notifications_to_who_was_never_verified_are_confirmed(start):
+    """A spoofed registration must not draw a stream of notifications to its victim."""
+    p = start(sections="downstream: { trusted = []; };")
+    pair = Pair(p)
+    sent, up = observe(pair)
+    notify(pair, up, 2, type=NON)
+    first = pair.client.recv()
+    assert first.type == CON
+    for n in range(3, 8):
+        notify(pair, up, n, type=NON)
+    assert not [m for m in pair.client.pending() if m.code]
+    pair.client.ack(first)
+    pair.client.ack(pair.client.recv())
+    notify(pair, up, 9, type=NON)
+    assert pair.client.recv().type == NON
+
+
+def test_idle_clients_make_room_behind_many_busy_ones(start):
+    """70 observers that never speak again lie at the old end of the list."""
+    p = start(sections="limits: { clients = 100; };")
+    device = p.device()
+    for _ in range(70):
+        observe(Pair(p, client=p.client(), device=device))
+    for _ in range(80):
+        *_, down = Pair(p, client=p.client(), device=device).exchange()
+        assert down.code == coap.CONTENT
+
+
+def test_idle_origins_make_room_behind_many_busy_ones(start):
+    p = start(sections="limits: { origins = 100; };")
+    client = p.client()
+    for _ in range(70):
+        observe(Pair(p, client=client))
+    for _ in range(80):
+        *_, down = Pair(p, client=client).exchange()
+        assert down.code == coap.CONTENT
+
+
+def test_a_refresh_goes_to_the_origin_of_the_registration_by_its_own_path(start):
+    from harness import fresh_address, free_port
+    hosts = [fresh_address(), fresh_address()]
+    port = free_port(hosts[1])
+    p = start(routes='r: { from = ["coap"]; hosts = ["two.example"]; to = ["coap://%s:%d/a", "coap://%s:%d/b"]; };' %
+              (hosts[0], port, hosts[1], port))
+    device = p.device(hosts[1], port)
+    pair = Pair(p, "reverse", device=device, host="two.example")
+    assert pair.refused().code == BAD_GATEWAY  # nobody listens at the first, which rests from now on
+    sent, up = observe(pair)
+    assert up.all(coap.URI_PATH) == [b"b", b"p"]
+    refresh = pair.client.send(pair.request(options=[REGISTER], token=sent.token))
+    again = device.recv()
+    assert again.token == up.token and again.all(coap.URI_PATH) == [b"b", b"p"]
+    device.answer(again, options=[(OBSERVE, 5)])
+    assert pair.client.recv().mid == refresh.mid
+
+
+@pytest.mark.parametrize("separate", [False, True])
+def test_an_answer_that_grows_past_the_largest_datagram_becomes_an_error(start, separate):
+    p = start(sections="limits: { token-length = 1024; };")
+    pair = Pair(p)
+    sent, up = pair.forward(POST, payload=b"q", token=b"t" * 900)
+    if separate:
+        p.advance(1_100)
+        assert pair.client.recv().is_empty
+    pair.device.answer(up, payload=b"x" * 2000)
+    down = pair.client.recv()
+    assert down.code in (BAD_GATEWAY, coap.CONTENT) and down.token == sent.token
+    if down.type == CON:
+        pair.client.ack(down)
