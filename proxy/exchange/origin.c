@@ -1,5 +1,6 @@
 #include "proxy/exchange/origin.h"
 
+#include "proxy/exchange/forward.h"
 #include "proxy/exchange/ports.h"
 #include "proxy/exchange/table.h"
 
@@ -88,13 +89,24 @@ static bool evict_one(struct proxy *p)
 		if (o->exchanges == 0) {
 			unlink_age(p, o);
 			unlink_chain(p, o);
+			wheel_cancel(&o->timer);
 			ports_free(o);
 			slab_free(p->origins, at);
 			return true;
 		}
 		at = o->newer;
+		/* Long busy ones must not gather at this end and hide the idle. */
+		unlink_age(p, o);
+		link_newest(p, o);
 	}
 	return false;
+}
+
+static void on_quiet_over(struct wheel_timer *t)
+{
+	struct origin *o = wheel_owner(t, struct origin, timer);
+
+	forward_pump(o->proxy, o);
 }
 
 struct origin *origin_get(struct proxy *p, const struct endpoint *peer)
@@ -116,6 +128,8 @@ struct origin *origin_get(struct proxy *p, const struct endpoint *peer)
 		o = slab_new(p->origins, &index);
 	if (o == NULL)
 		return NULL;
+	o->proxy = p;
+	o->timer.run = on_quiet_over;
 	o->peer = *peer;
 	o->index = index;
 	o->hash = (uint32_t)(hash >> 32);
@@ -320,6 +334,8 @@ void origin_stay_quiet(const struct exchange *x)
 
 	if (x->in_window && o->failures > 1 && x->retransmit_at > o->quiet_until)
 		o->quiet_until = x->retransmit_at;
+	if (o->quiet_until > clock_now())
+		wheel_set(x->proxy->wheel, &o->timer, o->quiet_until);
 }
 
 void origin_failed(struct origin *o, uint64_t rest)

@@ -75,6 +75,8 @@ struct upload {
 
 /* ---- an origin endpoint (origin.c) ---- */
 struct origin {
+	struct wheel_timer timer;    /* the end of quiet_until */
+	struct proxy *proxy;
 	struct endpoint peer;
 	uint32_t index, chain, older, newer;
 	struct congestion congestion;
