@@ -104,6 +104,9 @@ static bool evict_one(struct proxy *p)
 			return true;
 		}
 		at = c->newer;
+		/* Long busy ones must not gather at this end and hide the idle. */
+		unlink_age(p, c);
+		link_newest(p, c);
 	}
 	return false;
 }

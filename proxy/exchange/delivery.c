@@ -138,8 +138,10 @@ bool delivery_on_answer(struct proxy *p, struct client *c, uint16_t mid, bool re
 	if (d == NULL || d->mid != mid)
 		return false;
 	o = d->observation;
-	/* The Message ID is one of ours that only this address was told: the client is there. */
-	reachability_set_verified(p, c);
+	/* The Message ID is one of ours that only this address was told: the client is there. A Reset shows no more than that
+	 * somebody is, who may well have asked for nothing. */
+	if (!reset)
+		reachability_set_verified(p, c);
 	finish(p, d);
 	if (o == NULL)
 		return true;
