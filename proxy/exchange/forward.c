@@ -188,6 +188,37 @@ void forward_on_timeout(struct proxy *p, struct exchange *x)
 
 /* ---- finding the origin ---- */
 
+static uint64_t mix(const struct proxy *p, uint64_t hash, const void *bytes, size_t len)
+{
+	uint64_t both[2] = { hash, hash_bytes(&p->hash_key, bytes, len) };
+
+	return hash_bytes(&p->hash_key, both, sizeof both);
+}
+
+/* Of all that a route's conditions and policy look at in a request, and the query. OSCORE hides method, path and query: what
+ * is outside of them may change from message to message. */
+static uint64_t target_hash(const struct passage *g)
+{
+	const struct route_question *q = &g->target.question;
+	const uint32_t head[] = { q->scheme, q->port, q->oscore, q->forward, q->oscore ? 0 : q->method };
+	const struct msg_option *options = g->target.from_uri ? g->target.options : g->m->options;
+	size_t count = g->target.from_uri ? g->target.option_count : g->m->option_count;
+	uint64_t hash = mix(g->p, hash_bytes(&g->p->hash_key, head, sizeof head), q->host, q->host_len);
+
+	if (q->oscore)
+		return hash;
+	for (size_t i = 0; i < count; i++) {
+		const struct msg_option *o = &options[i];
+
+		if (o->number != OPT_URI_PATH && o->number != OPT_URI_QUERY && o->number != OPT_URI_PATH_ABBREV)
+			continue;
+		hash = mix(g->p, hash, &o->number, sizeof o->number);
+		hash = mix(g->p, hash, o->value, o->len);
+	}
+	/* A FETCH asks by its payload too (RFC 8132 2.4). */
+	return q->method == CODE_FETCH ? mix(g->p, hash, g->m->payload, g->m->payload_len) : hash;
+}
+
 static void pass_to(struct passage *g, const struct endpoint *address, const struct origin_conf *to, bool configured)
 {
 	struct proxy *p = g->p;
@@ -218,6 +249,10 @@ static void pass_to(struct passage *g, const struct endpoint *address, const str
 		return;
 	}
 	x->deadline = x->arrived_at + x->route->timeout;
+	if (x->observation != NULL) {
+		x->observation->target = target_hash(g);
+		x->observation->to = to;
+	}
 	exchange_set_origin(x, o);
 	e = send_or_wait(p, x, bytes, len, false);
 	if (e != ERR_NONE)
@@ -376,6 +411,12 @@ static bool read_passage(struct passage *g, const struct endpoint *asked, enum e
 	return *e == ERR_NONE;
 }
 
+/* At zero it goes no further (RFC 8768 3). */
+static bool is_at_last_hop(const struct passage *g)
+{
+	return g->r->has_hop_limit && g->r->hop_limit == 1;
+}
+
 static enum error decide(struct passage *g)
 {
 	struct proxy *p = g->p;
@@ -397,12 +438,7 @@ static enum error decide(struct passage *g)
 	/* A path that is hidden in an abbreviation cannot be judged by a path condition. */
 	if (route->path_count > 0 && g->r->path_abbreviated)
 		return ERR_BAD_OPTION;
-	/* At zero it goes no further (RFC 8768 3). */
-	if (g->r->has_hop_limit && g->r->hop_limit == 1) {
-		log_debug("hop limit reached, a loop is possible");
-		return ERR_HOP_LIMIT;
-	}
-	return ERR_NONE;
+	return is_at_last_hop(g) ? ERR_HOP_LIMIT : ERR_NONE;
 }
 
 void forward_begin(struct proxy *p, struct exchange *x, const struct msg_view *m, const struct outer_request *r,
@@ -473,23 +509,31 @@ static void on_resolved(struct resolve_waiter *w, enum resolve_result result, co
 
 /* ---- observations ---- */
 
+bool forward_is_same(struct proxy *p, const struct exchange *x, const struct msg_view *m, const struct outer_request *r,
+	const struct endpoint *asked)
+{
+	struct passage g = { .p = p, .m = m, .r = r };
+	const struct client *c = x->client;
+
+	return target_read(m, r, asked, &c->peer, c->listener, &g.target) == ERR_NONE && target_hash(&g) == x->observation->target;
+}
+
 void forward_again(struct proxy *p, struct exchange *x, const struct msg_view *m, const struct outer_request *r,
 	const struct endpoint *asked)
 {
 	struct passage g = { .p = p, .x = x, .m = m, .r = r };
-	const struct origin_conf *to = NULL;
 	uint8_t bytes[MSG_DATAGRAM_MAX + OUTER_ROOM];
 	enum error e;
-	size_t len, count;
+	size_t len;
 
-	if (!read_passage(&g, asked, &e)) {
-		respond_error(p, x, e, 0);
+	if (!read_passage(&g, asked, &e) || is_at_last_hop(&g)) {
+		respond_error(p, x, e == ERR_NONE ? ERR_HOP_LIMIT : e, 0);
+		exchange_schedule(p, x);
 		return;
 	}
-	to = origins_of(x, x->forward, &count);
 	x->confirmable = x->client_type == MSG_CON || x->route->confirmable;
 	x->deadline = clock_now() + x->route->timeout;
-	len = write_request(&g, count > 0 ? to : NULL, bytes, sizeof bytes);
+	len = write_request(&g, x->observation->to, bytes, sizeof bytes);
 	if (len == 0 || len > BUFFER_LARGEST) {
 		refuse(p, x, ERR_TOO_LARGE, 0);
 		return;

@@ -12,7 +12,12 @@
 void forward_begin(struct proxy *p, struct exchange *x, const struct msg_view *m, const struct outer_request *r,
 	const struct endpoint *asked);
 
-/* A request for an existing observation (same client, same token): leaves with the token and port of the first. */
+/* True if a request with the token of the observation x asks for what x registered for: the same target, and unless OSCORE
+ * hides it (RFC 8613 4.1.3.5), the same method, path and query. So it needs no new decision. */
+bool forward_is_same(struct proxy *p, const struct exchange *x, const struct msg_view *m, const struct outer_request *r,
+	const struct endpoint *asked);
+
+/* Such a request leaves with the token and port of the first, for the same origin. */
 void forward_again(struct proxy *p, struct exchange *x, const struct msg_view *m, const struct outer_request *r,
 	const struct endpoint *asked);
 

@@ -176,6 +176,8 @@ struct observation {
 	struct exchange *exchange;
 	struct observation *next, *previous; /* of the client */
 	uint32_t index;
+	uint64_t target;              /* hash of what was asked for: a refresh or cancel must ask for the same (forward.c) */
+	const struct origin_conf *to; /* as in the registration; NULL: the origin was named by the request */
 	uint32_t sequence;            /* the last Observe value sent to the client */
 	uint32_t upstream_value;      /* the last one taken from the origin */
 	uint64_t upstream_at;         /* 0: none yet */

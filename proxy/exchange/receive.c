@@ -117,31 +117,55 @@ static struct endpoint asked_address(const struct arrival *a)
 	return asked;
 }
 
-/* A request under the token of an observation of the same client refreshes or cancels it. Returns true if it was one. */
-static bool continue_observation(const struct arrival *a, struct client *c, const struct outer_request *r)
+/* The observation that a request goes on with because it has its token and asks for the same; NULL if it is a new request.
+ * Then the token is no longer the observation's: what the origin sends for it from now on is reset. Under OSCORE that alone
+ * ends nothing (RFC 8613 4.1.3.5). */
+static struct exchange *observation_meant(const struct arrival *a, const struct client *c, const struct outer_request *r)
 {
 	struct observation *o = client_observation(c, a->m->token, a->m->token_len);
 	struct endpoint asked = asked_address(a);
 	struct exchange *x;
 
 	if (o == NULL)
-		return false;
+		return NULL;
 	x = o->exchange;
-	if (x->state != EXCHANGE_OBSERVING || r->observe == 0 || r->oscore != x->oscore || r->forward != x->forward) {
-		/* The token now belongs to another request; under OSCORE that alone ends nothing (RFC 8613 4.1.3.5). */
-		if (!x->oscore && x->state == EXCHANGE_OBSERVING)
-			exchange_free(a->p, x);
+	if (x->state != EXCHANGE_OBSERVING) {
+		/* Its own request is still under way and will be answered; of two registrations the newer counts. */
+		if (!x->oscore || r->observe != OBSERVE_NONE)
+			observe_end(a->p, o);
+		return NULL;
+	}
+	if (r->observe != OBSERVE_NONE && forward_is_same(a->p, x, a->m, r, &asked))
+		return x;
+	if (!x->oscore)
+		exchange_free(a->p, x);
+	return NULL;
+}
+
+/* A request under the token of an observation of the same client refreshes or cancels it. Returns true if it was one. */
+static bool continue_observation(const struct arrival *a, struct client *c, const struct outer_request *r)
+{
+	struct exchange *x = observation_meant(a, c, r);
+	struct endpoint asked = asked_address(a);
+	bool unsafe = r->oscore || !is_safe(a->m->code);
+	uint32_t record;
+
+	if (x == NULL)
 		return false;
+	record = duplicates_add(a->p->duplicates, a->hash, clock_now(), x->index, a->m->type == MSG_CON, unsafe,
+		reachability_is_verified(c));
+	if (record == DUPLICATES_NONE && unsafe) {
+		refuse_at_once(a, ERR_DUPLICATES_FULL, r->oscore);
+		return true;
 	}
 	fill(x, a);
 	read_wishes(x, r);
+	x->record = record;
+	x->record_hash = a->hash;
 	x->client_acknowledged = false;
 	x->arrived_at = clock_now();
 	if (x->client_type == MSG_CON)
 		x->acknowledge_at = x->arrived_at + x->conf->settings.separate_after;
-	x->record_hash = a->hash;
-	x->record = duplicates_add(a->p->duplicates, a->hash, clock_now(), x->index, a->m->type == MSG_CON, true,
-		reachability_is_verified(c));
 	forward_again(a->p, x, a->m, r, &asked);
 	return true;
 }

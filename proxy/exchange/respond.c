@@ -65,25 +65,36 @@ static int begin(struct proxy *p, struct exchange *x, struct answer *a, uint8_t 
 	return begin_as(p, x, a, code, true);
 }
 
-static void end(struct proxy *p, struct exchange *x, struct answer *a)
+/* Sends it. Returns false if it is too long, or cannot be kept for its repeats. */
+static bool end(struct proxy *p, struct exchange *x, struct answer *a)
 {
 	size_t len = msg_end(&a->w);
 
 	x->acknowledge_at = 0;
-	if (len == 0) {
+	if (len == 0 || len > MSG_DATAGRAM_MAX ||
+		(a->type == MSG_CON && delivery_send(p, x->client, &x->local, NULL, a->bytes, len) == NULL)) {
 		proxy_count(p, COUNT_ABANDONED);
-		return;
+		return false;
 	}
 	proxy_count(p, COUNT_RESPONSES);
-	if (a->type == MSG_CON) {
-		if (delivery_send(p, x->client, &x->local, NULL, a->bytes, len) == NULL)
-			proxy_count(p, COUNT_ABANDONED);
-		return;
+	if (a->type != MSG_CON) {
+		edge_send_client(x->client->listener, &x->client->peer, &x->local, a->bytes, len);
+		if (x->record != DUPLICATES_NONE)
+			duplicates_answered(p->duplicates, x->record, x->record_hash, clock_now(), a->bytes,
+				a->type == MSG_ACK ? len : 0);
 	}
-	edge_send_client(x->client->listener, &x->client->peer, &x->local, a->bytes, len);
-	if (x->record != DUPLICATES_NONE)
-		duplicates_answered(p->duplicates, x->record, x->record_hash, clock_now(), a->bytes,
-			a->type == MSG_ACK ? len : 0);
+	/* The request is done with: what an observation has to say from now on is a message of its own. */
+	x->client_acknowledged = true;
+	return true;
+}
+
+/* Sends an answer of the origin, or an error instead of what grew too long on its way (a longer token, more options). */
+static bool end_relayed(struct proxy *p, struct exchange *x, struct answer *a)
+{
+	if (end(p, x, a))
+		return true;
+	respond_error(p, x, ERR_RESPONSE_SIZE, 0);
+	return false;
 }
 
 /* RFC 7967: bit n-1 silences class n. The request itself is acknowledged all the same. */
@@ -235,7 +246,7 @@ static void relay_hop_limit_reached(struct proxy *p, struct exchange *x, const s
 		writer_u8(&a.w.w, ' ');
 		writer_bytes(&a.w.w, m->payload, m->payload_len);
 	}
-	end(p, x, &a);
+	end_relayed(p, x, &a);
 }
 
 static size_t unverified_limit(const struct exchange *x)
@@ -273,7 +284,7 @@ static void relay_cut(struct proxy *p, struct exchange *x, const struct msg_view
 	outer_add_uint(&plan, OPT_BLOCK2, opt_block_value(&b));
 	outer_write_options(&a.w, m, &plan);
 	msg_add_payload(&a.w, m->payload + from, size);
-	end(p, x, &a);
+	end_relayed(p, x, &a);
 }
 
 static bool was_challenged(const struct exchange *x)
@@ -302,8 +313,7 @@ static bool relay_to_unverified(struct proxy *p, struct exchange *x, const struc
 			return false;
 		plan_response(&plan, x, m, 0);
 		outer_write(&a.w, m, &plan);
-		end(p, x, &a);
-		return true;
+		return end_relayed(p, x, &a);
 	}
 	proxy_count(p, COUNT_UNVERIFIED_DROPPED);
 	respond_acknowledge(p, x);
@@ -328,8 +338,7 @@ bool respond_relay(struct proxy *p, struct exchange *x, const struct msg_view *m
 		return false;
 	plan_response(&plan, x, m, 0);
 	outer_write(&a.w, m, &plan);
-	end(p, x, &a);
-	return true;
+	return end_relayed(p, x, &a);
 }
 
 void respond_supersede(struct proxy *p, struct exchange *x, const struct msg_view *m, uint64_t age)

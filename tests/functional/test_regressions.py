@@ -110,8 +110,9 @@ def test_a_cancel_that_overtakes_the_registrations_answer_cancels(pair):
     sent = pair.send(options=[REGISTER])
     up = pair.device.recv()
     pair.client.send(pair.request(options=[CANCEL], token=sent.token))
-    second = pair.device.recv()
+    pair.device.quiet()  # one message in flight
     pair.device.answer(up, options=[(OBSERVE, 1)], payload=b"a")
+    second = pair.device.recv()
     pair.device.answer(second, payload=b"b")
     got = [m for m in pair.client.pending() if m.code]
     assert sorted(m.payload for m in got) == [b"a", b"b"]
@@ -154,15 +155,24 @@ def test_notifications_to_who_was_never_verified_are_confirmed(start):
     assert pair.client.recv().type == NON
 
 
+def assert_nearly_all_served(pairs):
+    """The search for somebody idle gives up after some steps, and goes on where it was the next time."""
+    refused = 0
+    for pair in pairs:
+        pair.send()
+        for up in pair.device.pending():
+            pair.device.answer(up)
+        refused += pair.client.recv().code == coap.code("5.03")
+    assert refused <= 2
+
+
 def test_idle_clients_make_room_behind_many_busy_ones(start):
     """70 observers that never speak again lie at the old end of the list."""
     p = start(sections="limits: { clients = 100; };")
     device = p.device()
     for _ in range(70):
         observe(Pair(p, client=p.client(), device=device))
-    for _ in range(80):
-        *_, down = Pair(p, client=p.client(), device=device).exchange()
-        assert down.code == coap.CONTENT
+    assert_nearly_all_served([Pair(p, client=p.client(), device=device) for _ in range(80)])
 
 
 def test_idle_origins_make_room_behind_many_busy_ones(start):
@@ -170,9 +180,7 @@ def test_idle_origins_make_room_behind_many_busy_ones(start):
     client = p.client()
     for _ in range(70):
         observe(Pair(p, client=client))
-    for _ in range(80):
-        *_, down = Pair(p, client=client).exchange()
-        assert down.code == coap.CONTENT
+    assert_nearly_all_served([Pair(p, client=client) for _ in range(80)])
 
 
 def test_a_refresh_goes_to_the_origin_of_the_registration_by_its_own_path(start):
