@@ -35,11 +35,13 @@ struct udp_socket {
 	struct send_slot *first, *last;
 	struct udp_socket *next_dirty;
 	bool dirty;
+	bool has_errors;           /* the error queue is to be read */
 	uint32_t drops;            /* SO_RXQ_OVFL as last seen */
 };
 
 struct send_slot {
 	struct send_slot *next;
+	const struct udp_socket *refused_by; /* the kernel has no way for it; NULL: sent, lost, or not sent yet */
 	struct sockaddr_storage to;
 	socklen_t to_len;
 	struct local_address from;
@@ -56,6 +58,7 @@ static struct {
 	struct udp_socket *slots[ORIGIN_SLOTS_MAX][2]; /* [slot][is IPv4] */
 	struct udp_socket *dirty;
 	struct send_slot *free_slots;
+	struct send_slot *refused; /* of origins: to be told to the exchange layer when nothing is being sent */
 	unsigned slots_made;
 	uint8_t in[BATCH][RECEIVE_ROOM];
 	struct sockaddr_storage from[BATCH];
@@ -67,7 +70,7 @@ static struct {
 
 /* ---- sending ---- */
 
-static void flush_socket(struct udp_socket *s);
+static void flush_all(void);
 
 static struct send_slot *take_slot(void)
 {
@@ -78,7 +81,7 @@ static struct send_slot *take_slot(void)
 		return slot;
 	}
 	if (edge.slots_made == SEND_SLOTS) {
-		udp_flush();
+		flush_all();
 		slot = edge.free_slots;
 		if (slot != NULL)
 			edge.free_slots = slot->next;
@@ -100,6 +103,7 @@ static void queue(struct udp_socket *s, const struct endpoint *peer, const struc
 		return;
 	}
 	slot->next = NULL;
+	slot->refused_by = NULL;
 	slot->to_len = endpoint_to_sockaddr(peer, s->family, &slot->to);
 	slot->len = len;
 	if (from != NULL)
@@ -158,33 +162,48 @@ static void set_source(struct msghdr *h, int family, const struct local_address 
 	}
 }
 
-static void read_errors(struct udp_socket *s);
-
-/* Sends a batch; an error belongs to one datagram (or to an earlier one, by ICMP): it is stepped over, the rest goes on. */
-static void send_batch(struct udp_socket *s, struct mmsghdr *messages, unsigned count)
+static bool has_no_way(int error)
 {
-	unsigned done = 0, failures = 0;
+	return error == ENETUNREACH || error == EHOSTUNREACH || error == EACCES || error == EPERM || error == EINVAL ||
+		error == EADDRNOTAVAIL;
+}
+
+/* Sends a batch; an error belongs to one datagram (or to an earlier one, by ICMP): it is stepped over, the rest goes on.
+ * Nothing is told to the exchange layer here, which may be in the middle of sending. */
+static void send_batch(struct udp_socket *s, struct send_slot **slots, struct mmsghdr *messages, unsigned count)
+{
+	unsigned done = 0;
+	bool repeated = false;
 
 	while (done < count) {
 		int n = datagrams_send(s->fd, messages + done, count - done, s->upstream);
 
 		if (n > 0) {
 			done += (unsigned)n;
-			failures = 0;
+			repeated = false;
 			continue;
 		}
 		if (errno == EINTR)
 			continue;
-		if (s->upstream && failures == 0 && errno != EAGAIN && errno != ENOBUFS) {
+		if (s->upstream && !repeated && errno != EAGAIN && errno != ENOBUFS) {
 			/* Most likely the error of an earlier datagram that the kernel reports now: once more. */
-			read_errors(s);
-			failures++;
+			s->has_errors = repeated = true;
 			continue;
 		}
 		proxy_count(edge.proxy, COUNT_SEND_FAILED);
-		failures = 0;
+		if (s->upstream && has_no_way(errno))
+			slots[done]->refused_by = s;
+		repeated = false;
 		done++;
 	}
+}
+
+static void give_back(struct send_slot *slot)
+{
+	struct send_slot **list = slot->refused_by != NULL ? &edge.refused : &edge.free_slots;
+
+	slot->next = *list;
+	*list = slot;
 }
 
 static void flush_socket(struct udp_socket *s)
@@ -210,15 +229,13 @@ static void flush_socket(struct udp_socket *s)
 		}
 		if (s->first == NULL)
 			s->last = NULL;
-		send_batch(s, messages, count);
-		while (count-- > 0) {
-			slots[count]->next = edge.free_slots;
-			edge.free_slots = slots[count];
-		}
+		send_batch(s, slots, messages, count);
+		while (count-- > 0)
+			give_back(slots[count]);
 	}
 }
 
-void udp_flush(void)
+static void flush_all(void)
 {
 	while (edge.dirty != NULL) {
 		struct udp_socket *s = edge.dirty;
@@ -227,6 +244,30 @@ void udp_flush(void)
 		s->dirty = false;
 		flush_socket(s);
 	}
+}
+
+static void report_refused(void)
+{
+	while (edge.refused != NULL) {
+		struct send_slot *slot = edge.refused;
+		const struct udp_socket *s = slot->refused_by;
+		struct endpoint peer;
+
+		edge.refused = slot->next;
+		endpoint_from_sockaddr(&peer, (const struct sockaddr *)&slot->to);
+		upstream_unreachable(edge.proxy, s->number, &peer, slot->bytes, slot->len);
+		slot->refused_by = NULL;
+		give_back(slot);
+	}
+}
+
+/* What is told of a refused datagram may send others. */
+void udp_flush(void)
+{
+	do {
+		flush_all();
+		report_refused();
+	} while (edge.dirty != NULL);
 }
 
 /* ---- receiving ---- */
@@ -306,12 +347,18 @@ static void prepare(void)
 	}
 }
 
+static void read_errors(struct udp_socket *s);
+
 static void on_readable(evutil_socket_t fd, short what, void *arg)
 {
 	struct udp_socket *s = arg;
 
 	(void)fd, (void)what;
 	clock_update(); /* the loop may have slept long since the last turn */
+	if (s->has_errors) {
+		s->has_errors = false;
+		read_errors(s);
+	}
 	for (int round = 0; round < BATCHES_A_TURN; round++) {
 		int got;
 

@@ -292,10 +292,13 @@ void upstream_datagram(struct proxy *p, unsigned slot, const struct endpoint *pe
 	if (truncated) {
 		proxy_count(p, COUNT_TRUNCATED);
 		x = exchange_by_token(p, m.token, m.token_len);
-		if (x != NULL && x->origin != NULL && endpoint_equal(&x->origin->peer, peer) && expects_answer(x)) {
+		if (x != NULL && x->origin != NULL && x->slot == slot && endpoint_equal(&x->origin->peer, peer) &&
+			(expects_answer(x) || is_notification(x, &m))) {
 			round_trip(p, x);
 			upstream_acknowledge(x, bytes, len);
 			fail(p, x, ERR_RESPONSE_SIZE);
+		} else {
+			reject(&a);
 		}
 		return;
 	}
@@ -309,13 +312,11 @@ void upstream_datagram(struct proxy *p, unsigned slot, const struct endpoint *pe
 
 void upstream_unreachable(struct proxy *p, unsigned slot, const struct endpoint *peer, const uint8_t *quoted, size_t len)
 {
-	struct msg_view m;
 	struct exchange *x;
 
 	/* The quoted datagram may be cut; its header and token are what is matched (RFC 7252 4.2). */
 	if (len < MSG_HEADER + UPSTREAM_TOKEN || (quoted[0] & 0x0f) != UPSTREAM_TOKEN)
 		return;
-	(void)m;
 	x = exchange_by_token(p, quoted + MSG_HEADER, UPSTREAM_TOKEN);
 	if (x == NULL || x->origin == NULL || x->slot != slot || !endpoint_equal(&x->origin->peer, peer) ||
 		(quoted[2] << 8 | quoted[3]) != x->mid || x->state != EXCHANGE_SENT)

@@ -214,3 +214,23 @@ def test_an_answer_that_grows_past_the_largest_datagram_becomes_an_error(start, 
     assert down.code in (BAD_GATEWAY, coap.CONTENT) and down.token == sent.token
     if down.type == CON:
         pair.client.ack(down)
+
+
+def test_an_address_without_a_way_is_told_at_once(proxy):
+    """The kernel itself refuses to send (a broadcast address): no timeout is waited for."""
+    client = proxy.client()
+    down = client.ask(Message(GET, CON, None, None, [(coap.PROXY_SCHEME, "coap"), (coap.URI_HOST, "127.255.255.255")]))
+    assert (down.code, down.type) == (BAD_GATEWAY, ACK)
+    for _ in range(300):
+        client.send(Message(GET, CON, None, None, [(coap.PROXY_SCHEME, "coap"), (coap.URI_HOST, "127.255.255.255")]))
+    assert [m.code for m in client.pending()] == [BAD_GATEWAY] * 300
+
+
+@pytest.mark.parametrize("type", [CON, NON])
+def test_a_notification_too_long_to_be_read_ends_the_observation(pair, type):
+    sent, up = observe(pair)
+    notification = notify(pair, up, 2, type=type, payload=b"x" * 3000)
+    end = pair.client.recv()
+    assert (end.code, end.token) == (BAD_GATEWAY, sent.token) and end.mid != sent.mid
+    pair.client.ack(end)
+    assert [m.mid for m in pair.device.pending()] == [notification.mid] * (type == CON)
