@@ -3,7 +3,9 @@
 # B is the build folder. Other flavours build the same rules into another folder: see `check-sanitizers` and `fuzz`.
 
 B         ?= build
-CC        ?= gcc
+ifeq ($(origin CC),default)
+CC        := gcc
+endif
 PREFIX    ?= /usr/local
 DESTDIR   ?=
 VERSION   := 0.1.0
@@ -86,7 +88,7 @@ check: test-setup
 # ---- objects ----------------------------------------------------------------------------------------------------------
 $B/obj/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+	$(if $V,,@echo "$(CC) $<" &&) $(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 -include $(shell find $B/obj -name '*.d' 2>/dev/null)
 

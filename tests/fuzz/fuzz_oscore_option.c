@@ -1,4 +1,5 @@
 /* objects: oscore/option.o base/hash.o base/random.o base/log.o base/clock.o */
+/* measures: oscore/option.c */
 /*
  * The first byte says whether the group flag is known, the rest is the value. What is taken apart must, put together
  * again, give the same bytes: nothing was skipped, nothing read twice, and no two values mean the same.

@@ -461,6 +461,8 @@ static void agrees_with_libcoap(void **state)
 		struct uri u;
 
 		assert_int_equal(uri_parse(&u, cases[i], strlen(cases[i])), URI_OK);
+		if (uri_schemes[u.scheme].secure && !coap_dtls_is_supported())
+			continue; /* from 4.3.2 on a libcoap without DTLS knows no secure scheme */
 		assert_int_equal(coap_split_uri((const uint8_t *)cases[i], strlen(cases[i]), &cu), 0);
 		assert_int_equal(u.host.len, cu.host.length);
 		assert_memory_equal(u.host.at, cu.host.s, u.host.len);
