@@ -230,7 +230,7 @@ struct refusal {
 
 struct rate_bucket {
 	uint64_t at;
-	int64_t bytes;
+	int64_t credit; /* millionths of a byte: what comes to less than one between two datagrams is not lost */
 };
 
 struct proxy {

@@ -74,11 +74,11 @@ bool reachability_take_rate(struct proxy *p, const struct endpoint *peer, size_t
 	/* One second's worth may be saved up. */
 	if (elapsed > CLOCK_SECOND)
 		elapsed = CLOCK_SECOND;
-	b->bytes += (int64_t)elapsed * rate / (int64_t)CLOCK_SECOND;
-	if (b->bytes > rate)
-		b->bytes = rate;
-	if (b->bytes < (int64_t)len)
+	b->credit += (int64_t)elapsed * rate;
+	if (b->credit > rate * (int64_t)CLOCK_SECOND)
+		b->credit = rate * (int64_t)CLOCK_SECOND;
+	if (b->credit < (int64_t)(len * CLOCK_SECOND))
 		return false;
-	b->bytes -= (int64_t)len;
+	b->credit -= (int64_t)(len * CLOCK_SECOND);
 	return true;
 }
