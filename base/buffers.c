@@ -25,7 +25,9 @@ struct buffers *buffers_create(size_t limit)
 		return NULL;
 	b->limit = limit;
 	for (unsigned i = 0; i < BUFFER_CLASSES; i++) {
-		b->classes[i] = slab_create(class_size(i), BUFFERS_OF_CLASS_MAX);
+		size_t most = limit / class_size(i);
+
+		b->classes[i] = slab_create(class_size(i), most < BUFFERS_OF_CLASS_MAX ? (uint32_t)most : BUFFERS_OF_CLASS_MAX);
 		if (b->classes[i] == NULL) {
 			buffers_destroy(b);
 			return NULL;
