@@ -8,6 +8,7 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 from harness import REVERSE_ROUTES, Pair, Proxy  # noqa: E402
+from observing import Observer  # noqa: E402
 
 
 class Shared:
@@ -73,3 +74,13 @@ def any_pair(request, proxy):
         host, device = proxy.reverse()
         return Pair(proxy, "reverse", device=device, host=host)
     return Pair(proxy, request.param)
+
+
+@pytest.fixture
+def observer(proxy):
+    return Observer(proxy).register()
+
+
+@pytest.fixture
+def sealed(proxy):
+    return Observer(proxy).register(oscore=True)
