@@ -1,4 +1,4 @@
-/* objects: proxy/exchange/resolve.o base/hash.o base/random_seeded.o base/endpoint.o base/log.o base/clock_steered.o */
+/* objects: proxy/exchange/resolve.o base/hash.o base/random_seeded.o base/endpoint.o base/log.o base/clock_steered.o base/bytes.o tests/unit/name_server.o */
 /* libs: -levent_core -levent_extra */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -7,148 +7,27 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/mman.h>
-#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 #include <event2/event.h>
 
-#include "base/bytes.h"
 #include "base/clock.h"
 #include "proxy/exchange/resolve.h"
+#include "tests/unit/name_server.h"
 
 #define MS UINT64_C(1000)
 
-/* ---- a name server in the loop of the test ---- */
-
-enum { TYPE_A = 1, TYPE_AAAA = 28 };
-enum answer { ANSWER, NAME_ERROR, EMPTY, SERVER_FAILURE, SILENT };
-
-struct zone_row {
-	const char *name;
-	int type;
-	enum answer answer;
-	uint32_t ttl;
-	const char *addresses; /* separated by a space */
-};
-
-static const struct zone_row zone[] = {
-	{ "both.example", TYPE_A, ANSWER, 60, "10.0.0.1 10.0.0.2" },
-	{ "both.example", TYPE_AAAA, ANSWER, 30, "fd00::1" },
-	{ "four.example", TYPE_A, ANSWER, 60, "10.0.0.4" },
-	{ "four.example", TYPE_AAAA, EMPTY, 0, "" },
-	{ "six.example", TYPE_A, SERVER_FAILURE, 0, "" },
-	{ "six.example", TYPE_AAAA, ANSWER, 60, "fd00::6" },
-	{ "none.example", TYPE_A, EMPTY, 0, "" },
-	{ "none.example", TYPE_AAAA, EMPTY, 0, "" },
-	{ "silent.example", TYPE_A, SILENT, 0, "" },
-	{ "silent.example", TYPE_AAAA, SILENT, 0, "" },
-	{ "deaf6.example", TYPE_A, ANSWER, 60, "10.0.0.6" },
-	{ "deaf6.example", TYPE_AAAA, SILENT, 0, "" },
-	{ "zero.example", TYPE_A, ANSWER, 0, "10.0.0.7" },
-	{ "long.example", TYPE_A, ANSWER, 1000000, "10.0.0.8" },
-	{ "many.example", TYPE_A, ANSWER, 60, "10.0.1.1 10.0.1.2 10.0.1.3 10.0.1.4 10.0.1.5 10.0.1.6" },
-	{ "many.example", TYPE_AAAA, ANSWER, 60, "fd00::1 fd00::2 fd00::3 fd00::4 fd00::5 fd00::6" },
-	{ "plant", TYPE_A, ANSWER, 60, "10.0.2.1" },
-	{ "device.lab.example", TYPE_A, ANSWER, 60, "10.0.3.1" },
-	{ "loop.example", TYPE_A, ANSWER, 60, "127.0.0.1" },
-	{ "localhost", TYPE_A, ANSWER, 60, "10.66.66.66" },
-	{ "evil.localhost", TYPE_A, ANSWER, 60, "10.66.66.66" },
-};
-
-enum { LOG_MAX = 4096 };
-
 struct world {
 	struct event_base *base;
-	struct event *server;
-	int socket;
-	char asked[LOG_MAX][64]; /* "name type" of every query that came */
-	unsigned asked_count;
+	struct name_server server;
 	char conf[64], hosts[64];
 	int conf_fd, hosts_fd;
 	struct settings settings;
 	struct resolver *resolver;
 };
-
-static size_t question_read(const uint8_t *q, size_t len, char *name, size_t name_size, int *type)
-{
-	size_t at = 12, out = 0;
-
-	while (at < len && q[at] != 0) {
-		size_t label = q[at++];
-
-		assert_true(at + label < len && out + label + 2 < name_size);
-		if (out > 0)
-			name[out++] = '.';
-		for (size_t i = 0; i < label; i++, at++)
-			name[out++] = (char)(q[at] >= 'A' && q[at] <= 'Z' ? q[at] + 32 : q[at]);
-	}
-	name[out] = '\0';
-	*type = q[at + 1] << 8 | q[at + 2];
-	return at + 5;
-}
-
-static unsigned answers_write(struct writer *out, const struct zone_row *row)
-{
-	char text[512], *save, *word;
-	unsigned count = 0;
-
-	snprintf(text, sizeof(text), "%s", row->addresses);
-	for (word = strtok_r(text, " ", &save); word != NULL; word = strtok_r(NULL, " ", &save)) {
-		struct endpoint e;
-		unsigned size = row->type == TYPE_A ? 4 : 16;
-
-		assert_int_equal(endpoint_parse_literal(&e, word, strlen(word), false), 0);
-		writer_u16(out, 0xc00c); /* the name of the question */
-		writer_u16(out, (unsigned)row->type);
-		writer_u16(out, 1);
-		writer_u16(out, row->ttl >> 16);
-		writer_u16(out, row->ttl & 0xffff);
-		writer_u16(out, size);
-		writer_bytes(out, e.addr + 16 - size, size);
-		count++;
-	}
-	return count;
-}
-
-static void on_question(evutil_socket_t fd, short what, void *arg)
-{
-	struct world *w = arg;
-	struct sockaddr_storage from;
-	socklen_t from_len = sizeof(from);
-	uint8_t packet[1500];
-	ssize_t got = recvfrom((int)fd, packet, sizeof(packet), 0, (struct sockaddr *)&from, &from_len);
-	const struct zone_row *row = NULL;
-	unsigned count = 0;
-	char name[256];
-	struct writer out;
-	int type, code = 3;
-
-	(void)what;
-	if (got < 17)
-		return;
-	writer_init(&out, packet, sizeof(packet));
-	out.at += question_read(packet, (size_t)got, name, sizeof(name), &type);
-	assert_true(w->asked_count < LOG_MAX);
-	snprintf(w->asked[w->asked_count++], sizeof(w->asked[0]), "%.50s %s", name, type == TYPE_A ? "A" : "AAAA");
-	for (size_t i = 0; i < sizeof(zone) / sizeof(zone[0]); i++)
-		if (strcmp(zone[i].name, name) == 0 && zone[i].type == type)
-			row = &zone[i];
-	if (row != NULL && row->answer == SILENT)
-		return;
-	if (row != NULL)
-		code = row->answer == SERVER_FAILURE ? 2 : row->answer == NAME_ERROR ? 3 : 0;
-	if (row != NULL && row->answer == ANSWER)
-		count = answers_write(&out, row);
-	packet[2] = 0x81;
-	packet[3] = (uint8_t)(0x80 | code);
-	packet[7] = (uint8_t)count;
-	packet[8] = packet[9] = packet[10] = packet[11] = 0;
-	sendto((int)fd, packet, writer_length(&out), 0, (struct sockaddr *)&from, from_len);
-}
 
 /* A file in memory and a path to it; returns its descriptor. */
 static int file_make(char *path, size_t size, const char *text)
@@ -163,18 +42,11 @@ static int file_make(char *path, size_t size, const char *text)
 
 static void world_open(struct world *w, unsigned cache, uint64_t timeout, const char *search)
 {
-	struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	socklen_t len = sizeof(at);
 	char text[256];
 
 	memset(w, 0, sizeof(*w));
 	w->base = event_base_new();
-	w->socket = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
-	assert_int_equal(bind(w->socket, (struct sockaddr *)&at, len), 0);
-	assert_int_equal(getsockname(w->socket, (struct sockaddr *)&at, &len), 0);
-	w->server = event_new(w->base, w->socket, EV_READ | EV_PERSIST, on_question, w);
-	event_add(w->server, NULL);
-	snprintf(text, sizeof(text), "nameserver 127.0.0.1:%u\n%s", ntohs(at.sin_port), search);
+	snprintf(text, sizeof(text), "nameserver 127.0.0.1:%u\n%s", name_server_open(&w->server, w->base), search);
 	w->conf_fd = file_make(w->conf, sizeof(w->conf), text);
 	w->hosts_fd = file_make(w->hosts, sizeof(w->hosts),
 		"# comment\n10.9.0.1 Printer printer.lab  # both\nfd00::9\tprinter\nnonsense x\n10.9.0.2 printer\n\n");
@@ -190,9 +62,8 @@ static void world_close(struct world *w)
 {
 	resolver_destroy(w->resolver);
 	event_base_loop(w->base, EVLOOP_NONBLOCK);
-	event_free(w->server);
+	name_server_close(&w->server);
 	event_base_free(w->base);
-	close(w->socket);
 	close(w->conf_fd);
 	close(w->hosts_fd);
 }
@@ -275,11 +146,7 @@ static void assert_addresses(const struct asker *a, const char *expected)
 
 static unsigned asked(const struct world *w, const char *question)
 {
-	unsigned count = 0;
-
-	for (unsigned i = 0; i < w->asked_count; i++)
-		count += strcmp(w->asked[i], question) == 0;
-	return count;
+	return name_server_count(&w->server, question);
 }
 
 static void pass(uint64_t microseconds)
@@ -353,11 +220,11 @@ static void test_names_that_are_not_asked_for(void **state)
 	assert_int_equal(resolve_name(w.resolver, text, 255, a.addresses, &a.count, &a.waiter), RESOLVE_FAILED);
 	assert_int_equal(resolve_name(w.resolver, text, 299, a.addresses, &a.count, &a.waiter), RESOLVE_FAILED);
 	event_base_loop(w.base, EVLOOP_NONBLOCK);
-	assert_int_equal(w.asked_count, 0);
+	assert_int_equal(w.server.asked_count, 0);
 	/* the longest name there is, is asked for */
 	assert_int_equal(resolve_name(w.resolver, text, 253, a.addresses, &a.count, &a.waiter), RESOLVE_PENDING);
 	wait_for(&w, &a);
-	assert_int_equal(w.asked_count, 2);
+	assert_int_equal(w.server.asked_count, 2);
 	world_close(&w);
 }
 
@@ -586,7 +453,7 @@ static void test_hosts_file(void **state)
 	pass(86400 * CLOCK_SECOND);
 	assert_int_equal(ask(&w, &a, "printer.lab"), RESOLVE_OK);
 	assert_addresses(&a, "10.9.0.1");
-	assert_int_equal(w.asked_count, 0);
+	assert_int_equal(w.server.asked_count, 0);
 	resolver_load_hosts(w.resolver, "/nonexistent/hosts");
 	world_close(&w);
 }
@@ -610,7 +477,7 @@ static void test_localhost_stays_here(void **state)
 	assert_loopback(&w, "localhost");
 	assert_loopback(&w, "localhost.");
 	assert_loopback(&w, "evil.localhost");
-	assert_int_equal(w.asked_count, 0);
+	assert_int_equal(w.server.asked_count, 0);
 	world_close(&w);
 }
 
