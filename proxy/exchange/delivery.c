@@ -66,12 +66,21 @@ static void give_up(struct proxy *p, struct client *c)
 	}
 }
 
+/* Not beyond MAX_TRANSMIT_SPAN, however late the timer runs (RFC 7252 4.2). */
+static bool may_repeat(const struct proxy *p, const struct delivery *d)
+{
+	const struct settings *s = &p->conf->settings;
+	uint64_t span = s->ack_timeout * ((1u << s->max_retransmit) - 1) * s->ack_random_factor_percent / 100;
+
+	return d->retransmissions < s->max_retransmit && clock_now() - d->sent_at <= span;
+}
+
 static void on_timer(struct wheel_timer *t)
 {
 	struct delivery *d = wheel_owner(t, struct delivery, timer);
 	struct proxy *p = d->proxy;
 
-	if (d->retransmissions >= p->conf->settings.max_retransmit) {
+	if (!may_repeat(p, d)) {
 		give_up(p, d->client);
 		return;
 	}
