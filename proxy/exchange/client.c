@@ -139,6 +139,11 @@ struct client *client_get(struct proxy *p, unsigned listener, const struct endpo
 	return c;
 }
 
+bool client_may_take(const struct client *c, size_t used, size_t limit)
+{
+	return used < (reachability_is_verified(c) ? limit : limit - limit / 4);
+}
+
 int32_t client_take_mid(struct proxy *p, const struct client *c)
 {
 	return message_ids_take(&p->down_ids[c->hash % DOWN_ID_SPACES], clock_now(), NULL);

@@ -6,6 +6,7 @@
 #include "proxy/decide/outgoing.h"
 #include "proxy/decide/policy.h"
 #include "proxy/decide/target.h"
+#include "proxy/exchange/client.h"
 #include "proxy/exchange/exchange.h"
 #include "proxy/exchange/hold_back.h"
 #include "proxy/exchange/local.h"
@@ -235,7 +236,7 @@ static void pass_to(struct passage *g, const struct endpoint *address, const str
 		return;
 	}
 	o = origin_get(p, address);
-	if (o == NULL || o->exchanges >= s->origin_exchanges) {
+	if (o == NULL || !client_may_take(x->client, o->exchanges, s->origin_exchanges)) {
 		refuse(p, x, o == NULL ? ERR_OVERLOAD : ERR_ORIGIN_LIMIT, 0);
 		return;
 	}

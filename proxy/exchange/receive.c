@@ -178,12 +178,26 @@ static bool seen_echo(const struct arrival *a, struct client *c, const struct ou
 	return true;
 }
 
+/* ERR_NONE, or the limit that a new exchange of this client would pass. */
+static enum error check_room(const struct proxy *p, const struct client *c)
+{
+	const struct settings *s = &p->conf->settings;
+
+	if (c->exchanges >= s->client_exchanges)
+		return ERR_CLIENT_LIMIT;
+	if (!client_may_take(c, slab_count(p->exchanges), s->exchanges) ||
+		!client_may_take(c, buffers_in_use(p->buffers), s->queue_memory))
+		return ERR_OVERLOAD;
+	return ERR_NONE;
+}
+
 static struct exchange *admit(const struct arrival *a, struct client *c, bool unsafe, bool oscore)
 {
-	struct exchange *x = c->exchanges < a->p->conf->settings.client_exchanges ? exchange_new(a->p, c) : NULL;
+	enum error e = check_room(a->p, c);
+	struct exchange *x = e == ERR_NONE ? exchange_new(a->p, c) : NULL;
 
 	if (x == NULL) {
-		refuse_at_once(a, c->exchanges < a->p->conf->settings.client_exchanges ? ERR_OVERLOAD : ERR_CLIENT_LIMIT, oscore);
+		refuse_at_once(a, e == ERR_NONE ? ERR_OVERLOAD : e, oscore);
 		return NULL;
 	}
 	fill(x, a);

@@ -234,3 +234,19 @@ def test_a_notification_too_long_to_be_read_ends_the_observation(pair, type):
     assert (end.code, end.token) == (BAD_GATEWAY, sent.token) and end.mid != sent.mid
     pair.client.ack(end)
     assert [m.mid for m in pair.device.pending()] == [notification.mid] * (type == CON)
+
+
+@pytest.mark.parametrize("limit", ["exchanges", "origin-exchanges"])
+def test_endpoints_that_may_be_forged_leave_room_for_others(start, limit):
+    """A flood of them to a silent origin shuts nobody out who is known to be there."""
+    p = start(sections='limits: { %s = 40; }; downstream: { trusted = ["127.1.2.0/24"]; };' % limit)
+    device = p.device()
+    for _ in range(50):
+        Pair(p, device=device).send()
+    p.settle()
+    friend = Pair(p, client=p.client("127.1.2.3"), device=device if limit == "origin-exchanges" else None)
+    friend.send()
+    assert not friend.client.pending()
+    if limit == "exchanges":
+        friend.device.answer(friend.device.recv())
+        assert friend.client.recv().code == coap.CONTENT
