@@ -141,9 +141,10 @@ struct origin *origin_get(struct proxy *p, const struct endpoint *peer)
 
 /* ---- waiting, fair between clients ---- */
 
+/* Only the upper half of the product depends on the client. */
 static uint64_t flow_hash(const struct client *c, const struct origin *o)
 {
-	return (((uint64_t)c->index << 32 | o->index) * 0x9e3779b97f4a7c15ull) >> 20;
+	return (((uint64_t)c->index << 32 | o->index) * 0x9e3779b97f4a7c15ull) >> 32;
 }
 
 static struct flow *flow_find(const struct proxy *p, const struct client *c, const struct origin *o)

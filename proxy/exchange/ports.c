@@ -33,6 +33,7 @@ static int grow(struct proxy *p, struct origin *o, unsigned wanted)
 	if (o->port_count > 0)
 		proxy_count(p, COUNT_PORTS_GROWN);
 	o->port_count = (uint16_t)count;
+	o->grown_at = clock_now();
 	return 0;
 }
 
@@ -40,9 +41,10 @@ static int grow(struct proxy *p, struct origin *o, unsigned wanted)
 
 static struct binding *binding_of(struct proxy *p, const struct client *c, const struct origin *o)
 {
-	uint64_t mix = ((uint64_t)c->hash << 32 | (o->index * 2654435761u)) * 0x9e3779b97f4a7c15ull;
-	uint32_t tag = (uint32_t)(mix >> 32) | 1;
-	struct binding *set = &p->bindings[(mix >> 8 & (BINDING_SETS - 1)) * BINDING_WAYS];
+	/* Only the upper half of the product depends on the client. */
+	uint64_t mix = ((uint64_t)c->hash << 32 | o->hash) * 0x9e3779b97f4a7c15ull;
+	uint32_t tag = (uint32_t)(mix >> 16) | 1;
+	struct binding *set = &p->bindings[(mix >> 48 & (BINDING_SETS - 1)) * BINDING_WAYS];
 	uint16_t now = (uint16_t)(clock_now() / (8 * CLOCK_SECOND));
 	struct binding *oldest = set;
 
@@ -165,16 +167,34 @@ static unsigned choose(struct proxy *p, const struct exchange *x, struct binding
 	return hashed;
 }
 
-/* The end of a chunk of IDs tells the port's rate; a pool whose busiest port is over half of it grows to fit. */
+/* How many ports this origin's messages would fill to half of their rate, by what the last chunk of each told. */
+static unsigned ports_needed(const struct proxy *p, const struct origin *o)
+{
+	unsigned hundredths = 0;
+
+	for (unsigned slot = 0; slot < o->port_count; slot++) {
+		const struct origin_port *port = space_of(p, o, slot);
+
+		if (port->chunk_took > 0)
+			hundredths += 100 * CHUNK_AT_HALF_RATE / port->chunk_took;
+	}
+	return hundredths / 100 + 1;
+}
+
+/* The end of a chunk of IDs tells the port's rate; a pool whose busiest port is over half of it grows to fit. Over three
+ * quarters, where clients are moved, it grows in any case: those of this port may have met on it by their hashes. A chunk
+ * that began before the pool last grew tells nothing of the pool as it is. */
 static void note_rate(struct proxy *p, struct origin *o, struct origin_port *port, uint32_t chunk_took)
 {
 	unsigned wanted;
 
 	port->chunk_took = chunk_took;
-	if (chunk_took >= CHUNK_AT_HALF_RATE)
+	if (chunk_took >= CHUNK_AT_HALF_RATE || clock_now() - chunk_took * (CLOCK_SECOND / 10) < o->grown_at)
 		return;
-	wanted = o->port_count * (CHUNK_AT_HALF_RATE / chunk_took);
-	grow(p, o, wanted > o->port_count * 2u ? wanted : o->port_count * 2u);
+	wanted = ports_needed(p, o);
+	if (is_busy(port) && wanted < o->port_count * 2u)
+		wanted = o->port_count * 2u;
+	grow(p, o, wanted);
 }
 
 static int take_id(struct proxy *p, struct exchange *x, unsigned slot)

@@ -87,6 +87,7 @@ struct origin {
 	struct flow *flow_first, *flow_last; /* clients with waiting exchanges, served in turn */
 	uint32_t hash;               /* of peer: names its Message-ID spaces */
 	uint16_t port_count;         /* source ports in use: a power of two, 0 before the first message */
+	uint64_t grown_at;           /* when port_count last changed */
 	uint16_t failures;           /* in a row */
 	uint64_t rests_until;        /* back-off: failed, or told us 4.29 / 5.03 */
 	uint64_t quiet_until;        /* silent: nothing more leaves for it before (origin_stay_quiet()) */
