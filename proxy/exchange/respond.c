@@ -210,7 +210,7 @@ static void plan_response(struct outer_plan *plan, struct exchange *x, const str
 static bool has_identity(const struct msg_view *m, const char *identity)
 {
 	size_t len = strlen(identity);
-	const uint8_t *at = m->payload, *end_of = m->payload + m->payload_len;
+	const uint8_t *at = m->payload, *end_of = at != NULL ? at + m->payload_len : NULL;
 
 	while (at != NULL && (size_t)(end_of - at) >= len) {
 		const uint8_t *space = memchr(at, ' ', (size_t)(end_of - at));
