@@ -56,6 +56,14 @@ static void advance(uint64_t until)
 	worker_turn(steer.worker, false);
 }
 
+/* Time passes while the loop does nothing: all timers of it run late, at its end. */
+static void stall(uint64_t until)
+{
+	settle();
+	clock_steer(until);
+	worker_turn(steer.worker, false);
+}
+
 static void set_faults(char *words)
 {
 	struct faults f = { .drop = 0 };
@@ -102,6 +110,8 @@ static void obey(char *line, FILE *out)
 {
 	if (strncmp(line, "advance ", 8) == 0)
 		advance(clock_now() + (uint64_t)(strtod(line + 8, NULL) * 1000));
+	else if (strncmp(line, "stall ", 6) == 0)
+		stall(clock_now() + (uint64_t)(strtod(line + 6, NULL) * 1000));
 	else if (strcmp(line, "settle") == 0)
 		settle();
 	else if (strncmp(line, "faults", 6) == 0)

@@ -308,6 +308,10 @@ class Proxy:
     def advance(self, milliseconds):
         self.command("advance %d" % milliseconds)
 
+    def stall(self, milliseconds):
+        """Time passes at once, as if the process had been stopped: what was due meanwhile runs late."""
+        self.command("stall %d" % milliseconds)
+
     def faults(self, **settings):
         self.command("faults " + " ".join("%s=%s" % s for s in settings.items()))
 

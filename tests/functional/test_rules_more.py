@@ -1,0 +1,320 @@
+"""Rules at their edges: each of these tests fails when one condition is dropped or one figure moved."""
+
+import pytest
+
+import coap
+from coap import ACK, BLOCK1, BLOCK2, CON, GET, NON, OBSERVE, POST, RST, Message
+from harness import NameServer, Pair, fresh_address, free_port, oscore_request
+from observing import Observer
+
+BAD_OPTION, NO_PROXY, BAD_GATEWAY, FORBIDDEN = (coap.code(c) for c in ("4.02", "5.05", "5.02", "4.03"))
+SPAN = 45_000
+
+
+def separate_response(pair):
+    """A separate response that the client has received and not acknowledged."""
+    _, up = pair.forward()
+    pair.device.ack(up)
+    pair.proxy.advance(1_100)
+    assert pair.client.recv().is_empty
+    pair.device.separate(up, payload=b"late")
+    response = pair.client.recv()
+    assert response.type == CON
+    pair.device.pending()
+    return response
+
+
+# messages
+
+@pytest.mark.covers("C7252-4.1-1")
+@pytest.mark.parametrize("type_", [ACK, RST])
+@pytest.mark.parametrize("more", [b"\xffx", b"\xb1p", b"\x00"], ids=["payload", "option", "junk"])
+def test_empty_message_with_more_ends_nothing(pair, type_, more):
+    """It has the right Message ID, but it is no Empty message: the response is repeated."""
+    response = separate_response(pair)
+    pair.client.send(coap.empty(type_, response.mid) + more)
+    pair.proxy.advance(3_100)
+    assert pair.client.recv().raw == response.raw
+    pair.client.ack(response)
+
+
+@pytest.mark.covers("C7252-4.1-1")
+def test_empty_message_with_a_token_ends_nothing(pair):
+    response = separate_response(pair)
+    pair.client.send(coap.head(ACK, 0, response.mid, b"t"))
+    pair.proxy.advance(3_100)
+    assert pair.client.recv().raw == response.raw
+    pair.client.ack(response)
+
+
+@pytest.mark.covers("C7252-4.2-5")
+def test_no_repeat_to_an_origin_after_the_span(pair):
+    """The process stood still for longer than MAX_TRANSMIT_SPAN; the answer may still come until 93 s."""
+    pair.forward()
+    pair.proxy.stall(SPAN + 1_000)
+    assert pair.proxy.watch(40_000, pair.device, step=1000) == []
+    assert all(m.is_empty for m in pair.client.pending())
+    pair.proxy.advance(8_000)
+    assert [m.code for m in pair.client.pending() if m.code] == [coap.code("5.04")]
+
+
+@pytest.mark.covers("C7252-4.2-5")
+@pytest.mark.parametrize("late", [10_000, 25_000, 40_000])
+def test_series_to_an_origin_ends_with_the_span(pair, late):
+    pair.forward()
+    pair.proxy.stall(late)
+    seen = [(0, m) for m in pair.device.pending()]
+    seen += [(at, m) for at, _, m in pair.proxy.watch(60_000, pair.device, step=250)]
+    assert 1 <= len(seen) <= 4
+    assert all(at + late <= SPAN + 250 for at, _ in seen), [at + late for at, _ in seen]
+
+
+@pytest.mark.covers("C7252-4.2-5")
+def test_no_repeat_to_a_client_after_the_span(pair):
+    separate_response(pair)
+    pair.proxy.stall(SPAN + 1_000)
+    assert pair.proxy.watch(60_000, pair.client, step=1000) == []
+
+
+@pytest.mark.covers("C7252-4.5-1")
+def test_after_247_seconds_a_message_id_is_a_new_message(pair):
+    sent, _, _ = pair.exchange()
+    pair.proxy.advance(248_000)
+    pair.client.send(sent)
+    pair.device.answer(pair.device.recv(), payload=b"anew")
+    assert pair.client.recv().payload == b"anew"
+
+
+@pytest.mark.covers("C7252-4.5-4")
+def test_after_145_seconds_a_non_message_id_is_a_new_message(pair):
+    sent, _, _ = pair.exchange(type=NON)
+    pair.proxy.advance(144_000)
+    pair.client.send(sent)
+    pair.quiet()
+    pair.proxy.advance(2_000)
+    pair.client.send(sent)
+    pair.device.answer(pair.device.recv(), payload=b"anew")
+    assert pair.client.recv().payload == b"anew"
+
+
+@pytest.mark.covers("C7252-4.5-3")
+@pytest.mark.parametrize("code", [GET, coap.FETCH])
+def test_records_of_oscore_requests_outlive_those_of_safe_ones(start, code):
+    """Whatever the Outer Code, an OSCORE request is not safe to repeat."""
+    proxy = start(sections='limits: { dedup-memory = "1MB"; };')
+    pair = Pair(proxy)
+    sent = pair.client.send(oscore_request(pair, code=code))
+    pair.device.answer(pair.device.recv(), coap.CONTENT)
+    pair.client.recv()
+    for c in range(2):
+        client = proxy.client()
+        for i in range(20_000):
+            client.send(coap.head(NON, GET, i, b"t") + b"\xb1p")
+            if i % 64 == 63:
+                client.pending()
+    pair.client.send(sent)
+    assert pair.client.recv().mid == sent.mid
+    pair.device.quiet()
+
+
+# options
+
+@pytest.mark.covers("C7252-5.10.6-1")
+@pytest.mark.parametrize("tags", [[b"a", b"b"], [b"a", b"a", b"c"]])
+def test_one_etag_of_a_response_goes_on(pair, tags):
+    *_, down = pair.exchange(answer_options=[(coap.ETAG, t) for t in tags])
+    assert down.all(coap.ETAG) == tags[:1]
+
+
+@pytest.mark.covers("C7252-5.10.6-1")
+def test_etags_of_a_request_all_go_on(pair):
+    _, up, _ = pair.exchange(options=[(coap.ETAG, b"a"), (coap.ETAG, b"b")])
+    assert up.all(coap.ETAG) == [b"a", b"b"]
+
+
+@pytest.mark.covers("C7252-6.1-1")
+def test_proxy_scheme_without_a_host_is_no_uri(pair):
+    options = [(coap.PROXY_SCHEME, "coap"), (coap.URI_PORT, pair.device.port), (coap.URI_PATH, "p")]
+    assert pair.client.ask(Message(GET, options=options)).code == BAD_OPTION
+    pair.quiet()
+
+
+@pytest.mark.covers("C7252-5.7.2-1")
+@pytest.mark.parametrize("scheme", ["http", "gopher", "coapx", "coa"])
+def test_not_a_proxy_for_a_foreign_scheme(pair, scheme):
+    options = [(coap.PROXY_SCHEME, scheme), (coap.URI_HOST, pair.device.host), (coap.URI_PORT, pair.device.port)]
+    assert pair.client.ask(Message(GET, options=options)).code == NO_PROXY
+    pair.quiet()
+
+
+@pytest.mark.covers("C7252-5.7.2-2")
+@pytest.mark.parametrize("form", ["uri", "scheme"])
+def test_own_address_means_the_gateways_own_resources(proxy, form):
+    """Not a target that is refused: the request is local."""
+    client = proxy.client()
+    if form == "uri":
+        options = [(coap.PROXY_URI, "coap://%s:%d/.well-known/core" % (proxy.host, proxy.port))]
+    else:
+        options = [(coap.PROXY_SCHEME, "coap"), (coap.URI_HOST, proxy.host), (coap.URI_PORT, proxy.port),
+                   (coap.URI_PATH, ".well-known"), (coap.URI_PATH, "core")]
+    down = client.ask(Message(GET, options=options))
+    assert (down.code, down.uint(coap.CONTENT_FORMAT)) == (coap.CONTENT, 40)
+
+
+@pytest.mark.covers("C7252-5.4.3-1")
+@pytest.mark.parametrize("value", [b"", b"\x00", b"\x00\x00", b"\x01\x00\x00"])
+def test_uri_port_out_of_range(pair, value):
+    options = [(coap.PROXY_SCHEME, "coap"), (coap.URI_HOST, pair.device.host), (coap.URI_PORT, value)]
+    assert pair.client.ask(Message(GET, options=options)).code == BAD_OPTION
+
+
+@pytest.mark.covers("C7252-6.4-2", "C7252-6.3-1")
+@pytest.mark.parametrize("form", ["uri", "scheme"])
+def test_name_goes_on_in_lower_case(start, tmp_path, form):
+    dns = NameServer()
+    try:
+        file = tmp_path / "resolv.conf"
+        file.write_text("nameserver %s:%d\n" % (dns.host, dns.port))
+        proxy = start(routes='n: { from = ["coap"]; forward-to = ["coap://*.example:*"]; allow-networks = ["127.0.0.0/8"]; };',
+                      sections='upstream: { resolv-conf = "%s"; };' % file)
+        client, device = proxy.client(), proxy.device()
+        if form == "uri":
+            options = [(coap.PROXY_URI, "COAP://DEV.Example:%d/P" % device.port)]
+        else:
+            options = [(coap.PROXY_SCHEME, "coap"), (coap.URI_HOST, "DEV.Example"), (coap.URI_PORT, device.port),
+                       (coap.URI_PATH, "P")]
+        client.send(Message(GET, options=options))
+        assert dns.serve({"dev.example": [device.host]})
+        up = device.recv()
+        assert up.all(coap.URI_HOST) == [b"dev.example"] and up.all(coap.URI_PATH) == [b"P"]
+        device.answer(up)
+        client.recv()
+    finally:
+        dns.close()
+
+
+@pytest.mark.covers("C7252-11.1-1", "S-39")
+@pytest.mark.parametrize("inside,beside,denied", [("admin", "open", True), ("open", "admin", False)])
+def test_path_rule_judges_the_path_that_is_forwarded(start, inside, beside, denied):
+    """Proxy-Uri wins over Uri-Path, in the decision as well."""
+    proxy = start(routes='no: { from = ["coap"]; paths = ["/admin"]; deny = true; };'
+                         'f: { from = ["coap"]; forward-to = ["coap://127.0.0.0/8:*"]; allow-networks = ["127.0.0.0/8"]; };')
+    pair = Pair(proxy)
+    pair.client.send(Message(GET, options=[(coap.PROXY_URI, "%s/%s" % (pair.device.url, inside)), (coap.URI_PATH, beside)]))
+    if denied:
+        assert pair.client.recv().code == FORBIDDEN
+        pair.quiet()
+    else:
+        up = pair.device.recv()
+        assert up.all(coap.URI_PATH) == [inside.encode()]
+        pair.device.answer(up)
+        assert pair.client.recv().code == coap.CONTENT
+
+
+@pytest.mark.covers("S-1", "C8613-D.5-1")
+def test_observe_beside_an_oscore_post_goes_on(pair):
+    """Observe is defined for GET and FETCH; the Outer Code of an OSCORE request is neither's business."""
+    pair.client.send(oscore_request(pair, code=POST, options=[(OBSERVE, b"")]))
+    up = pair.device.recv()
+    assert up.code == POST and up.first(OBSERVE) == b""
+    pair.device.answer(up, coap.CHANGED, [(coap.OSCORE, b"")], b"sealed")
+    assert pair.client.recv().code == coap.CHANGED
+
+
+@pytest.mark.covers("C8613-2-5")
+@pytest.mark.parametrize("length,passes", [(255, True), (256, False), (300, False)])
+def test_length_of_the_oscore_option(pair, length, passes):
+    pair.client.send(oscore_request(pair, b"\x09" * length))
+    if passes:
+        up = pair.device.recv()
+        assert up.first(coap.OSCORE) == b"\x09" * length
+        pair.device.answer(up)
+        assert pair.client.recv().code == coap.CONTENT
+    else:
+        assert pair.client.recv().code == BAD_OPTION
+        pair.quiet()
+
+
+# blocks
+
+@pytest.mark.covers("C7959-2.3-1")
+@pytest.mark.parametrize("length", [0, 1, 63, 65, 128])
+def test_block2_with_more_must_fill_its_size(pair, length):
+    *_, down = pair.exchange(answer_options=[(BLOCK2, coap.block(0, True, 2))], answer_payload=b"x" * length)
+    assert down.code == BAD_GATEWAY and down.payload.isascii() and not down.has(BLOCK2)
+
+
+@pytest.mark.covers("C7959-2.3-1")
+@pytest.mark.parametrize("length", [0, 1, 63, 64])
+def test_last_block2_may_be_short(pair, length):
+    *_, down = pair.exchange(answer_options=[(BLOCK2, coap.block(3, False, 2))], answer_payload=b"x" * length)
+    assert down.code == coap.CONTENT and len(down.payload) == length
+
+
+@pytest.mark.covers("C9175-2.4-2")
+@pytest.mark.parametrize("size", [1, 63, 64, 65, 128, 1000])
+def test_cut_answer_can_be_read_to_its_end(start, size):
+    """Block by block from an origin that has the whole; the last one says so, also where it is full."""
+    pair = Pair(start(sections="downstream: { trusted = []; };"))
+    body = bytes(i & 255 for i in range(size + 136))
+    got, more, num, szx = b"", True, 0, None
+    while more:
+        options = [] if szx is None else [(BLOCK2, coap.block(num, False, szx))]
+        *_, down = pair.exchange(options=options, answer_payload=body)
+        number, more, szx = coap.block_parts(down.first(BLOCK2))
+        assert number == num and (not more or len(down.payload) == 16 << szx) and down.payload
+        got += down.payload
+        num += 1
+    assert got == body
+
+
+# overload
+
+@pytest.mark.covers("C8516-4-1")
+@pytest.mark.parametrize("other", [dict(path=("busy", "x")), dict(path=("idle",)), dict(path=("busy",), query=("q",)),
+                                   dict(path=("busy",), code=POST)])
+def test_4_29_holds_back_similar_requests_only(pair, other):
+    pair.exchange(path=("busy",), answer=coap.code("4.29"), answer_options=[(coap.MAX_AGE, 30)])
+    *_, down = pair.exchange(**other)
+    assert down.code == coap.CONTENT
+    assert pair.refused(path=("busy",)).code in (coap.code("5.03"), coap.code("4.29"))
+
+
+# notifications
+
+@pytest.mark.covers("C7641-4.5.2-1")
+def test_superseded_notification_keeps_the_series(proxy):
+    """The newer state takes the place of the one under way: a Message ID of its own, but no new series of repeats; an ACK
+    of the old Message ID does not stand for it."""
+    o = Observer(proxy).register()
+    o.notify(6, b"old")
+    first = o.client.recv()
+    o.notify(7, b"new")
+    o.device.pending()
+    o.client.quiet()
+    seen = o.proxy.watch(100_000, o.client, step=100)
+    assert [m.payload for _, _, m in seen] == [b"new"] * 4
+    assert {m.mid for _, _, m in seen} == {seen[0][2].mid} and seen[0][2].mid != first.mid
+    times = [0] + [at for at, _, _ in seen]
+    gaps = [b - a for a, b in zip(times, times[1:])]
+    assert all(abs(b - 2 * a) <= 400 for a, b in zip(gaps, gaps[1:])), gaps
+    assert o.proxy.state()["deliveries"] == 0
+
+
+@pytest.mark.covers("C7641-4.5.2-1")
+def test_ack_of_the_superseded_message_id_is_none_of_the_new_one(proxy):
+    o = Observer(proxy).register()
+    o.notify(6, b"old")
+    first = o.client.recv()
+    o.notify(7, b"new")
+    o.device.pending()
+    o.proxy.advance(3_100)
+    second = o.client.recv()
+    assert second.payload == b"new" and second.mid != first.mid
+    o.client.ack(first)
+    o.proxy.advance(6_100)
+    again = o.client.recv()
+    assert again.raw == second.raw
+    o.client.ack(again)
+    assert o.proxy.watch(60_000, o.client, step=1000) == []
+    assert o.notified(8, b"on").payload == b"on"
