@@ -18,16 +18,11 @@ static uint64_t hash_of(const struct proxy *p, unsigned listener, const struct e
 
 static struct client *find(const struct proxy *p, uint64_t hash, unsigned listener, const struct endpoint *peer)
 {
-	uint32_t at = table_head(&p->client_table, hash);
+	struct client *c = table_first(&p->client_table, hash);
 
-	while (at != SLAB_NONE) {
-		struct client *c = slab_get(p->clients, at);
-
-		if (c->listener == listener && endpoint_equal(&c->peer, peer))
-			return c;
-		at = c->chain;
-	}
-	return NULL;
+	while (c != NULL && !(c->listener == listener && endpoint_equal(&c->peer, peer)))
+		c = table_next(&p->client_table, c);
+	return c;
 }
 
 struct client *client_find(const struct proxy *p, unsigned listener, const struct endpoint *peer)
@@ -35,78 +30,26 @@ struct client *client_find(const struct proxy *p, unsigned listener, const struc
 	return find(p, hash_of(p, listener, peer), listener, peer);
 }
 
-static void unlink_age(struct proxy *p, struct client *c)
-{
-	struct client *older = slab_get(p->clients, c->older), *newer = slab_get(p->clients, c->newer);
-
-	if (older != NULL)
-		older->newer = c->newer;
-	else
-		p->oldest_client = c->newer;
-	if (newer != NULL)
-		newer->older = c->older;
-	else
-		p->newest_client = c->older;
-}
-
-static void link_newest(struct proxy *p, struct client *c)
-{
-	struct client *newest = slab_get(p->clients, p->newest_client);
-
-	c->older = p->newest_client;
-	c->newer = SLAB_NONE;
-	if (newest != NULL)
-		newest->newer = c->index;
-	else
-		p->oldest_client = c->index;
-	p->newest_client = c->index;
-}
-
 static bool is_idle(const struct client *c)
 {
 	return c->exchanges == 0 && c->observations == NULL && c->first == NULL;
-}
-
-static void unlink_chain(struct proxy *p, struct client *c)
-{
-	uint64_t hash = hash_of(p, c->listener, &c->peer);
-	uint32_t at = table_head(&p->client_table, hash);
-
-	if (at == c->index) {
-		p->client_table.heads[hash & p->client_table.mask] = c->chain + 1;
-		return;
-	}
-	while (at != SLAB_NONE) {
-		struct client *before = slab_get(p->clients, at);
-
-		if (before->chain == c->index) {
-			before->chain = c->chain;
-			return;
-		}
-		at = before->chain;
-	}
-	log_fatal("client is not in its chain");
 }
 
 enum { EVICTION_LOOKS = 64 }; /* busy clients passed over before giving up */
 
 static bool evict_one(struct proxy *p)
 {
-	uint32_t at = p->oldest_client;
+	struct client *c = table_oldest(&p->client_table);
 
-	for (int looks = 0; at != SLAB_NONE && looks < EVICTION_LOOKS; looks++) {
-		struct client *c = slab_get(p->clients, at);
-
+	for (int looks = 0; c != NULL && looks < EVICTION_LOOKS; looks++) {
 		if (is_idle(c)) {
-			unlink_age(p, c);
-			unlink_chain(p, c);
-			slab_free(p->clients, at);
+			table_remove(&p->client_table, hash_of(p, c->listener, &c->peer), c);
+			slab_free(p->clients, c->links.index);
 			return true;
 		}
-		at = c->newer;
 		/* Long busy ones must not gather at this end and hide the idle. */
-		unlink_age(p, c);
-		link_newest(p, c);
+		table_touch(&p->client_table, c);
+		c = table_oldest(&p->client_table);
 	}
 	return false;
 }
@@ -118,10 +61,7 @@ struct client *client_get(struct proxy *p, unsigned listener, const struct endpo
 	uint32_t index;
 
 	if (c != NULL) {
-		if (c->newer != SLAB_NONE) {
-			unlink_age(p, c);
-			link_newest(p, c);
-		}
+		table_touch(&p->client_table, c);
 		return c;
 	}
 	c = slab_new(p->clients, &index);
@@ -131,11 +71,9 @@ struct client *client_get(struct proxy *p, unsigned listener, const struct endpo
 	}
 	c->peer = *peer;
 	c->listener = (uint16_t)listener;
-	c->index = index;
 	c->hash = (uint32_t)(hash >> 32);
 	c->trusted = reachability_is_trusted(p, peer);
-	table_insert(&p->client_table, hash, index, &c->chain);
-	link_newest(p, c);
+	table_insert(&p->client_table, hash, c, index);
 	return c;
 }
 

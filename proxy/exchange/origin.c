@@ -11,16 +11,11 @@ static uint64_t hash_of(const struct proxy *p, const struct endpoint *peer)
 
 static struct origin *find(const struct proxy *p, uint64_t hash, const struct endpoint *peer)
 {
-	uint32_t at = table_head(&p->origin_table, hash);
+	struct origin *o = table_first(&p->origin_table, hash);
 
-	while (at != SLAB_NONE) {
-		struct origin *o = slab_get(p->origins, at);
-
-		if (endpoint_equal(&o->peer, peer))
-			return o;
-		at = o->chain;
-	}
-	return NULL;
+	while (o != NULL && !endpoint_equal(&o->peer, peer))
+		o = table_next(&p->origin_table, o);
+	return o;
 }
 
 struct origin *origin_find(const struct proxy *p, const struct endpoint *peer)
@@ -28,76 +23,24 @@ struct origin *origin_find(const struct proxy *p, const struct endpoint *peer)
 	return find(p, hash_of(p, peer), peer);
 }
 
-static void unlink_age(struct proxy *p, struct origin *o)
-{
-	struct origin *older = slab_get(p->origins, o->older), *newer = slab_get(p->origins, o->newer);
-
-	if (older != NULL)
-		older->newer = o->newer;
-	else
-		p->oldest_origin = o->newer;
-	if (newer != NULL)
-		newer->older = o->older;
-	else
-		p->newest_origin = o->older;
-}
-
-static void link_newest(struct proxy *p, struct origin *o)
-{
-	struct origin *newest = slab_get(p->origins, p->newest_origin);
-
-	o->older = p->newest_origin;
-	o->newer = SLAB_NONE;
-	if (newest != NULL)
-		newest->newer = o->index;
-	else
-		p->oldest_origin = o->index;
-	p->newest_origin = o->index;
-}
-
-static void unlink_chain(struct proxy *p, struct origin *o)
-{
-	uint64_t hash = hash_of(p, &o->peer);
-	uint32_t at = table_head(&p->origin_table, hash);
-
-	if (at == o->index) {
-		p->origin_table.heads[hash & p->origin_table.mask] = o->chain + 1;
-		return;
-	}
-	while (at != SLAB_NONE) {
-		struct origin *before = slab_get(p->origins, at);
-
-		if (before->chain == o->index) {
-			before->chain = o->chain;
-			return;
-		}
-		at = before->chain;
-	}
-	log_fatal("origin is not in its chain");
-}
-
 enum { EVICTION_LOOKS = 64 };
 
 /* Forgets the least recently used origin that has nothing under way; its Message IDs live elsewhere (ports.c). */
 static bool evict_one(struct proxy *p)
 {
-	uint32_t at = p->oldest_origin;
+	struct origin *o = table_oldest(&p->origin_table);
 
-	for (int looks = 0; at != SLAB_NONE && looks < EVICTION_LOOKS; looks++) {
-		struct origin *o = slab_get(p->origins, at);
-
+	for (int looks = 0; o != NULL && looks < EVICTION_LOOKS; looks++) {
 		if (o->exchanges == 0) {
-			unlink_age(p, o);
-			unlink_chain(p, o);
+			table_remove(&p->origin_table, hash_of(p, &o->peer), o);
 			wheel_cancel(&o->timer);
 			ports_free(o);
-			slab_free(p->origins, at);
+			slab_free(p->origins, o->links.index);
 			return true;
 		}
-		at = o->newer;
 		/* Long busy ones must not gather at this end and hide the idle. */
-		unlink_age(p, o);
-		link_newest(p, o);
+		table_touch(&p->origin_table, o);
+		o = table_oldest(&p->origin_table);
 	}
 	return false;
 }
@@ -117,10 +60,7 @@ struct origin *origin_get(struct proxy *p, const struct endpoint *peer)
 	uint32_t index;
 
 	if (o != NULL) {
-		if (o->newer != SLAB_NONE) {
-			unlink_age(p, o);
-			link_newest(p, o);
-		}
+		table_touch(&p->origin_table, o);
 		return o;
 	}
 	o = slab_new(p->origins, &index);
@@ -131,11 +71,9 @@ struct origin *origin_get(struct proxy *p, const struct endpoint *peer)
 	o->proxy = p;
 	o->timer.run = on_quiet_over;
 	o->peer = *peer;
-	o->index = index;
 	o->hash = (uint32_t)(hash >> 32);
 	congestion_init(&o->congestion, (uint16_t)s->origin_window, (uint32_t)s->ack_timeout);
-	table_insert(&p->origin_table, hash, index, &o->chain);
-	link_newest(p, o);
+	table_insert(&p->origin_table, hash, o, index);
 	return o;
 }
 
@@ -144,21 +82,16 @@ struct origin *origin_get(struct proxy *p, const struct endpoint *peer)
 /* Only the upper half of the product depends on the client. */
 static uint64_t flow_hash(const struct client *c, const struct origin *o)
 {
-	return (((uint64_t)c->index << 32 | o->index) * 0x9e3779b97f4a7c15ull) >> 32;
+	return (((uint64_t)c->links.index << 32 | o->links.index) * 0x9e3779b97f4a7c15ull) >> 32;
 }
 
 static struct flow *flow_find(const struct proxy *p, const struct client *c, const struct origin *o)
 {
-	uint32_t at = table_head(&p->flow_table, flow_hash(c, o));
+	struct flow *f = table_first(&p->flow_table, flow_hash(c, o));
 
-	while (at != SLAB_NONE) {
-		struct flow *f = slab_get(p->flows, at);
-
-		if (f->client == c && f->origin == o)
-			return f;
-		at = f->chain;
-	}
-	return NULL;
+	while (f != NULL && !(f->client == c && f->origin == o))
+		f = table_next(&p->flow_table, f);
+	return f;
 }
 
 static struct flow *flow_new(struct proxy *p, const struct client *c, struct origin *o)
@@ -170,8 +103,7 @@ static struct flow *flow_new(struct proxy *p, const struct client *c, struct ori
 		return NULL;
 	f->client = c;
 	f->origin = o;
-	f->index = index;
-	table_insert(&p->flow_table, flow_hash(c, o), index, &f->chain);
+	table_insert(&p->flow_table, flow_hash(c, o), f, index);
 	if (o->flow_last != NULL)
 		o->flow_last->next = f;
 	else
@@ -182,19 +114,8 @@ static struct flow *flow_new(struct proxy *p, const struct client *c, struct ori
 
 static void flow_free(struct proxy *p, struct flow *f)
 {
-	uint64_t hash = flow_hash(f->client, f->origin);
-	uint32_t at = table_head(&p->flow_table, hash);
-
-	if (at == f->index) {
-		p->flow_table.heads[hash & p->flow_table.mask] = f->chain + 1;
-	} else {
-		struct flow *before = slab_get(p->flows, at);
-
-		while (before->chain != f->index)
-			before = slab_get(p->flows, before->chain);
-		before->chain = f->chain;
-	}
-	slab_free(p->flows, f->index);
+	table_remove(&p->flow_table, flow_hash(f->client, f->origin), f);
+	slab_free(p->flows, f->links.index);
 }
 
 int origin_wait(struct proxy *p, struct exchange *x)

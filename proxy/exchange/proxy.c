@@ -35,7 +35,6 @@ struct proxy *proxy_create(struct snapshot *conf, struct resolver *resolver)
 	p->resolver = resolver;
 	hash_key_init(&p->hash_key);
 	hash_key_init(&p->echo_key);
-	p->oldest_client = p->newest_client = p->oldest_origin = p->newest_origin = SLAB_NONE;
 	p->wheel = wheel_create(clock_now());
 	p->duplicates = duplicates_create(s->dedup_memory, -1);
 	p->buffers = buffers_create(s->queue_memory);
@@ -44,8 +43,8 @@ struct proxy *proxy_create(struct snapshot *conf, struct resolver *resolver)
 	p->ports = calloc(PORT_SPACES, sizeof *p->ports);
 	p->rates = calloc(RATE_BUCKETS, sizeof *p->rates);
 	p->route_exchanges = calloc(conf->route_count + ROUTES_MIN, sizeof *p->route_exchanges);
-	if (create_slabs(p) < 0 || table_init(&p->client_table, s->clients) < 0 || table_init(&p->origin_table, s->origins) < 0 ||
-		table_init(&p->flow_table, s->origins) < 0 || p->wheel == NULL || p->duplicates == NULL || p->buffers == NULL ||
+	if (create_slabs(p) < 0 || table_init(&p->client_table, p->clients, s->clients) < 0 ||
+		table_init(&p->origin_table, p->origins, s->origins) < 0 || table_init(&p->flow_table, p->flows, s->origins) < 0 || p->wheel == NULL || p->duplicates == NULL || p->buffers == NULL ||
 		p->down_ids == NULL || p->bindings == NULL || p->ports == NULL || p->rates == NULL || p->route_exchanges == NULL) {
 		proxy_destroy(p);
 		return NULL;

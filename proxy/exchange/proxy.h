@@ -42,13 +42,25 @@ enum {
 #define EXCHANGE_LIFETIME (247 * CLOCK_SECOND) /* RFC 7252 4.8.2 */
 #define NON_LIFETIME (145 * CLOCK_SECOND)
 
-/* ---- a downstream endpoint (client.c) ---- */
-struct client {
-	struct endpoint peer;
-	uint32_t index;
-	uint32_t hash;              /* of peer and listener: names the upstream port and the Message-ID space */
+/* ---- tables of slab objects (table.h) ---- */
+struct table {
+	struct slab *slab;
+	uint32_t *heads;
+	uint32_t mask, oldest, newest;
+};
+
+/* What an object of a table begins with. */
+struct table_links {
+	uint32_t index;             /* in its slab */
 	uint32_t chain;             /* next of the hash chain */
 	uint32_t older, newer;      /* by last use */
+};
+
+/* ---- a downstream endpoint (client.c) ---- */
+struct client {
+	struct table_links links;
+	struct endpoint peer;
+	uint32_t hash;              /* of peer and listener: names the upstream port and the Message-ID space */
 	uint32_t exchanges;         /* under way */
 	uint32_t observation_count;
 	struct observation *observations;
@@ -75,10 +87,10 @@ struct upload {
 
 /* ---- an origin endpoint (origin.c) ---- */
 struct origin {
+	struct table_links links;
 	struct wheel_timer timer;    /* the end of quiet_until */
 	struct proxy *proxy;
 	struct endpoint peer;
-	uint32_t index, chain, older, newer;
 	struct congestion congestion;
 	struct exchange *in_flight;  /* occupying the window */
 	uint32_t in_flight_count;
@@ -96,11 +108,11 @@ struct origin {
 
 /* The waiting exchanges of one client at one origin. */
 struct flow {
+	struct table_links links;
 	const struct client *client;
 	struct origin *origin;
 	struct flow *next;           /* in the origin's round */
 	struct exchange *first, *last;
-	uint32_t index, chain;
 };
 
 enum exchange_state {
@@ -206,12 +218,6 @@ struct delivery {
 	uint8_t retransmissions;
 };
 
-/* An open hash table of slab objects: the caller owns the chains. */
-struct chain_table {
-	uint32_t *heads;
-	uint32_t mask;
-};
-
 struct binding {
 	uint32_t tag;
 	uint16_t slot;
@@ -241,8 +247,7 @@ struct proxy {
 	struct duplicates *duplicates;
 	struct buffers *buffers;
 	struct slab *exchanges, *clients, *origins, *flows, *lookups, *observations, *deliveries;
-	struct chain_table client_table, origin_table, flow_table;
-	uint32_t oldest_client, newest_client, oldest_origin, newest_origin;
+	struct table client_table, origin_table, flow_table;
 	struct message_ids *down_ids;   /* DOWN_ID_SPACES */
 	struct binding *bindings;       /* (client, origin) -> source port (ports.c) */
 	struct origin_port *ports;      /* PORT_SPACES (ports.c) */
