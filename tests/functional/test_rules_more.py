@@ -1,5 +1,8 @@
 """Rules at their edges: each of these tests fails when one condition is dropped or one figure moved."""
 
+import socket
+import struct
+
 import pytest
 
 import coap
@@ -85,10 +88,29 @@ def test_after_247_seconds_a_message_id_is_a_new_message(pair):
     assert pair.client.recv().payload == b"anew"
 
 
+@pytest.mark.covers("C7252-4.5-1")
+def test_just_before_247_seconds_it_is_still_a_repeat(pair):
+    sent, _, _ = pair.exchange()
+    pair.proxy.advance(246_800)
+    pair.client.send(sent)
+    again = pair.client.recv()
+    assert (again.type, again.mid) == (ACK, sent.mid)
+    pair.device.quiet()
+
+
+@pytest.mark.covers("C7252-4.5-1")
+def test_answer_is_repeated_as_long_as_the_request_may_be(pair):
+    """MAX_TRANSMIT_WAIT: 93 s."""
+    sent, _, down = pair.exchange(answer_payload=b"x" * 100)
+    pair.proxy.advance(92_800)
+    pair.client.send(sent)
+    assert pair.client.recv().raw == down.raw
+
+
 @pytest.mark.covers("C7252-4.5-4")
 def test_after_145_seconds_a_non_message_id_is_a_new_message(pair):
     sent, _, _ = pair.exchange(type=NON)
-    pair.proxy.advance(144_000)
+    pair.proxy.advance(144_800)
     pair.client.send(sent)
     pair.quiet()
     pair.proxy.advance(2_000)
@@ -115,6 +137,131 @@ def test_records_of_oscore_requests_outlive_those_of_safe_ones(start, code):
     pair.client.send(sent)
     assert pair.client.recv().mid == sent.mid
     pair.device.quiet()
+
+
+@pytest.mark.covers("C7252-4.2-4")
+@pytest.mark.parametrize("warm", [0, 30])
+def test_five_datagrams_whatever_the_timeout(pair, warm):
+    """Also where the origin was quick before, so that more would fit into the span."""
+    for _ in range(warm):
+        pair.exchange()
+    pair.send()
+    seen = pair.proxy.watch(92_000, pair.device, step=500)
+    assert len(seen) == 5
+    if warm:
+        assert seen[-1][0] < 30_000, "the timeouts were short"
+
+
+@pytest.mark.covers("C7252-4.7-2")
+def test_non_to_a_silent_server_stays_below_the_probing_rate(pair):
+    """One byte per second: the next datagram leaves when the one before has been paid for."""
+    for i in range(3):
+        pair.send(type=NON, path=("%d" % i,))
+    seen = pair.proxy.watch(60_000, pair.device, step=250)
+    assert len(seen) == 3
+    for (at, _, m), (then, _, _) in zip(seen, seen[1:]):
+        assert then - at >= 1000 * len(m.raw) - 250
+
+
+@pytest.mark.covers("C7967-3.2-1")
+def test_without_feedback_messages_are_three_seconds_apart(pair):
+    for _ in range(4):
+        pair.send(coap.PUT, payload=b"x", options=[(coap.NO_RESPONSE, 26)], type=NON)
+    times = [at for at, _, _ in pair.proxy.watch(12_000, pair.device, step=100)]
+    assert len(times) == 4 and all(2_900 <= b - a <= 3_300 for a, b in zip(times, times[1:])), times
+
+
+@pytest.mark.covers("C7967-2.1-2", "C7967-2.1-3")
+def test_nothing_is_kept_once_a_request_without_response_is_acknowledged(start):
+    pair = Pair(start())
+    sent, up = pair.forward(coap.PUT, payload=b"x", options=[(coap.NO_RESPONSE, 26)])
+    pair.device.ack(up)
+    ack = pair.client.recv()
+    assert (ack.type, ack.code, ack.mid) == (ACK, 0, sent.mid)
+    assert pair.proxy.state()["exchanges"] == 0
+
+
+@pytest.mark.covers("C7252-5.7.1-2")
+@pytest.mark.parametrize("tail", [b"\xff", b"\xf0", b"\x0f", b"\x45abc"], ids=["marker", "delta 15", "length 15", "past the end"])
+@pytest.mark.parametrize("type_", [ACK, CON, NON])
+def test_answer_with_a_format_error_gives_5_02(pair, type_, tail):
+    sent, up = pair.forward()
+    mid = up.mid if type_ == ACK else 0x7001
+    pair.device.send_raw(coap.head(type_, coap.CONTENT, mid, up.token) + tail, up.source)
+    down = pair.client.recv()
+    assert (down.code, down.token) == (BAD_GATEWAY, sent.token)
+    told = pair.device.pending()
+    if type_ == CON:
+        assert [(m.type, m.mid) for m in told] == [(RST, mid)]
+    else:
+        assert all(m.type == RST for m in told) and (type_ == NON or not told)
+    assert pair.proxy.watch(10_000, pair.device, step=1000) == []
+
+
+# ICMP
+
+UNREACHABLE, TIME_EXCEEDED, SOURCE_QUENCH, PORT_UNREACHABLE, TOO_BIG = 3, 11, 4, 3, 4
+
+
+def checksum(raw):
+    total = sum(struct.unpack(">%dH" % (len(raw) // 2), raw + b"\0" * (len(raw) % 2)))
+    total = (total & 0xFFFF) + (total >> 16)
+    return ~(total + (total >> 16)) & 0xFFFF
+
+
+def send_icmp(kind, code, sender, target, datagram):
+    """What a router on the way from `sender` to `target` would say about the datagram. Needs root."""
+    udp = struct.pack(">HHHH", sender[1], target[1], 8 + len(datagram), 0) + datagram
+    quoted = struct.pack(">BBHHHBBH4s4s", 0x45, 0, 20 + len(udp), 0, 0, 64, 17, 0, socket.inet_aton(sender[0]),
+                         socket.inet_aton(target[0])) + udp
+    head = struct.pack(">BBHI", kind, code, 0, 0)
+    if len(quoted) % 2:
+        quoted += b"\0"
+    head = struct.pack(">BBHI", kind, code, checksum(head + quoted), 0)
+    with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP) as s:
+        s.sendto(head + quoted, (sender[0], 0))
+
+
+def device_place(pair):
+    return pair.device.host, pair.device.port
+
+
+@pytest.mark.covers("C7252-4.2-7")
+def test_icmp_that_quotes_the_request_gives_5_02(pair):
+    sent, up = pair.forward()
+    send_icmp(UNREACHABLE, PORT_UNREACHABLE, up.source, device_place(pair), up.raw)
+    down = pair.client.recv()
+    assert (down.code, down.token) == (BAD_GATEWAY, sent.token)
+
+
+@pytest.mark.covers("C7252-4.2-7")
+@pytest.mark.parametrize("kind,code", [(TIME_EXCEEDED, 0), (TIME_EXCEEDED, 1), (SOURCE_QUENCH, 0), (UNREACHABLE, TOO_BIG)])
+def test_icmp_that_is_not_final_is_ignored(pair, kind, code):
+    _, up = pair.forward()
+    send_icmp(kind, code, up.source, device_place(pair), up.raw)
+    pair.client.quiet()
+    pair.device.answer(up)
+    assert pair.client.recv().code == coap.CONTENT
+
+
+@pytest.mark.covers("C7252-4.2-7")
+@pytest.mark.parametrize("wrong", ["message id", "token", "target", "target port"])
+def test_icmp_that_quotes_something_else_is_ignored(pair, wrong):
+    _, up = pair.forward()
+    host, port = device_place(pair)
+    raw = up.raw
+    if wrong == "message id":
+        raw = raw[:2] + bytes([raw[2] ^ 1]) + raw[3:]
+    elif wrong == "token":
+        raw = raw[:4] + bytes(len(up.token)) + raw[4 + len(up.token):]
+    elif wrong == "target":
+        host = fresh_address()
+    else:
+        port ^= 1
+    send_icmp(UNREACHABLE, PORT_UNREACHABLE, up.source, (host, port), raw)
+    pair.client.quiet()
+    pair.device.answer(up)
+    assert pair.client.recv().code == coap.CONTENT
 
 
 # options
@@ -318,3 +465,127 @@ def test_ack_of_the_superseded_message_id_is_none_of_the_new_one(proxy):
     o.client.ack(again)
     assert o.proxy.watch(60_000, o.client, step=1000) == []
     assert o.notified(8, b"on").payload == b"on"
+
+
+@pytest.mark.covers("C7641-4.1-1")
+@pytest.mark.parametrize("oscore", [False, True])
+def test_one_entry_for_a_token(proxy, oscore):
+    """Registered again under the same token: whatever became of the first upstream, the client has one stream."""
+    o = Observer(proxy).register(oscore=oscore)
+    before = proxy.state()["observations"]
+    first = o.up
+    again = Observer(proxy, client=o.client, device=o.device).register(oscore=oscore, token=o.sent.token)
+    assert again.up.uint(OBSERVE) == 0
+    if not oscore:
+        assert proxy.state()["observations"] == before
+    assert again.notified(20, b"new").payload == b"new"
+    if not oscore and again.up.token != first.token:
+        o.up = first
+        n = o.notify(30, b"ghost")
+        assert [(m.type, m.mid) for m in o.device.pending()] == [(RST, n.mid)]
+        o.client.quiet()
+
+
+@pytest.mark.covers("C7641-3.6-1", "C7641-5-5")
+def test_own_cancel_has_the_options_of_the_registration(proxy):
+    """Observe apart, and the ETags, which would make no sense."""
+    o = Observer(proxy).register(options=[(coap.ACCEPT, 60), (coap.ETAG, b"e"), (2052, b"x")])
+    o.notify(6, b"x")
+    o.device.pending()
+    o.client.reset(o.client.recv())
+    cancel = o.device.recv()
+    assert (cancel.code, cancel.uint(OBSERVE), cancel.token, cancel.source) == (GET, 1, o.up.token, o.up.source)
+    assert cancel.without(OBSERVE) == o.up.without(OBSERVE, coap.ETAG)
+    o.device.answer(cancel)
+
+
+@pytest.mark.covers("C7641-3.6-1")
+def test_own_cancel_leaves_from_the_port_of_the_registration(proxy):
+    """The pool of ports has grown meanwhile."""
+    o = Observer(proxy).register()
+    ports = set()
+    for _ in range(3):
+        upload = Pair(proxy, device=o.device)
+        _, up = upload.forward(coap.PUT, payload=b"x" * 16, options=[(BLOCK1, coap.block(0, True, 0))])
+        o.device.answer(up, coap.CONTINUE, [(BLOCK1, coap.block(0, True, 0))])
+        upload.client.recv()
+        ports.add(up.source[1])
+    assert len(ports) == 3
+    o.notify(6, b"x")
+    o.device.pending()
+    o.client.reset(o.client.recv())
+    cancel = o.device.recv()
+    assert (cancel.uint(OBSERVE), cancel.source) == (1, o.up.source)
+    o.device.answer(cancel)
+
+
+@pytest.mark.covers("C7641-4.5-2")
+def test_a_con_after_24_hours(proxy):
+    o = Observer(proxy).register()
+    proxy.advance(24 * 3600 * 1000 - 10_000)
+    assert o.notified(6, b"before", NON).type == NON
+    proxy.advance(11_000)
+    assert o.notified(7, b"after", NON).type == CON
+    proxy.advance(1_000)
+    assert o.notified(8, b"again", NON).type == NON
+
+
+@pytest.mark.covers("C7641-4.5-2")
+def test_a_con_after_five_minutes_for_the_unauthenticated(start):
+    """The first at once, to see whether anybody is there."""
+    o = Observer(start(sections="downstream: { trusted = []; };")).register(payload=b"f")
+    assert o.notified(6, b"a", NON).type == CON
+    o.proxy.advance(299_000)
+    assert o.notified(7, b"b", NON).type == NON
+    o.proxy.advance(2_000)
+    assert o.notified(8, b"c", NON).type == CON
+
+
+# Echo and ports
+
+@pytest.mark.covers("C9175-2.3-6")
+def test_every_byte_of_an_echo_counts(start):
+    pair = Pair(start(sections="downstream: { trusted = []; };"))
+    *_, down = pair.exchange(POST, payload=b"q", answer_payload=b"x" * 1000)
+    value = down.first(coap.ECHO)
+    assert down.code == coap.code("4.01") and len(value) >= 8
+    for i in range(len(value)):
+        other = Pair(pair.proxy, device=pair.device)
+        forged = value[:i] + bytes([value[i] ^ 0x10]) + value[i + 1:]
+        *_, down = other.exchange(POST, payload=b"q", options=[(coap.ECHO, forged)], answer_payload=b"x" * 1000)
+        assert down.code == coap.code("4.01")
+    *_, down = pair.exchange(POST, payload=b"q", options=[(coap.ECHO, value)], answer_payload=b"x" * 1000)
+    assert down.code == coap.CONTENT
+
+
+@pytest.mark.covers("C9175-2.3-6")
+def test_echo_of_another_port_is_none(start):
+    pair = Pair(start(sections="downstream: { trusted = []; };"))
+    *_, down = pair.exchange(POST, payload=b"q", answer_payload=b"x" * 1000)
+    other = Pair(pair.proxy, device=pair.device, client=pair.proxy.client(pair.client.host))
+    *_, down = other.exchange(POST, payload=b"q", options=[(coap.ECHO, down.first(coap.ECHO))], answer_payload=b"x" * 1000)
+    assert down.code == coap.code("4.01")
+
+
+@pytest.mark.covers("C7959-2.4-3")
+def test_download_keeps_its_port_when_the_pool_grows(start):
+    """A burst makes the first port busy; what began on it ends on it."""
+    proxy = start()
+    device = proxy.device()
+    readers = [Pair(proxy, device=device) for _ in range(12)]
+
+    def read(pair, num):
+        sent, up = pair.forward(path=("big",), options=[(BLOCK2, coap.block(num, False, 0))])
+        device.answer(up, options=[(BLOCK2, coap.block(num, True, 0))], payload=b"x" * 16)
+        pair.client.recv()
+        return up.source
+
+    first = [read(pair, 0) for pair in readers]
+    proxy.advance(1_000)
+    busy = Pair(proxy, device=device)
+    for _ in range(9_000):
+        busy.exchange()
+    assert proxy.counters()["ports_grown"] > 0
+    fresh = {read(Pair(proxy, device=device), 0) for _ in range(24)}
+    assert len(fresh) > 1, "new transfers use the new ports"
+    assert [read(pair, 1) for pair in readers] == first
