@@ -55,6 +55,12 @@ static bool is_own_listener(const struct snapshot *s, const struct policy_own *o
 	return false;
 }
 
+/* Which link it is on is not known; the kernel would choose one, and one of our own addresses could hide behind it. */
+static bool lacks_zone(const struct endpoint *target)
+{
+	return endpoint_is_link_local(target) && !endpoint_is_ipv4(target) && target->scope == 0;
+}
+
 /* How much of an address the narrowest of the route's allow-networks that holds it names; -1: none holds it. */
 static int allowed_bits(const struct route *r, const struct endpoint *target)
 {
@@ -72,7 +78,7 @@ enum error policy_check_address(const struct snapshot *s, const struct route *r,
 {
 	int bits = allowed_bits(r, target);
 
-	if (endpoint_is_multicast(target))
+	if (endpoint_is_multicast(target) || lacks_zone(target))
 		return ERR_ADDRESS;
 	if (is_own_listener(s, own, target))
 		return bits == 128 ? ERR_NONE : ERR_ADDRESS;

@@ -17,7 +17,7 @@ struct policy_own {
 };
 
 /* ERR_NONE or ERR_ADDRESS for an address a message is about to go to (a literal, or what a name resolved to). Multicast and
- * broadcast are always refused. Loopback, link-local and unspecified are refused unless one of the route's allow-networks
+ * broadcast are always refused, and IPv6 link-local without a zone. Loopback, link-local and unspecified are refused unless one of the route's allow-networks
  * holds the address; our own listeners unless one of them is exactly that address, so that a wide network lets nobody send
  * the gateway round in circles. Origins written in the configuration as literals (`configured`) may be loopback or
  * link-local without that (RFC 7252 11.5). `own` may be NULL: then a listener on the unspecified address is known by

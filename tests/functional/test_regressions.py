@@ -250,3 +250,10 @@ def test_endpoints_that_may_be_forged_leave_room_for_others(start, limit):
     if limit == "exchanges":
         friend.device.answer(friend.device.recv())
         assert friend.client.recv().code == coap.CONTENT
+
+
+def test_a_link_local_target_needs_a_zone(start):
+    """Without one the kernel picks a link, and the gateway itself could be met there."""
+    p = start(routes='f: { from = ["coap"]; forward-to = ["coap://*:*"]; allow-networks = ["::/0", "fe80::/10"]; };')
+    down = p.client().ask(Message(GET, CON, None, None, [(coap.PROXY_URI, "coap://[fe80::1]/")]))
+    assert down.code == coap.code("4.03")

@@ -98,7 +98,8 @@ static void test_addresses_of_clients(void **state)
 		{"\"127.0.0.0/8\"", "127.0.0.1", 5700, false, true},
 		{"\"127.0.0.0/8\"", "::1", 5700, false, false},
 		{"\"10.0.0.0/8\", \"::1\"", "::1", 5700, false, true},
-		{"\"fe80::/10\"", "fe80::1", 5683, false, true},
+		{"\"fe80::/10\"", "fe80::1%lo", 5683, false, true},
+		{"\"fe80::/10\"", "fe80::1", 5683, false, false},
 		{"\"::/0\"", "127.0.0.1", 5700, false, false},
 	};
 
@@ -127,7 +128,7 @@ static void test_configured_addresses(void **state)
 	static const struct address_row rows[] = {
 		{"", "127.0.0.1", 5700, true, true},
 		{"", "::1", 5700, true, true},
-		{"", "fe80::1", 5683, true, true},
+		{"", "fe80::1%lo", 5683, true, true},
 		{"", "0.0.0.0", 5700, true, false},
 		{"", "::", 5700, true, false},
 		{"", "127.0.0.1", 5683, true, false},
