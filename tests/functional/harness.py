@@ -399,6 +399,7 @@ class Proxy:
         assert not SANITIZER.search(self.explain()), self.explain()
         assert self.process.returncode == 0, "exit status %s\n%s" % (self.process.returncode, self.explain())
         if left:
+            assert left["exchanges"] or not left.get("buffers"), "copies of messages are left: %r" % left
             assert left["exchanges"] == left["observations"] and left["deliveries"] == 0, "left under way: %r" % left
 
 

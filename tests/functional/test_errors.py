@@ -309,6 +309,15 @@ def test_strict_oscore_errors(start, row):
     assert down.code == coap.code("5.03") and down.uint(coap.MAX_AGE)
 
 
+@pytest.mark.parametrize("options,code", [([(2055, b"")], "4.02"), ([(coap.HOP_LIMIT, b"\x00")], "4.00"),
+                                          ([(coap.HOP_LIMIT, 1)], "5.08"), ([(coap.BLOCK2, b"\x07")], "4.00")])
+def test_strict_errors_leave_other_codes_alone(start, options, code):
+    address_, port = fresh_address(), free_port()
+    proxy = start(routes='r: { from = ["coap"]; oscore-errors = "strict"; to = ["coap://%s:%d"]; };' % (address_, port))
+    request = Message(POST, options=[(coap.OSCORE, b"\x09\x05\x25")] + options, payload=b"c")
+    assert proxy.client().ask(request).code == coap.code(code)
+
+
 def test_strict_errors_leave_plain_requests_alone(start):
     address_, port = fresh_address(), free_port()
     proxy = start(routes='r: { from = ["coap"]; oscore-errors = "strict"; to = ["coap://%s:%d"]; };' % (address_, port))

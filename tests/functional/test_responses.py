@@ -359,6 +359,36 @@ def test_ping_of_a_device(pair):
     assert pair.client.recv().code == coap.CONTENT
 
 
+MALFORMED = [b"\xf1\x61", b"\xbd", b"\xff", b"\x1f" + bytes(20), b"\xb5pat"]
+
+
+@pytest.mark.covers("C7252-5.7.1-2")
+@pytest.mark.parametrize("tail", MALFORMED, ids=lambda t: t[:4].hex())
+@pytest.mark.parametrize("type_", [ACK, CON, NON])
+def test_malformed_response_that_names_its_request_gives_5_02(pair, type_, tail):
+    sent, up = pair.forward()
+    mid = up.mid if type_ == ACK else pair.device.take_mid()
+    pair.device.send_raw(coap.head(type_, coap.CONTENT, mid, up.token) + tail, up.source)
+    down = pair.client.recv()
+    assert (down.code, down.token) == (coap.code("5.02"), sent.token)
+    for m in pair.device.pending():
+        assert (m.type, m.mid) == (RST, mid) and type_ != ACK
+    pair.client.quiet()
+
+
+@pytest.mark.covers("C7252-5.3-4", "C7252-4.2-2")
+@pytest.mark.parametrize("type_", [CON, NON])
+def test_malformed_message_that_names_nothing_ends_nothing(pair, type_):
+    """Its Message ID is the device's own, whatever number it has."""
+    sent, up = pair.forward()
+    pair.device.send_raw(coap.head(type_, coap.CONTENT, up.mid, b"12345678") + b"\xff", up.source)
+    for m in pair.device.pending():
+        assert (m.type, m.mid) == (RST, up.mid)
+    pair.client.quiet()
+    pair.device.answer(up, payload=b"true")
+    assert pair.client.recv().payload == b"true"
+
+
 def test_request_of_a_device_is_not_served(pair):
     """The ports towards origins are no listeners."""
     sent, up = pair.forward()

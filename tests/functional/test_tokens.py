@@ -135,3 +135,16 @@ def test_token_lives_as_long_as_the_observation(proxy):
     down = [m for m in pair.client.pending() if m.code]
     assert [m.token for m in down] == [token]
     pair.client.ack(down[0])
+
+
+@pytest.mark.parametrize("length,fits", [(8, True), (64, False)])
+def test_answer_that_a_long_token_makes_too_long(proxy, length, fits):
+    """What fitted with our own token upstream may not fit with the client's."""
+    pair = Pair(proxy)
+    sent, up = pair.forward(token=coap.token(length))
+    payload = b"x" * (2048 - 4 - len(up.token) - 1)
+    pair.device.answer(up, payload=payload)
+    down = pair.client.recv()
+    assert down.token == sent.token
+    assert down.payload == payload if fits else down.code == coap.code("5.02")
+    pair.client.quiet()
