@@ -151,6 +151,9 @@ static void pass(struct proxy *p, struct exchange *x, const struct msg_view *m, 
 	if (last)
 		o->established = false; /* the last one carries no Observe (RFC 7641 3.2) */
 	if (last) {
+		/* a refresh under way has its answer in it; its own will find nobody */
+		if (x->state != EXCHANGE_OBSERVING)
+			respond_acknowledge(p, x);
 		respond_notify(p, x, m, true, age);
 		exchange_free(p, x);
 		return;
@@ -229,7 +232,12 @@ void observe_client_gone(struct proxy *p, struct observation *o)
 {
 	struct exchange *x = o->exchange;
 
-	if (x->state != EXCHANGE_OBSERVING || x->oscore || x->request.bytes == NULL) {
+	/* A request of the observation is under way: it still gets its answer, and a next notification will tell. */
+	if (x->state != EXCHANGE_OBSERVING) {
+		buffers_drop(p->buffers, &o->pending);
+		return;
+	}
+	if (x->oscore || x->request.bytes == NULL) {
 		exchange_free(p, x);
 		return;
 	}
