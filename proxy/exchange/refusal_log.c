@@ -36,3 +36,16 @@ void refusal_log(struct proxy *p, const struct exchange *x, enum error e, uint16
 	last->told_at = clock_now();
 	last->left_out = 0;
 }
+
+void access_log(const struct exchange *x, uint8_t code)
+{
+	char client[ENDPOINT_TEXT_MAX], origin[ENDPOINT_TEXT_MAX] = "-", method[MSG_CODE_TEXT_MAX], answer[MSG_CODE_TEXT_MAX];
+
+	if (x->route == NULL || !x->route->access_log)
+		return;
+	if (x->origin != NULL)
+		endpoint_format(&x->origin->peer, origin);
+	log_info("request: %s from %s at %s, route %s, origin %s%s: %s after %" PRIu64 " ms", msg_code_text(x->code, method),
+		endpoint_format(&x->client->peer, client), listener_name(x), x->route->name, origin, x->oscore ? " oscore" : "",
+		msg_code_text(code, answer), (uint64_t)((clock_now() - x->arrived_at) / (CLOCK_SECOND / 1000)));
+}

@@ -77,6 +77,7 @@ static bool end(struct proxy *p, struct exchange *x, struct answer *a)
 		return false;
 	}
 	proxy_count(p, COUNT_RESPONSES);
+	access_log(x, a->bytes[1]);
 	if (a->type != MSG_CON) {
 		edge_send_client(x->client->listener, &x->client->peer, &x->local, a->bytes, len);
 		if (x->record != DUPLICATES_NONE)
@@ -103,6 +104,7 @@ static bool is_silenced(struct proxy *p, struct exchange *x, uint8_t code)
 	if (!(x->no_response >> (MSG_CLASS(code) - 1) & 1))
 		return false;
 	proxy_count(p, COUNT_SILENCED);
+	access_log(x, code);
 	respond_acknowledge(p, x);
 	return true;
 }
