@@ -235,6 +235,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
+	clock_update(); /* as in on_answer() */
 	name_finish(q->name);
 }
 
@@ -266,6 +267,7 @@ static void on_answer(int error, char type, int count, int ttl, void *addresses,
 	struct part *p = arg;
 	struct query *q = p->query;
 
+	clock_update(); /* the loop may have slept long, and the waiters send and set timers */
 	q->request[p->family] = NULL;
 	q->under_way--;
 	if (q->name == NULL) {

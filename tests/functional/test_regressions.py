@@ -1,10 +1,14 @@
 """Faults that once were, each with the test that found it."""
 
+import socket
+import subprocess
+import time
+
 import pytest
 
 import coap
 from coap import ACK, CON, ECHO, FETCH, GET, HOP_LIMIT, NON, OBSERVE, POST, RST, Message
-from harness import Pair, oscore_request
+from harness import BUILD, NameServer, Pair, fresh_address, free_port
 
 BAD_GATEWAY = coap.code("5.02")
 REGISTER, CANCEL = (OBSERVE, 0), (OBSERVE, 1)
@@ -70,7 +74,6 @@ ONE_PATH = """
 @pytest.fixture
 def narrow(start):
     """A pair whose route takes only GET /open."""
-    from harness import fresh_address, free_port
     host = fresh_address()
     port = free_port(host)
     p = start(routes=ONE_PATH % (host, port))
@@ -184,7 +187,6 @@ def test_idle_origins_make_room_behind_many_busy_ones(start):
 
 
 def test_a_refresh_goes_to_the_origin_of_the_registration_by_its_own_path(start):
-    from harness import fresh_address, free_port
     hosts = [fresh_address(), fresh_address()]
     port = free_port(hosts[1])
     p = start(routes='r: { from = ["coap"]; hosts = ["two.example"]; to = ["coap://%s:%d/a", "coap://%s:%d/b"]; };' %
@@ -257,3 +259,40 @@ def test_a_link_local_target_needs_a_zone(start):
     p = start(routes='f: { from = ["coap"]; forward-to = ["coap://*:*"]; allow-networks = ["::/0", "fe80::/10"]; };')
     down = p.client().ask(Message(GET, CON, None, None, [(coap.PROXY_URI, "coap://[fe80::1]/")]))
     assert down.code == coap.code("4.03")
+
+
+def test_a_name_that_resolves_late_does_not_shorten_the_first_timeout(tmp_path):
+    """On the real clock: the answer of the name server wakes a loop that slept, and whose time was old."""
+    server, port = NameServer(), free_port()
+    resolv = tmp_path / "resolv.conf"
+    resolv.write_text("nameserver %s:%d\n" % (server.host, server.port))
+    config = tmp_path / "proxy.conf"
+    config.write_text("""
+listeners: { coap: { url = "coap://127.0.0.1:%d"; }; };
+routes: { f: { from = ["coap"]; forward-to = ["coap://*:*"]; allow-networks = ["127.0.0.0/8"]; }; };
+upstream: { resolv-conf = "%s"; };
+""" % (port, resolv))
+    device, client = (socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2))
+    device.bind((fresh_address(), 0))
+    log = open(tmp_path / "log", "w+")
+    process = subprocess.Popen([str(BUILD.parent / "oscore-proxy"), "-c", str(config)], stdout=log, stderr=log)
+    try:
+        until = time.monotonic() + 20
+        while "ready" not in (tmp_path / "log").read_text() and time.monotonic() < until:
+            time.sleep(0.01)
+        client.sendto(Message(GET, CON, 1, b"t", [(coap.PROXY_URI, "coap://late.example:%d/" % device.getsockname()[1])])
+                      .encode(), ("127.0.0.1", port))
+        v4, v6 = sorted([server.take(), server.take()], key=lambda q: q[1])
+        server.answer(v6)
+        time.sleep(0.9)
+        server.answer(v4, [device.getsockname()[0]])
+        device.settimeout(2)
+        device.recv(2048)
+        device.settimeout(1.95)
+        with pytest.raises(TimeoutError):
+            device.recv(2048)
+    finally:
+        process.terminate()
+        process.wait()
+        for s in (server, device, client, log):
+            s.close()
