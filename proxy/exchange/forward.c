@@ -189,13 +189,6 @@ void forward_on_timeout(struct proxy *p, struct exchange *x)
 
 /* ---- finding the origin ---- */
 
-static uint64_t mix(const struct proxy *p, uint64_t hash, const void *bytes, size_t len)
-{
-	uint64_t both[2] = { hash, hash_bytes(&p->hash_key, bytes, len) };
-
-	return hash_bytes(&p->hash_key, both, sizeof both);
-}
-
 /* Of all that a route's conditions and policy look at in a request, and the query. OSCORE hides method, path and query: what
  * is outside of them may change from message to message. */
 static uint64_t target_hash(const struct passage *g)
@@ -204,7 +197,7 @@ static uint64_t target_hash(const struct passage *g)
 	const uint32_t head[] = { q->scheme, q->port, q->oscore, q->forward, q->oscore ? 0 : q->method };
 	const struct msg_option *options = g->target.from_uri ? g->target.options : g->m->options;
 	size_t count = g->target.from_uri ? g->target.option_count : g->m->option_count;
-	uint64_t hash = mix(g->p, hash_bytes(&g->p->hash_key, head, sizeof head), q->host, q->host_len);
+	uint64_t hash = hash_mix(&g->p->hash_key, hash_bytes(&g->p->hash_key, head, sizeof head), q->host, q->host_len);
 
 	if (q->oscore)
 		return hash;
@@ -213,11 +206,11 @@ static uint64_t target_hash(const struct passage *g)
 
 		if (o->number != OPT_URI_PATH && o->number != OPT_URI_QUERY && o->number != OPT_URI_PATH_ABBREV)
 			continue;
-		hash = mix(g->p, hash, &o->number, sizeof o->number);
-		hash = mix(g->p, hash, o->value, o->len);
+		hash = hash_mix(&g->p->hash_key, hash, &o->number, sizeof o->number);
+		hash = hash_mix(&g->p->hash_key, hash, o->value, o->len);
 	}
 	/* A FETCH asks by its payload too (RFC 8132 2.4). */
-	return q->method == CODE_FETCH ? mix(g->p, hash, g->m->payload, g->m->payload_len) : hash;
+	return q->method == CODE_FETCH ? hash_mix(&g->p->hash_key, hash, g->m->payload, g->m->payload_len) : hash;
 }
 
 static void pass_to(struct passage *g, const struct endpoint *address, const struct origin_conf *to, bool configured)
@@ -266,9 +259,9 @@ static const struct origin_conf *origins_of(const struct exchange *x, bool forwa
 	return forward ? x->route->via : x->route->to;
 }
 
-static bool must_rest(const struct proxy *p, const struct origin_conf *to)
+static bool must_rest(const struct proxy *p, const struct endpoint *address)
 {
-	const struct origin *o = to->literal ? origin_find(p, &to->address) : NULL;
+	const struct origin *o = origin_find(p, address);
 
 	return o != NULL && origin_rests(o);
 }
@@ -349,7 +342,7 @@ static void try_origins(struct passage *g, size_t from)
 	for (size_t i = from; i < count; i++) {
 		const struct origin_conf *to = &list[(first + i) % count];
 
-		if (count > 1 && must_rest(g->p, to)) {
+		if (to->literal && count > 1 && must_rest(g->p, &to->address)) {
 			resting = true;
 			continue;
 		}
@@ -365,11 +358,15 @@ static void try_origins(struct passage *g, size_t from)
 		}
 		if (result == RESOLVE_PENDING)
 			return;
-		if (result == RESOLVE_OK) {
-			exchange_end_lookup(g->p, x);
-			pass_to(g, &address, to, false);
-			return;
+		if (result != RESOLVE_OK)
+			continue;
+		if (count > 1 && must_rest(g->p, &address)) {
+			resting = true;
+			continue;
 		}
+		exchange_end_lookup(g->p, x);
+		pass_to(g, &address, to, false);
+		return;
 	}
 	refuse(g->p, x, resting ? ERR_ORIGIN_RESTING : resolve_error(result), 0);
 }
@@ -493,11 +490,13 @@ static void on_resolved(struct resolve_waiter *w, enum resolve_result result, co
 	}
 	list = origins_of(x, x->forward, &origin_count);
 	if (result == RESOLVE_OK && count > 0) {
+		address = pick_address(p, x, addresses, count);
+		address.port = l->port;
+	}
+	if (result == RESOLVE_OK && count > 0 && (origin_count < 2 || !must_rest(p, &address))) {
 		const struct origin_conf *to = origin_count == 0 ? NULL :
 			&list[(l->first_origin + l->next_origin - 1u) % origin_count];
 
-		address = pick_address(p, x, addresses, count);
-		address.port = l->port;
 		exchange_end_lookup(p, x);
 		pass_to(&g, &address, to, false);
 	} else if (origin_count > 0) {

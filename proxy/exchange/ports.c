@@ -27,9 +27,16 @@ static int grow(struct proxy *p, struct origin *o, unsigned wanted)
 		count = p->conf->settings.origin_ports;
 	if (count <= o->port_count)
 		return -1;
-	for (unsigned i = o->port_count; i < count; i++)
-		if (edge_open_slot(i, endpoint_is_ipv4(&o->peer)) < 0)
+	for (unsigned i = o->port_count; i < count; i++) {
+		if (edge_open_slot(i, endpoint_is_ipv4(&o->peer)) == 0)
+			continue;
+		/* What could be opened is used as far as it doubles the pool. */
+		while (count > i)
+			count /= 2;
+		if (count <= o->port_count)
 			return -1;
+		break;
+	}
 	if (o->port_count > 0)
 		proxy_count(p, COUNT_PORTS_GROWN);
 	o->port_count = (uint16_t)count;

@@ -296,3 +296,27 @@ upstream: { resolv-conf = "%s"; };
         process.wait()
         for s in (server, device, client, log):
             s.close()
+
+
+@pytest.mark.parametrize("ttl", [1, 60])
+def test_an_origin_known_by_name_rests_too(start, tmp_path, ttl):
+    """Whether its name was asked for (the answer was short-lived) or was known."""
+    server = NameServer()
+    resolv = tmp_path / "resolv.conf"
+    resolv.write_text("nameserver %s:%d\n" % (server.host, server.port))
+    hosts = [fresh_address(), fresh_address()]
+    port = free_port(hosts[1])
+    p = start(routes='r: { from = ["coap"]; hosts = ["two.example"]; to = ["coap://one.test:%d", "coap://%s:%d"]; '
+              'allow-networks = ["127.0.0.0/8"]; };' % (port, hosts[1], port),
+              sections='upstream: { resolv-conf = "%s"; };' % resolv)
+    pair = Pair(p, "reverse", device=p.device(hosts[1], port), host="two.example")
+    for expected in (BAD_GATEWAY, coap.CONTENT):
+        sent = pair.send()
+        p.settle()
+        if expected == BAD_GATEWAY or ttl == 1:
+            assert server.serve({"one.test": [hosts[0]]}, ttl=ttl) == 2
+        if expected == coap.CONTENT:
+            pair.device.answer(pair.device.recv())
+        assert pair.client.recv().code == expected
+        p.advance(2_000)
+    server.close()
