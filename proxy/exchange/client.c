@@ -16,6 +16,11 @@ static uint64_t hash_of(const struct proxy *p, unsigned listener, const struct e
 	return hash_bytes(&p->hash_key, &key, sizeof key);
 }
 
+uint32_t client_hash(const struct proxy *p, unsigned listener, const struct endpoint *peer)
+{
+	return (uint32_t)(hash_of(p, listener, peer) >> 32);
+}
+
 static struct client *find(const struct proxy *p, uint64_t hash, unsigned listener, const struct endpoint *peer)
 {
 	struct client *c = table_first(&p->client_table, hash);

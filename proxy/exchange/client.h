@@ -13,6 +13,9 @@ struct client *client_get(struct proxy *p, unsigned listener, const struct endpo
 /* The client, or NULL if it is not known. */
 struct client *client_find(const struct proxy *p, unsigned listener, const struct endpoint *peer);
 
+/* What names its Message-ID space and its upstream port, known or not. */
+uint32_t client_hash(const struct proxy *p, unsigned listener, const struct endpoint *peer);
+
 /* True if a client may take one more of something of which `used` of `limit` are taken. Endpoints that may be forged leave a
  * quarter to those that are not, so that a flood of them shuts nobody out. */
 bool client_may_take(const struct client *c, size_t used, size_t limit);

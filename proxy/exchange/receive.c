@@ -46,7 +46,7 @@ static void refuse_at_once(const struct arrival *a, enum error e, bool oscore)
 	struct client c = { .peer = *a->peer, .listener = (uint16_t)a->listener };
 	struct exchange x = { .proxy = a->p, .client = &c, .record = DUPLICATES_NONE, .conf = a->p->conf, .oscore = oscore };
 
-	c.hash = (uint32_t)(a->hash >> 32);
+	c.hash = client_hash(a->p, a->listener, a->peer);
 	fill(&x, a);
 	if (exchange_set_token(&x, a->m->token, a->m->token_len) < 0)
 		return;
