@@ -66,3 +66,10 @@ uint64_t hash_bytes(const struct hash_key *key, const void *bytes, size_t len)
 		sip_round(&s);
 	return s.a ^ s.b ^ s.c ^ s.d;
 }
+
+uint64_t hash_mix(const struct hash_key *key, uint64_t hash, const void *bytes, size_t len)
+{
+	const uint64_t both[2] = { hash, hash_bytes(key, bytes, len) };
+
+	return hash_bytes(key, both, sizeof both);
+}

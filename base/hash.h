@@ -16,4 +16,7 @@ void hash_key_init(struct hash_key *key);
 
 uint64_t hash_bytes(const struct hash_key *key, const void *bytes, size_t len);
 
+/* A hash of `hash` and then these bytes: pieces that are mixed in one after another keep their boundaries. */
+uint64_t hash_mix(const struct hash_key *key, uint64_t hash, const void *bytes, size_t len);
+
 #endif

@@ -1,12 +1,5 @@
 #include "proxy/exchange/hold_back.h"
 
-static uint64_t mix(const struct proxy *p, uint64_t hash, const void *bytes, size_t len)
-{
-	uint64_t both[2] = { hash, hash_bytes(&p->hash_key, bytes, len) };
-
-	return hash_bytes(&p->hash_key, both, sizeof both);
-}
-
 /* Method and URI as they left: Uri-Host, Uri-Path, Uri-Query. */
 static uint64_t key_of(const struct proxy *p, const struct origin *o, const uint8_t *request, size_t len)
 {
@@ -15,13 +8,13 @@ static uint64_t key_of(const struct proxy *p, const struct origin *o, const uint
 
 	if (msg_parse_datagram(&m, request, len) != MSG_OK)
 		return 0;
-	hash = mix(p, hash, &m.code, sizeof m.code);
+	hash = hash_mix(&p->hash_key, hash, &m.code, sizeof m.code);
 	for (unsigned i = 0; i < m.option_count; i++) {
 		const struct msg_option *option = &m.options[i];
 
 		if (option->number == OPT_URI_HOST || option->number == OPT_URI_PATH || option->number == OPT_URI_QUERY) {
-			hash = mix(p, hash, &option->number, sizeof option->number);
-			hash = mix(p, hash, option->value, option->len);
+			hash = hash_mix(&p->hash_key, hash, &option->number, sizeof option->number);
+			hash = hash_mix(&p->hash_key, hash, option->value, option->len);
 		}
 	}
 	return hash | 1;

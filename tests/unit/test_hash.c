@@ -89,12 +89,27 @@ static void keys_differ(void **state)
 	assert_true(hash_bytes(&a, "x", 1) != hash_bytes(&b, "x", 1));
 }
 
+static uint64_t mixed(const char *first, const char *second)
+{
+	return hash_mix(&counting, hash_mix(&counting, 0, first, strlen(first)), second, strlen(second));
+}
+
+static void pieces_keep_their_boundaries(void **state)
+{
+	(void)state;
+	assert_true(mixed("ab", "c") == mixed("ab", "c"));
+	assert_true(mixed("ab", "c") != mixed("a", "bc"));
+	assert_true(mixed("ab", "") != mixed("", "ab"));
+	assert_true(mixed("a", "b") != mixed("b", "a"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reference_is_right),
 		cmocka_unit_test(every_length),
 		cmocka_unit_test(keys_differ),
+		cmocka_unit_test(pieces_keep_their_boundaries),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
