@@ -46,6 +46,9 @@ static int grow(struct proxy *p, struct origin *o, unsigned wanted)
 
 /* ---- which port a client was given ---- */
 
+/* A binding's slot (its low bits), and whether a transfer or observation of its client began there. */
+enum { NO_SLOT = 0x7fff, TRANSFER = 0x8000 };
+
 static struct binding *binding_of(struct proxy *p, const struct client *c, const struct origin *o)
 {
 	/* Only the upper half of the product depends on the client. */
@@ -58,14 +61,14 @@ static struct binding *binding_of(struct proxy *p, const struct client *c, const
 	for (int i = 0; i < BINDING_WAYS; i++) {
 		if (set[i].tag == tag) {
 			if ((uint16_t)(now - set[i].when) > 247 / 8 + 1)
-				set[i].slot = UINT16_MAX;
+				set[i].slot = NO_SLOT;
 			set[i].when = now;
 			return &set[i];
 		}
 		if (set[i].tag == 0 || (oldest->tag != 0 && (uint16_t)(now - set[i].when) > (uint16_t)(now - oldest->when)))
 			oldest = &set[i];
 	}
-	*oldest = (struct binding){ .tag = tag, .slot = UINT16_MAX, .when = now };
+	*oldest = (struct binding){ .tag = tag, .slot = NO_SLOT, .when = now };
 	return oldest;
 }
 
@@ -161,17 +164,28 @@ static bool is_busy(const struct origin_port *port)
 	return port->chunk_took > 0 && port->chunk_took < CHUNK_AT_THREE_QUARTERS;
 }
 
-static unsigned choose(struct proxy *p, const struct exchange *x, struct binding *b)
+static bool is_transfer(const struct exchange *x)
+{
+	return x->observe != OBSERVE_NONE || x->has_block2 || x->block1 != 0;
+}
+
+static unsigned choose(struct proxy *p, const struct exchange *x, const struct binding *b)
 {
 	struct origin *o = x->origin;
-	unsigned hashed = x->client->hash & (o->port_count - 1u);
-	bool transfer = x->observe != OBSERVE_NONE || x->has_block2 || x->block1 != 0;
+	unsigned hashed = x->client->hash & (o->port_count - 1u), bound = b->slot & NO_SLOT;
 
-	if (b->slot >= o->port_count)
+	if (bound >= o->port_count)
 		return hashed;
-	if (transfer || !is_busy(space_of(p, o, b->slot)) || b->slot == hashed)
-		return b->slot;
-	return hashed;
+	return is_transfer(x) || !is_busy(space_of(p, o, bound)) ? bound : hashed;
+}
+
+/* A plain request that goes round a busy port leaves the transfer of its client where it is. */
+static void binding_note(struct binding *b, const struct exchange *x, unsigned slot)
+{
+	if (is_transfer(x))
+		b->slot = (uint16_t)(slot | TRANSFER);
+	else if (!(b->slot & TRANSFER))
+		b->slot = (uint16_t)slot;
 }
 
 /* How many ports this origin's messages would fill to half of their rate, by what the last chunk of each told. */
@@ -237,7 +251,7 @@ int ports_assign(struct proxy *p, struct exchange *x, bool keep_slot)
 		if (slot < 0)
 			return -1;
 	}
-	b->slot = (uint16_t)slot;
+	binding_note(b, x, (unsigned)slot);
 	return take_id(p, x, (unsigned)slot);
 }
 
