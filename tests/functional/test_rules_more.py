@@ -507,6 +507,22 @@ def test_one_entry_for_a_token(proxy, oscore):
         o.client.quiet()
 
 
+@pytest.mark.covers("C7641-3.2-1")
+@pytest.mark.parametrize("text", ["4.04", "5.00"])
+def test_error_notification_is_the_last_even_with_observe(proxy, text):
+    """Whatever the origin wrote into it: nothing follows, and the client sees no Observe."""
+    o = Observer(proxy).register()
+    n = o.device.separate(o.up, coap.code(text), [(OBSERVE, 6)])
+    assert o.device.recv().mid == n.mid
+    down = o.client.recv()
+    assert down.code == coap.code(text) and not down.has(OBSERVE)
+    o.client.ack(down)
+    ghost = o.notify(7, b"ghost")
+    reset = o.device.recv()
+    assert (reset.type, reset.mid) == (RST, ghost.mid)
+    o.client.quiet()
+
+
 @pytest.mark.covers("C7641-3.6-1", "C7641-5-5")
 def test_own_cancel_has_the_options_of_the_registration(proxy):
     """Observe apart, and the ETags, which would make no sense."""
