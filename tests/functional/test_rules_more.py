@@ -507,6 +507,21 @@ def test_one_entry_for_a_token(proxy, oscore):
         o.client.quiet()
 
 
+@pytest.mark.covers("C7641-3.4-1")
+def test_order_is_judged_by_the_newest_notification(proxy):
+    """Not by the registration; and 128 s are counted from the newest as well."""
+    o = Observer(proxy).register(value=10)
+    o.notified(20, b"newest")
+    o.notify(15, b"stale", NON)
+    o.client.quiet()
+    proxy.advance(100_000)
+    o.notified(21, b"newest")
+    proxy.advance(100_000)
+    o.notify(15, b"stale", NON)
+    o.client.quiet()
+    assert o.notified(22, b"fresh").payload == b"fresh"
+
+
 @pytest.mark.covers("C7641-3.2-1")
 @pytest.mark.parametrize("text", ["4.04", "5.00"])
 def test_error_notification_is_the_last_even_with_observe(proxy, text):
