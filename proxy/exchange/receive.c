@@ -40,16 +40,28 @@ static void fill(struct exchange *x, const struct arrival *a)
 	x->request_len = (uint16_t)a->m->len;
 }
 
-/* Answers without an exchange: there is no room for one, or the message is not to be looked into. No record is made. */
+static bool is_safe(uint8_t code)
+{
+	return code == CODE_GET || code == CODE_FETCH;
+}
+
+/* Answers without an exchange: there is no room for one, or the message is not to be looked into. Where there is no room the
+ * refusal is remembered, so that a repeat of the request is not carried out after all. */
 static void refuse_at_once(const struct arrival *a, enum error e, bool oscore)
 {
 	struct client c = { .peer = *a->peer, .listener = (uint16_t)a->listener };
 	struct exchange x = { .proxy = a->p, .client = &c, .record = DUPLICATES_NONE, .conf = a->p->conf, .oscore = oscore };
 
 	c.hash = client_hash(a->p, a->listener, a->peer);
+	c.trusted = reachability_is_trusted(a->p, a->peer);
 	fill(&x, a);
 	if (exchange_set_token(&x, a->m->token, a->m->token_len) < 0)
 		return;
+	if (e == ERR_OVERLOAD || e == ERR_CLIENT_LIMIT) {
+		x.record_hash = a->hash;
+		x.record = duplicates_add(a->p->duplicates, a->hash, clock_now(), DUPLICATES_NONE, a->m->type == MSG_CON,
+			oscore || !is_safe(a->m->code), c.trusted);
+	}
 	respond_error(a->p, &x, e, 0);
 	free(x.long_token);
 }
@@ -87,11 +99,6 @@ static void on_duplicate(const struct arrival *a, const struct duplicate *d)
 		respond_empty(a->listener, a->peer, a->to, MSG_ACK, a->m->mid);
 		return;
 	}
-}
-
-static bool is_safe(uint8_t code)
-{
-	return code == CODE_GET || code == CODE_FETCH;
 }
 
 /* ---- requests ---- */

@@ -320,3 +320,20 @@ def test_an_origin_known_by_name_rests_too(start, tmp_path, ttl):
         assert pair.client.recv().code == expected
         p.advance(2_000)
     server.close()
+
+
+@pytest.mark.covers("C7252-4.5-1")
+@pytest.mark.parametrize("type", [CON, NON])
+def test_what_was_refused_for_want_of_room_is_not_carried_out_when_it_is_repeated(start, type):
+    p = start(sections="limits: { exchanges = 1; };")
+    first, second = Pair(p), Pair(p)
+    _, up = first.forward()
+    sent = second.send(POST, payload=b"x", type=type)
+    refusal = second.client.recv()
+    assert refusal.code == coap.code("5.03")
+    first.device.answer(up)
+    first.client.recv()
+    second.client.send(sent)
+    again = second.client.pending()
+    assert [m.raw for m in again] == [refusal.raw] * (type == CON)
+    second.device.quiet()
