@@ -379,6 +379,15 @@ def test_path_rule_judges_the_path_that_is_forwarded(start, inside, beside, deni
         assert pair.client.recv().code == coap.CONTENT
 
 
+@pytest.mark.covers("S-39")
+@pytest.mark.parametrize("host", ["bad.example.", "BAD.example.", "bad%2Eexample."])
+def test_trailing_dot_leads_round_no_rule(start, host):
+    proxy = start(routes='no: { from = ["coap"]; hosts = ["bad.example"]; deny = true; };'
+                         'f: { from = ["coap"]; forward-to = ["coap://*:*"]; };')
+    down = proxy.client().ask(Message(GET, options=[(coap.PROXY_URI, "coap://%s/p" % host)]))
+    assert down.code == FORBIDDEN
+
+
 @pytest.mark.covers("S-1", "C8613-D.5-1")
 def test_observe_beside_an_oscore_post_goes_on(pair):
     """Observe is defined for GET and FETCH; the Outer Code of an OSCORE request is neither's business."""
