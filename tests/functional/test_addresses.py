@@ -298,6 +298,17 @@ def test_link_local_client_is_answered_on_its_interface(links, link):
     assert client.recv_here().type == RST
 
 
+def test_link_local_address_asked_from_a_global_one(links):
+    """The client's address does not say which interface the answer must take; the one it asked through does."""
+    links.start("[::]")
+    client, device = links.client(PEER_V6, GATEWAY_LINK), links.device(PEER_V4)
+    client.to = (GATEWAY_LINK, PORT, 0, links.index("link0"))
+    sent = client.send(request(device))
+    device.answer(device.recv(), payload=b"x")
+    down = client.recv()
+    assert (down.source[0], down.token, down.payload) == (GATEWAY_LINK, sent.token, b"x")
+
+
 @pytest.mark.covers("C7252-4.1-2")
 def test_same_link_local_address_on_two_interfaces_is_two_clients(links):
     """Address, port, Message ID and token are the same; only the interface differs."""

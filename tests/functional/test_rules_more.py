@@ -119,6 +119,23 @@ def test_after_145_seconds_a_non_message_id_is_a_new_message(pair):
     assert pair.client.recv().payload == b"anew"
 
 
+@pytest.mark.covers("C7252-4.1-2")
+def test_two_listeners_are_two_endpoints(start):
+    """The same Message ID and token from one client: two messages, as they went to two of our ports."""
+    ports = [free_port(), free_port()]
+    proxy = start(port=ports[0], routes='f: { forward-to = ["coap://127.0.0.0/8:*"]; allow-networks = ["127.0.0.0/8"]; };',
+                  listeners='a: { url = "coap://127.0.0.1:%d"; }; b: { url = "coap://127.0.0.1:%d"; };' % tuple(ports))
+    pair = Pair(proxy)
+    for port, path in zip(ports, ("a", "b")):
+        pair.client.to = ("127.0.0.1", port)
+        pair.send(path=(path,), mid=77, token=b"same")
+        up = pair.device.recv()
+        assert up.all(coap.URI_PATH) == [path.encode()]
+        pair.device.answer(up, payload=path.encode())
+        down = pair.client.recv()
+        assert (down.payload, down.source[1]) == (path.encode(), port)
+
+
 @pytest.mark.covers("C7252-4.5-3")
 @pytest.mark.parametrize("code", [GET, coap.FETCH])
 def test_records_of_oscore_requests_outlive_those_of_safe_ones(start, code):
@@ -379,6 +396,14 @@ def test_path_rule_judges_the_path_that_is_forwarded(start, inside, beside, deni
         assert pair.client.recv().code == coap.CONTENT
 
 
+@pytest.mark.covers("C7252-11.5-1")
+def test_a_target_outside_the_routes_networks_is_none(start):
+    proxy = start(routes='f: { from = ["coap"]; forward-to = ["coap://127.9.0.0/16:*"]; allow-networks = ["127.0.0.0/8"]; };')
+    inside, outside = Pair(proxy, device=proxy.device("127.9.1.1")), Pair(proxy, device=proxy.device("127.10.1.1"))
+    inside.exchange()
+    assert outside.refused().code == NO_PROXY
+
+
 @pytest.mark.covers("S-39")
 @pytest.mark.parametrize("host", ["bad.example.", "BAD.example.", "bad%2Eexample."])
 def test_trailing_dot_leads_round_no_rule(start, host):
@@ -514,6 +539,15 @@ def test_one_entry_for_a_token(proxy, oscore):
         n = o.notify(30, b"ghost")
         assert [(m.type, m.mid) for m in o.device.pending()] == [(RST, n.mid)]
         o.client.quiet()
+
+
+@pytest.mark.covers("C7641-3.2-1")
+def test_registration_refused_with_observe_in_the_error_is_none(proxy):
+    before = proxy.state()["observations"]
+    pair = Pair(proxy)
+    *_, down = pair.exchange(options=[(OBSERVE, b"")], answer=coap.code("4.04"), answer_options=[(OBSERVE, 3)])
+    assert down.code == coap.code("4.04") and not down.has(OBSERVE)
+    assert proxy.state()["observations"] == before
 
 
 @pytest.mark.covers("C7641-3.4-1")
