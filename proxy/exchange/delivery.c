@@ -126,7 +126,6 @@ struct delivery *delivery_send(struct proxy *p, struct client *c, const struct l
 	d->observation = o;
 	d->local = *local;
 	d->mid = (uint16_t)mid;
-	d->queued_at = clock_now();
 	msg_set_type(d->bytes.bytes, MSG_CON);
 	msg_set_mid(d->bytes.bytes, d->mid);
 	if (c->last != NULL)

@@ -282,7 +282,7 @@ static struct endpoint pick_address(const struct proxy *p, const struct exchange
 }
 
 /* Asks for a name. RESOLVE_OK sets *address. For RESOLVE_PENDING the message is kept. */
-static enum resolve_result ask_name(struct passage *g, const char *name, size_t len, uint16_t port, bool configured,
+static enum resolve_result ask_name(struct passage *g, const char *name, size_t len, uint16_t port,
 	struct endpoint *address)
 {
 	struct proxy *p = g->p;
@@ -304,7 +304,6 @@ static enum resolve_result ask_name(struct passage *g, const char *name, size_t 
 		x->lookup->waiter.done = on_resolved;
 	}
 	x->lookup->port = port;
-	x->lookup->configured = configured;
 	result = resolve_name(p->resolver, name, len, found, &count, &x->lookup->waiter);
 	if (result == RESOLVE_OK && count > 0) {
 		*address = pick_address(p, x, found, count);
@@ -351,7 +350,7 @@ static void try_origins(struct passage *g, size_t from)
 			pass_to(g, &to->address, to, true);
 			return;
 		}
-		result = ask_name(g, to->host, strlen(to->host), to->port, false, &address);
+		result = ask_name(g, to->host, strlen(to->host), to->port, &address);
 		if (x->lookup != NULL) {
 			x->lookup->first_origin = (uint8_t)first;
 			x->lookup->next_origin = (uint8_t)(i + 1);
@@ -388,7 +387,7 @@ static void find_origin(struct passage *g)
 		pass_to(g, &q->literal, NULL, false);
 		return;
 	}
-	result = ask_name(g, q->host, q->host_len, q->port, false, &address);
+	result = ask_name(g, q->host, q->host_len, q->port, &address);
 	if (result == RESOLVE_PENDING)
 		return;
 	if (result == RESOLVE_OK) {

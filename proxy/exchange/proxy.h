@@ -101,7 +101,7 @@ struct origin {
 	uint16_t port_count;         /* source ports in use: a power of two, 0 before the first message */
 	uint64_t grown_at;           /* when port_count last changed */
 	uint16_t failures;           /* in a row */
-	uint64_t rests_until;        /* back-off: failed, or told us 4.29 / 5.03 */
+	uint64_t rests_until;        /* failed, where its route has others */
 	uint64_t quiet_until;        /* silent: nothing more leaves for it before (origin_stay_quiet()) */
 	struct upload *uploads;
 };
@@ -180,7 +180,6 @@ struct lookup {
 	uint16_t port;
 	uint8_t next_origin;          /* of the route's list, counted from first_origin */
 	uint8_t first_origin;
-	bool configured;              /* the address comes from the configuration */
 	struct buffer message;        /* the client's datagram: the outer options depend on the origin chosen */
 };
 
@@ -212,7 +211,7 @@ struct delivery {
 	struct delivery *next;
 	struct local_address local;
 	struct buffer bytes;
-	uint64_t sent_at, queued_at;
+	uint64_t sent_at;
 	uint32_t timeout, index;
 	uint16_t mid;
 	uint8_t retransmissions;
