@@ -581,6 +581,20 @@ def test_error_notification_is_the_last_even_with_observe(proxy, text):
     o.client.quiet()
 
 
+@pytest.mark.covers("C7641-4.1-1")
+def test_token_registered_for_something_else_ends_the_first(proxy):
+    o = Observer(proxy).register()
+    before = proxy.state()["observations"]
+    first = o.up
+    o.exchange(path=("other",), options=[(OBSERVE, b"")], token=o.sent.token, answer_options=[(OBSERVE, 1)])
+    assert proxy.state()["observations"] == before
+    o.up = first
+    ghost = o.notify(30, b"ghost")
+    reset = o.device.recv()
+    assert (reset.type, reset.mid) == (RST, ghost.mid)
+    o.client.quiet()
+
+
 @pytest.mark.covers("C7641-3.6-1", "C7641-5-5")
 def test_own_cancel_has_the_options_of_the_registration(proxy):
     """Observe apart, and the ETags, which would make no sense."""
@@ -645,12 +659,11 @@ def test_every_byte_of_an_echo_counts(start):
     value = down.first(coap.ECHO)
     assert down.code == coap.code("4.01") and len(value) >= 8
     for i in range(len(value)):
-        other = Pair(pair.proxy, device=pair.device)
         forged = value[:i] + bytes([value[i] ^ 0x10]) + value[i + 1:]
-        *_, down = other.exchange(POST, payload=b"q", options=[(coap.ECHO, forged)], answer_payload=b"x" * 1000)
-        assert down.code == coap.code("4.01")
-    *_, down = pair.exchange(POST, payload=b"q", options=[(coap.ECHO, value)], answer_payload=b"x" * 1000)
-    assert down.code == coap.CONTENT
+        _, up, _ = pair.exchange(POST, payload=b"q", options=[(coap.ECHO, forged)])
+        assert up.all(coap.ECHO) == [forged], "not taken for ours"
+    _, up, down = pair.exchange(POST, payload=b"q", options=[(coap.ECHO, value)], answer_payload=b"x" * 1000)
+    assert not up.has(coap.ECHO) and down.code == coap.CONTENT
 
 
 @pytest.mark.covers("C9175-2.3-6")
