@@ -6,41 +6,19 @@
 #include <unistd.h>
 
 #include "base/random.h"
-#include "proxy/exchange/exchange.h"
-#include "proxy/exchange/origin.h"
-#include "translate/outer.h"
+#include "tests/fuzz/worker_judge.h"
 
-enum { ANSWER_KEPT = 93, WAITERS_MAX = 64 };
-
-/* A request that the worker took as a new one. */
-struct request {
-	struct request *next;
-	unsigned client;
-	uint64_t token, content;     /* hashes: of the token; of what must not be done twice, 0: may be */
-	uint64_t at;
-	uint16_t mid;
-	uint8_t type, no_response;
-	bool registers, observed;    /* asked to observe; was told that it does */
-	bool acknowledged, answered; /* by an Empty ACK; by an answer */
-	bool forwarded;
-	struct model_message *piggybacked;
-};
+enum { WAITERS_MAX = 64 };
 
 struct model model;
 
 static struct {
 	uint64_t now;
-	struct request *requests;    /* the newest first */
 	struct resolve_waiter *waiters[WAITERS_MAX];
 	uint64_t waits_until[WAITERS_MAX];
 	unsigned waiting;
 	bool slot_open[ORIGIN_SLOTS_MAX], worn;
-	/* the datagram that is being delivered */
-	const struct msg_view *from_client, *from_origin;
-	unsigned from;
-	bool asked[MODEL_CLIENTS], spoke[MODEL_ORIGINS];
-	uint16_t origin_mids[MODEL_ORIGINS][MODEL_LOG];
-	unsigned origin_mid_count[MODEL_ORIGINS];
+	bool asked[MODEL_CLIENTS];
 } world;
 
 /* ---- the clock ---- */
@@ -193,150 +171,7 @@ const struct model_message *model_last(const struct model_log *log, unsigned bac
 bool model_has_room(void)
 {
 	return model.to_client.count < MODEL_LOG / 2 && model.to_origin.count < MODEL_LOG / 2 &&
-		world.origin_mid_count[0] + world.origin_mid_count[1] + world.origin_mid_count[2] < MODEL_LOG;
-}
-
-static bool same_bytes(const struct msg_view *a, const struct msg_view *b)
-{
-	return a->len == b->len && memcmp(a->bytes, b->bytes, a->len) == 0;
-}
-
-/* Message IDs of CON and NON share a space in which none is used again for 247 s, but for a repeat (RFC 7252 4.2, 4.4).
- * Returns true if m is a repeat. */
-static bool is_repeat(const struct model_log *log, const struct model_message *m)
-{
-	for (unsigned i = log->count; i-- > 0;) {
-		const struct model_message *before = log->all[i];
-
-		if (before->who != m->who || before->slot != m->slot || before->view.mid != m->view.mid || before->view.type > MSG_NON)
-			continue;
-		if (world.now - before->at >= EXCHANGE_LIFETIME)
-			return false;
-		CHECK(m->view.type == MSG_CON && same_bytes(&before->view, &m->view));
-		return true;
-	}
-	return false;
-}
-
-static uint64_t mix(uint64_t h, const uint8_t *bytes, size_t len)
-{
-	for (size_t i = 0; i < len; i++)
-		h = (h ^ bytes[i]) * 0x100000001b3u;
-	return (h ^ len) * 0x100000001b3u;
-}
-
-static uint64_t token_of(const struct msg_view *m)
-{
-	return mix(0xcbf29ce484222325u, m->token, m->token_len);
-}
-
-/* What must not be done twice: an OSCORE message, an unsafe method. Names neither the token nor what a hop changes. */
-static uint64_t content_of(const struct msg_view *m)
-{
-	const struct msg_option *oscore = msg_option(m, OPT_OSCORE);
-	uint64_t h = 0xcbf29ce484222325u;
-
-	if (oscore == NULL && (m->code == CODE_GET || m->code == CODE_FETCH || m->code == CODE_DELETE))
-		return 0;
-	if (oscore != NULL)
-		h = mix(h, oscore->value, oscore->len);
-	return mix(mix(h, &m->code, 1), m->payload, m->payload_len) | 1;
-}
-
-/* ---- judging what clients get ---- */
-
-/* Whether the client sent a request with this Message ID. */
-static struct request *request_by_mid(unsigned client, uint16_t mid)
-{
-	struct request *r = world.requests;
-
-	while (r != NULL && (r->client != client || r->mid != mid))
-		r = r->next;
-	return r;
-}
-
-static bool is_observed(unsigned client, uint64_t token)
-{
-	for (const struct request *r = world.requests; r != NULL; r = r->next)
-		if (r->client == client && r->token == token && r->observed)
-			return true;
-	return false;
-}
-
-/* The oldest that waits for an answer in a message of its own; one that may go without (RFC 7967) only where no other does. */
-static struct request *request_waiting(unsigned client, uint64_t token)
-{
-	struct request *found = NULL;
-
-	for (struct request *r = world.requests; r != NULL; r = r->next) {
-		if (r->client != client || r->token != token || r->answered || (r->type == MSG_CON && !r->acknowledged))
-			continue;
-		if (found == NULL || found->no_response != 0 || r->no_response == 0)
-			found = r;
-	}
-	return found;
-}
-
-static void note_answer(struct request *r, const struct msg_view *m)
-{
-	const struct msg_option *echo = msg_option(m, OPT_ECHO);
-
-	r->answered = true;
-	if (r->registers && MSG_CLASS(m->code) == 2 && msg_option(m, OPT_OBSERVE) != NULL)
-		r->observed = true;
-	if (echo != NULL) {
-		memcpy(model.echo[r->client], echo->value, echo->len);
-		model.echo_len[r->client] = echo->len;
-	}
-}
-
-static void judge_empty(const struct model_message *s)
-{
-	struct request *r;
-
-	CHECK(s->view.type == MSG_ACK || s->view.type == MSG_RST);
-	if (s->view.type == MSG_RST) {
-		/* only at once, and never over an ACK or RST */
-		CHECK(world.from_client != NULL && world.from == s->who && world.from_client->mid == s->view.mid);
-		CHECK(world.from_client->type == MSG_CON);
-		return;
-	}
-	r = request_by_mid(s->who, s->view.mid);
-	CHECK(r != NULL);
-	/* not instead of an answer that is still known */
-	CHECK(r->piggybacked == NULL || model.tight || world.now - r->at >= ANSWER_KEPT * CLOCK_SECOND);
-	r->acknowledged = true;
-}
-
-static void judge_piggybacked(struct model_message *s)
-{
-	struct request *first = NULL;
-	bool repeats = false;
-
-	for (struct request *r = world.requests; r != NULL; r = r->next) {
-		if (r->client != s->who || r->mid != s->view.mid || r->type != MSG_CON)
-			continue;
-		repeats = repeats || (r->piggybacked != NULL && same_bytes(&r->piggybacked->view, &s->view));
-		if (first == NULL && r->piggybacked == NULL && !r->acknowledged && r->token == token_of(&s->view))
-			first = r;
-	}
-	CHECK(first != NULL || repeats);
-	if (first == NULL)
-		return;
-	CHECK(!first->answered);
-	first->piggybacked = s;
-	note_answer(first, &s->view);
-}
-
-static void judge_own_message(const struct model_message *s)
-{
-	uint64_t token = token_of(&s->view);
-	struct request *r = request_waiting(s->who, token);
-
-	if (r != NULL)
-		note_answer(r, &s->view);
-	else
-		CHECK(is_observed(s->who, token));
+		model.origin_mid_count[0] + model.origin_mid_count[1] + model.origin_mid_count[2] < MODEL_LOG;
 }
 
 void edge_send_client(unsigned listener, const struct endpoint *peer, const struct local_address *from, const uint8_t *bytes,
@@ -351,41 +186,8 @@ void edge_send_client(unsigned listener, const struct endpoint *peer, const stru
 	CHECK(who < MODEL_CLIENTS && world.asked[who]);
 	tell("to client", who, 0, bytes, len);
 	s = message_new(who, 0, bytes, len);
-	CHECK(world.from_client == NULL || world.from_client->type <= MSG_NON || s->view.type <= MSG_NON);
-	CHECK(s->view.code == CODE_EMPTY || msg_code_is_response(s->view.code));
-	if (s->view.code == CODE_EMPTY)
-		judge_empty(s);
-	else if (s->view.type == MSG_ACK)
-		judge_piggybacked(s);
-	else if (!is_repeat(&model.to_client, s))
-		judge_own_message(s);
+	judge_client_message(s);
 	log_add(&model.to_client, s);
-}
-
-/* ---- judging what origins get ---- */
-
-static bool origin_used(unsigned who, uint16_t mid)
-{
-	for (unsigned i = 0; i < world.origin_mid_count[who]; i++)
-		if (world.origin_mids[who][i] == mid)
-			return true;
-	return false;
-}
-
-/* Each request taken goes out under one Message ID at most. */
-static void judge_forwarded(const struct msg_view *m)
-{
-	uint64_t content = content_of(m);
-	bool known = false;
-
-	for (struct request *r = world.requests; r != NULL; r = r->next) {
-		if (content != 0 && r->content == content && !r->forwarded) {
-			r->forwarded = true;
-			return;
-		}
-		known = known || r->content == content;
-	}
-	CHECK(content == 0 && known);
 }
 
 void edge_send_origin(unsigned slot, const struct endpoint *peer, const uint8_t *bytes, size_t len)
@@ -398,16 +200,7 @@ void edge_send_origin(unsigned slot, const struct endpoint *peer, const uint8_t 
 	CHECK(who < MODEL_ORIGINS && slot < ORIGIN_SLOTS_MAX && world.slot_open[slot]);
 	tell("to origin", who, slot, bytes, len);
 	s = message_new(who, slot, bytes, len);
-	if (s->view.code == CODE_EMPTY) {
-		CHECK(s->view.type == MSG_ACK || s->view.type == MSG_RST);
-		CHECK(world.spoke[who] && origin_used(who, s->view.mid));
-		CHECK(s->view.type == MSG_ACK || world.from_origin != NULL);
-		CHECK(world.from_origin == NULL || world.from_origin->type <= MSG_NON);
-	} else {
-		CHECK(msg_code_is_request(s->view.code) && s->view.type <= MSG_NON && s->view.token_len == UPSTREAM_TOKEN);
-		if (!is_repeat(&model.to_origin, s))
-			judge_forwarded(&s->view);
-	}
+	judge_origin_message(s);
 	log_add(&model.to_origin, s);
 }
 
@@ -427,37 +220,6 @@ bool edge_has_route(const struct endpoint *peer)
 
 /* ---- delivering ---- */
 
-static unsigned requests_like(const struct request *like)
-{
-	unsigned count = 0;
-
-	for (const struct request *r = world.requests; r != NULL; r = r->next)
-		count += r->content == like->content;
-	return count;
-}
-
-/* A request that the worker has no record of is a new one; then no copy of it may have gone upstream inside its lifetime. */
-static void note_request(unsigned who, const struct msg_view *m, bool has_record)
-{
-	uint64_t lifetime = m->type == MSG_CON ? EXCHANGE_LIFETIME : NON_LIFETIME;
-	struct outer_request wishes = { 0 };
-	uint16_t offender;
-	struct request *r;
-
-	if (has_record)
-		return;
-	for (r = world.requests; r != NULL; r = r->next)
-		if (r->client == who && r->mid == m->mid && r->type == m->type && world.now - r->at < lifetime)
-			CHECK(!r->forwarded || requests_like(r) > 1);
-	r = calloc(1, sizeof *r);
-	CHECK(r != NULL);
-	(void)outer_read_request(m, &wishes, &offender);
-	*r = (struct request){ .next = world.requests, .client = who, .token = token_of(m), .content = content_of(m),
-		.at = world.now, .mid = m->mid, .type = m->type, .no_response = wishes.no_response,
-		.registers = wishes.observe == OBSERVE_REGISTER };
-	world.requests = r;
-}
-
 void model_from_client(unsigned who, const uint8_t *bytes, size_t len, bool truncated, bool multicast)
 {
 	struct local_address to = { .addr = { [10] = 0xff, [11] = 0xff, [12] = 10, [15] = 9 } };
@@ -469,16 +231,16 @@ void model_from_client(unsigned who, const uint8_t *bytes, size_t len, bool trun
 
 	tell("from client", who, 0, bytes, len);
 	result = msg_parse_datagram(&m, bytes, len);
-	world.from_client = &m;
-	world.from = who;
+	model.from_client = &m;
+	model.from = who;
 	world.asked[who] = true;
 	if (!multicast && (result == MSG_OK || result == MSG_TOO_MANY_OPTIONS) && msg_code_is_request(m.code) && m.type <= MSG_NON) {
 		hash = duplicates_hash(d, &model.clients[who], 0, m.mid);
-		note_request(who, &m, result == MSG_OK && duplicates_find(d, hash, world.now, &known) != DUPLICATES_NONE);
+		judge_request(who, &m, result == MSG_OK && duplicates_find(d, hash, world.now, &known) != DUPLICATES_NONE);
 	}
 	receive_soon(model.proxy, 0, &model.clients[who], bytes, len);
 	receive_datagram(model.proxy, 0, &model.clients[who], &to, bytes, len, truncated, multicast);
-	world.from_client = NULL;
+	model.from_client = NULL;
 }
 
 void model_from_origin(unsigned who, unsigned slot, const uint8_t *bytes, size_t len, bool truncated)
@@ -489,11 +251,10 @@ void model_from_origin(unsigned who, unsigned slot, const uint8_t *bytes, size_t
 		return;
 	tell("from origin", who, slot, bytes, len);
 	if (msg_parse_datagram(&m, bytes, len) != MSG_IGNORE && m.type <= MSG_NON)
-		world.origin_mids[who][world.origin_mid_count[who]++] = m.mid;
-	world.from_origin = &m;
-	world.spoke[who] = true;
+		model.origin_mids[who][model.origin_mid_count[who]++] = m.mid;
+	model.from_origin = &m;
 	upstream_datagram(model.proxy, slot, &model.origins[who], bytes, len, truncated);
-	world.from_origin = NULL;
+	model.from_origin = NULL;
 }
 
 void model_unreachable(unsigned who, unsigned slot, const uint8_t *quoted, size_t len)
@@ -556,72 +317,6 @@ void model_wear(void)
 		model.proxy->down_ids[i] = worn_ids(i);
 }
 
-struct remains {
-	uint32_t observing;
-	size_t bytes;
-};
-
-static size_t buffer_size(const struct buffer *b)
-{
-	return b->bytes == NULL ? 0 : (size_t)BUFFER_SMALLEST << b->class;
-}
-
-static void judge_remaining(void *object, uint32_t index, void *arg)
-{
-	struct exchange *x = object;
-	struct remains *r = arg;
-
-	(void)index;
-	CHECK(x->state == EXCHANGE_OBSERVING && x->observation != NULL && x->observation->established);
-	CHECK(x->observation->delivery == NULL && x->observation->pending.bytes == NULL && x->lookup == NULL && !x->in_window);
-	CHECK(x->client != NULL && x->client->observation_count > 0);
-	r->observing++;
-	r->bytes += buffer_size(&x->request);
-}
-
-static void judge_client(void *object, uint32_t index, void *arg)
-{
-	const struct client *c = object;
-
-	(void)index, (void)arg;
-	CHECK(c->first == NULL && c->last == NULL && c->exchanges == c->observation_count);
-}
-
-static void judge_origin(void *object, uint32_t index, void *arg)
-{
-	const struct origin *o = object;
-	uint32_t *exchanges = arg;
-
-	(void)index;
-	CHECK(o->in_flight == NULL && o->in_flight_count == 0 && o->waiting == 0 && o->flow_first == NULL && o->flow_last == NULL);
-	*exchanges += o->exchanges;
-}
-
-static void judge_end(void)
-{
-	struct proxy *p = model.proxy;
-	struct remains r = { 0, 0 };
-	uint32_t exchanges = 0;
-	uint64_t missing = 0;
-
-	slab_each(p->exchanges, judge_remaining, &r);
-	slab_each(p->clients, judge_client, NULL);
-	slab_each(p->origins, judge_origin, &exchanges);
-	CHECK(exchanges == r.observing);
-	CHECK(slab_count(p->flows) == 0 && slab_count(p->lookups) == 0 && slab_count(p->deliveries) == 0);
-	CHECK(slab_count(p->observations) == r.observing && buffers_in_use(p->buffers) == r.bytes);
-	for (size_t i = 0; i < p->conf->route_count; i++)
-		exchanges -= p->route_exchanges[i];
-	CHECK(exchanges == 0);
-	for (const struct request *q = world.requests; q != NULL; q = q->next) {
-		CHECK(q->type == MSG_NON || q->acknowledged || q->piggybacked != NULL);
-		missing += !q->answered && q->no_response == 0;
-	}
-	/* given up: no room, the rate of an unverified network, behind a message the client never acknowledged */
-	CHECK(missing <= p->metrics.count[COUNT_ABANDONED] + p->metrics.count[COUNT_UNVERIFIED_DROPPED] +
-		p->metrics.count[COUNT_DELIVERIES_FAILED]);
-}
-
 void model_end(void)
 {
 	uint64_t until = world.now + 3000 * CLOCK_SECOND, next;
@@ -638,10 +333,5 @@ void model_end(void)
 	CHECK(conf->references == 1);
 	log_free(&model.to_client);
 	log_free(&model.to_origin);
-	while (world.requests != NULL) {
-		struct request *r = world.requests;
-
-		world.requests = r->next;
-		free(r);
-	}
+	judge_forget();
 }

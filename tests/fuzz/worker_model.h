@@ -2,7 +2,7 @@
  * worker_model - the world around one worker of the stateful fuzz target, and what must hold in it.
  *
  * Takes the place of the edge, the clock and the resolver. Whatever the worker sends is judged at once by what the two
- * clients and the origins did before; a breach ends the program. One model at a time.
+ * clients and the origins did before (worker_judge.h); a breach ends the program. One model at a time.
  */
 #ifndef TESTS_FUZZ_WORKER_MODEL_H
 #define TESTS_FUZZ_WORKER_MODEL_H
@@ -39,6 +39,12 @@ struct model {
 	struct endpoint clients[MODEL_CLIENTS], origins[MODEL_ORIGINS];
 	uint8_t echo[MODEL_CLIENTS][64];
 	size_t echo_len[MODEL_CLIENTS]; /* the last Echo value each client got */
+	/* the datagram that is being delivered, or NULL; from which client */
+	const struct msg_view *from_client, *from_origin;
+	unsigned from;
+	/* Message IDs the origins used themselves */
+	uint16_t origin_mids[MODEL_ORIGINS][MODEL_LOG];
+	unsigned origin_mid_count[MODEL_ORIGINS];
 	bool tight;           /* the configuration has limits that are met: records and answers may be given up */
 };
 
