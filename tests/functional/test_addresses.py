@@ -368,8 +368,8 @@ def test_answer_from_the_other_interface_is_not_the_origins(links):
 @pytest.mark.parametrize("form", ["scheme", "uri"])
 @pytest.mark.parametrize("zone", ["", "%link0", "%25link0", "%1"])
 def test_requests_cannot_name_a_link_local_target(links, form, zone):
-    """Not even where the route forwards to anything: the zone comes from the configuration only."""
-    links.start("[::]", '  any: { from = ["coap"]; forward-to = ["coap://*:*"]; };\n')
+    """Not even where the route forwards to anything and allows their network: the zone comes from the configuration only."""
+    links.start("[::]", '  any: { from = ["coap"]; forward-to = ["coap://*:*"]; allow-networks = ["fe80::/10"]; };\n')
     client = links.client(PEER_V4, GATEWAY_V4[0])
     devices = [links.device(DEVICE_LINK, link, 7000) for link in ("link0", "link1")]
     host = DEVICE_LINK + zone
