@@ -346,6 +346,14 @@ def test_own_address_means_the_gateways_own_resources(proxy, form):
     assert (down.code, down.uint(coap.CONTENT_FORMAT)) == (coap.CONTENT, 40)
 
 
+@pytest.mark.covers("C7252-5.8-1")
+@pytest.mark.parametrize("code", [POST, coap.PUT, coap.DELETE, coap.FETCH, coap.PATCH, coap.IPATCH])
+def test_own_resource_has_one_method(proxy, code):
+    sent = Message(code, options=[(coap.URI_PATH, ".well-known"), (coap.URI_PATH, "core")])
+    down = proxy.client().ask(sent)
+    assert (down.type, down.code, down.mid) == (ACK, coap.code("4.05"), sent.mid)
+
+
 @pytest.mark.covers("C7252-5.4.3-1")
 @pytest.mark.parametrize("value", [b"", b"\x00", b"\x00\x00", b"\x01\x00\x00"])
 def test_uri_port_out_of_range(pair, value):
@@ -548,6 +556,15 @@ def test_registration_refused_with_observe_in_the_error_is_none(proxy):
     *_, down = pair.exchange(options=[(OBSERVE, b"")], answer=coap.code("4.04"), answer_options=[(OBSERVE, 3)])
     assert down.code == coap.code("4.04") and not down.has(OBSERVE)
     assert proxy.state()["observations"] == before
+
+
+@pytest.mark.covers("C7252-4.3-1")
+def test_repeated_non_notification_is_not_acknowledged(proxy):
+    o = Observer(proxy).register()
+    n = o.notify(6, b"x", NON)
+    o.client.recv()
+    o.device.send_raw(n.encode(), o.up.source)
+    o.quiet()
 
 
 @pytest.mark.covers("C7641-3.4-1")
