@@ -350,6 +350,8 @@ int explain_request(const struct snapshot *s, const char *text, FILE *out, const
 	e = outer_read_request(&m, &request, &offender);
 	if (e == ERR_NONE)
 		e = target_read(&m, &request, &q.asked, &q.client, q.listener, &target);
+	if (e == ERR_NONE)
+		target_recognise_own(&target, s, own);
 	if (e != ERR_NONE) {
 		if (q.uri_result != URI_OK)
 			fprintf(out, "the URI: %s\n", uri_result_text(q.uri_result));

@@ -38,7 +38,7 @@ static bool is_own_address(const struct policy_own *own, const struct endpoint *
 }
 
 /* The unspecified address of IPv6 takes IPv4 as well, that of IPv4 nothing else. */
-static bool is_own_listener(const struct snapshot *s, const struct policy_own *own, const struct endpoint *target)
+bool policy_is_own_listener(const struct snapshot *s, const struct policy_own *own, const struct endpoint *target)
 {
 	const struct listener *l;
 
@@ -80,7 +80,7 @@ enum error policy_check_address(const struct snapshot *s, const struct route *r,
 
 	if (endpoint_is_multicast(target) || lacks_zone(target))
 		return ERR_ADDRESS;
-	if (is_own_listener(s, own, target))
+	if (policy_is_own_listener(s, own, target))
 		return bits == 128 ? ERR_NONE : ERR_ADDRESS;
 	if (bits >= 0)
 		return ERR_NONE;

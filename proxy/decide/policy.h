@@ -25,4 +25,7 @@ struct policy_own {
 enum error policy_check_address(const struct snapshot *s, const struct route *r, const struct endpoint *target, bool configured,
 	const struct policy_own *own);
 
+/* True if a datagram to this address and port arrives at one of our own listeners. `own` as above. */
+bool policy_is_own_listener(const struct snapshot *s, const struct policy_own *own, const struct endpoint *target);
+
 #endif

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "proxy/decide/policy.h"
+
 static void take_uri_option(void *arg, uint16_t number, const uint8_t *value, size_t len)
 {
 	struct target *t = arg;
@@ -141,6 +143,14 @@ static bool is_ourselves(const struct route_question *q, const struct endpoint *
 {
 	return q->host_is_literal && q->scheme == URI_COAP && q->port == asked->port &&
 		memcmp(q->literal.addr, asked->addr, sizeof asked->addr) == 0;
+}
+
+void target_recognise_own(struct target *t, const struct snapshot *s, const struct policy_own *own)
+{
+	struct route_question *q = &t->question;
+
+	if (q->forward && q->host_is_literal && q->scheme == URI_COAP && policy_is_own_listener(s, own, &q->literal))
+		q->forward = false;
 }
 
 enum error target_read(const struct msg_view *m, const struct outer_request *r, const struct endpoint *asked,

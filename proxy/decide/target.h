@@ -22,6 +22,10 @@ struct target {
 	bool overflow;
 };
 
+/* A forward request for one of our own listeners, by whichever of its addresses, becomes a local one (RFC 7252 5.7.2). */
+struct policy_own;
+void target_recognise_own(struct target *t, const struct snapshot *s, const struct policy_own *own);
+
 /* Reads the target of a request that outer_read_request() took. `asked` is the local address and port it was sent to
  * (the default host of a reverse request). A forward request for `asked` itself is a local one: question.forward is then
  * false (RFC 7252 5.7.2). ERR_NONE, ERR_BAD_URI, or ERR_NO_ROUTE_FORWARD for a scheme this gateway does not speak. */

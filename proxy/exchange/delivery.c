@@ -5,8 +5,14 @@
 #include "proxy/exchange/observe.h"
 #include "proxy/exchange/reachability.h"
 
+/* The ACK of a client who is not there never comes; what it costs the address it claimed is bounded. */
 static void transmit(struct delivery *d)
 {
+	if (!reachability_is_verified(d->client)) {
+		if (d->allowance < d->bytes.len)
+			return;
+		d->allowance -= d->bytes.len;
+	}
 	edge_send_client(d->client->listener, &d->client->peer, &d->local, d->bytes.bytes, d->bytes.len);
 }
 
@@ -107,7 +113,7 @@ void delivery_replace(struct proxy *p, struct delivery *d, const uint8_t *bytes,
 }
 
 struct delivery *delivery_send(struct proxy *p, struct client *c, const struct local_address *local, struct observation *o,
-	const uint8_t *bytes, size_t len)
+	const uint8_t *bytes, size_t len, size_t allowance)
 {
 	uint32_t index;
 	int32_t mid = client_take_mid(p, c);
@@ -125,6 +131,7 @@ struct delivery *delivery_send(struct proxy *p, struct client *c, const struct l
 	d->client = c;
 	d->observation = o;
 	d->local = *local;
+	d->allowance = allowance;
 	d->mid = (uint16_t)mid;
 	msg_set_type(d->bytes.bytes, MSG_CON);
 	msg_set_mid(d->bytes.bytes, d->mid);

@@ -10,9 +10,10 @@
 #include "proxy/exchange/proxy.h"
 
 /* Sends, or queues behind others, a message written with type CON and any Message ID (it is replaced). Borrows bytes.
+ * `allowance`: no more bytes than that leave, repeats included, while the client is not verified (RFC 9175 2.4).
  * Returns the delivery, or NULL if it cannot be kept. */
 struct delivery *delivery_send(struct proxy *p, struct client *c, const struct local_address *local, struct observation *o,
-	const uint8_t *bytes, size_t len);
+	const uint8_t *bytes, size_t len, size_t allowance);
 
 /* Puts a newer message (type CON) in the place of one that was sent: a new Message ID, the same timeout and count (RFC 7641
  * 4.5.2). Borrows bytes. */

@@ -404,7 +404,11 @@ static bool read_passage(struct passage *g, const struct endpoint *asked, enum e
 {
 	const struct client *c = g->x->client;
 
+	const struct policy_own own = { g->p->own_addresses, g->p->own_count };
+
 	*e = target_read(g->m, g->r, asked, &c->peer, c->listener, &g->target);
+	if (*e == ERR_NONE)
+		target_recognise_own(&g->target, g->x->conf, &own);
 	return *e == ERR_NONE;
 }
 

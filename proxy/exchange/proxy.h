@@ -211,6 +211,7 @@ struct delivery {
 	struct delivery *next;
 	struct local_address local;
 	struct buffer bytes;
+	size_t allowance;             /* bytes that may still be sent to a client who was never seen */
 	uint64_t sent_at;
 	uint32_t timeout, index;
 	uint16_t mid;

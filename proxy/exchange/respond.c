@@ -65,6 +65,23 @@ static int begin(struct proxy *p, struct exchange *x, struct answer *a, uint8_t 
 	return begin_as(p, x, a, code, true);
 }
 
+static size_t unverified_limit(const struct exchange *x)
+{
+	size_t limit = (size_t)UNVERIFIED_FACTOR * x->request_len;
+
+	return limit > UNVERIFIED_BYTES ? limit : UNVERIFIED_BYTES;
+}
+
+/* What may be sent to a client who was never seen in answer to x, the Empty ACK taken off; never less than the message once. */
+static size_t allowance_of(const struct exchange *x, size_t len)
+{
+	size_t limit = unverified_limit(x) - MSG_HEADER;
+
+	if (x->route != NULL && !x->route->echo)
+		return SIZE_MAX;
+	return limit > len ? limit : len;
+}
+
 /* Sends it. Returns false if it is too long, or cannot be kept for its repeats. */
 static bool end(struct proxy *p, struct exchange *x, struct answer *a)
 {
@@ -72,7 +89,7 @@ static bool end(struct proxy *p, struct exchange *x, struct answer *a)
 
 	x->acknowledge_at = 0;
 	if (len == 0 || len > MSG_DATAGRAM_MAX ||
-		(a->type == MSG_CON && delivery_send(p, x->client, &x->local, NULL, a->bytes, len) == NULL)) {
+		(a->type == MSG_CON && delivery_send(p, x->client, &x->local, NULL, a->bytes, len, allowance_of(x, len)) == NULL)) {
 		proxy_count(p, COUNT_ABANDONED);
 		return false;
 	}
@@ -251,13 +268,6 @@ static void relay_hop_limit_reached(struct proxy *p, struct exchange *x, const s
 	end_relayed(p, x, &a);
 }
 
-static size_t unverified_limit(const struct exchange *x)
-{
-	size_t limit = (size_t)UNVERIFIED_FACTOR * x->request_len;
-
-	return limit > UNVERIFIED_BYTES ? limit : UNVERIFIED_BYTES;
-}
-
 /* The answer to a plain GET or FETCH is cut to one block that fits; which one the client asked for by Block2, as a server
  * that keeps no state would (RFC 7959 2.4). */
 static void relay_cut(struct proxy *p, struct exchange *x, const struct msg_view *m, size_t limit)
@@ -377,7 +387,8 @@ struct delivery *respond_notify(struct proxy *p, struct exchange *x, const struc
 	proxy_count(p, COUNT_NOTIFICATIONS);
 	if (confirmable)
 		/* The last notification outlives the observation. */
-		return delivery_send(p, c, &x->local, x->observation->established ? x->observation : NULL, a.bytes, len);
+		return delivery_send(p, c, &x->local, x->observation->established ? x->observation : NULL, a.bytes, len,
+			allowance_of(x, len));
 	observe_remember_mid(x->observation, (uint16_t)mid);
 	edge_send_client(c->listener, &c->peer, &x->local, a.bytes, len);
 	return NULL;

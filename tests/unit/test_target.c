@@ -1,4 +1,4 @@
-/* objects: proxy/decide/target.o translate/outer.o coap/message.o coap/option.o coap/uri.o base/endpoint.o */
+/* objects: proxy/decide/target.o proxy/decide/policy.o translate/outer.o coap/message.o coap/option.o coap/uri.o base/endpoint.o */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
