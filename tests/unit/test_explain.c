@@ -30,8 +30,8 @@ static const struct row rows[] = {
 	{"GET coap://s.plant.example/p from 11.0.0.7", ERR_NO_ROUTE_FORWARD, {"route plant: is for clients", "refused: 5.05", NULL}},
 	{"GET coap://far.example/x?y", ERR_NONE, {"next hop, the parent proxy: coap://192.0.2.7", "route lab: does not forward", NULL}},
 	{"POST coap://127.0.0.1:5700/x", ERR_NONE, {"next hop: 127.0.0.1:5700", NULL}},
-	{"POST coap://127.0.0.1:5684/x", ERR_ADDRESS, {"not to: 127.0.0.1:5684", "refused: 4.03", NULL}},
-	{"POST coap://127.0.0.1:5684/x oscore", ERR_ADDRESS, {"refused: 4.01", NULL}},
+	{"POST coap://127.0.0.1:5684/x", ERR_NO_ROUTE, {"refused: 4.04", NULL}}, /* another of our own listeners: a local request */
+	{"POST coap://127.0.0.1:5684/x oscore", ERR_NO_ROUTE, {"refused: 4.04", NULL}},
 	{"GET coap://[::1]:5700/x via two", ERR_ADDRESS, {"not to: [::1]:5700", NULL}},
 	{"GET coap://127.0.0.1/open/a", ERR_NONE, {"route paths: takes", NULL}}, /* names the gateway itself */
 	{"GET coap://h/open/a direct", ERR_NONE, {"coap://192.0.2.9, coap://spare.example", "in this order", NULL}},
