@@ -205,6 +205,7 @@ def test_old_echo_is_discarded(wary):
     assert wary.proxy.counters()["verified"] == before
 
 
+@pytest.mark.covers("C7252-11.3-1")
 def test_challenged_once_then_served_within_the_rate(wary):
     """A client that does not know Echo gets through, slowly."""
     challenged(wary)
@@ -212,6 +213,7 @@ def test_challenged_once_then_served_within_the_rate(wary):
     assert down.payload == BIG
 
 
+@pytest.mark.covers("C7252-11.3-1")
 def test_rate_towards_a_network(start):
     """Many endpoints of one /24: together no more than the rate."""
     proxy = start(sections='downstream: { trusted = []; unverified-rate = "3kB"; };')

@@ -162,7 +162,7 @@ def test_own_address_is_no_target(proxy, form):
     assert proxy.counters()["requests"] == before + 1, "one request came, none came back to us"
 
 
-@pytest.mark.covers("C7252-5.7.2-2")
+@pytest.mark.covers("C7252-5.7.2-2", "C7252-11.5-1")
 def test_own_address_of_an_unspecified_listener_is_no_target(start):
     port = free_port()
     proxy = start(listeners='coap: { url = "coap://0.0.0.0:%d"; };' % port, routes=FORWARD, port=port)
