@@ -284,6 +284,15 @@ def test_own_resource_has_one_method(proxy, code):
     assert (down.type, down.code, down.mid) == (ACK, coap.code("4.05"), sent.mid)
 
 
+@pytest.mark.covers("C7252-5.4.1-1")
+@pytest.mark.parametrize("number,served", [(65001, False), (65000, True), (coap.IF_MATCH, True), (coap.URI_PATH_ABBREV, False)])
+def test_own_resource_refuses_what_is_critical_and_unknown(proxy, number, served):
+    """Safe to forward counts for nothing here: the request is answered by the gateway itself."""
+    options = [(coap.URI_PATH, ".well-known"), (coap.URI_PATH, "core"), (number, b"")]
+    down = proxy.client().ask(Message(GET, options=options))
+    assert down.code == (coap.CONTENT if served else BAD_OPTION)
+
+
 @pytest.mark.covers("C7252-5.4.3-1")
 @pytest.mark.parametrize("value", [b"", b"\x00", b"\x00\x00", b"\x01\x00\x00"])
 def test_uri_port_out_of_range(pair, value):
