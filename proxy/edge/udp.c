@@ -23,8 +23,6 @@ enum {
 	CONTROL_ROOM = 128,
 };
 
-#define ROUTE_REMEMBERED (5 * CLOCK_SECOND)
-
 /* A socket: a listener's, or one of a source-port slot. */
 struct udp_socket {
 	int fd;
@@ -168,12 +166,22 @@ static bool has_no_way(int error)
 		error == EADDRNOTAVAIL;
 }
 
+/* Datagrams go without fragmentation, which spares the kernel an IP identification for each; what is too long for that is
+ * sent in fragments all the same (RFC 7252 4.6 leaves it to the sender). */
+static void allow_fragments(const struct udp_socket *s, bool allowed)
+{
+	int mode = allowed ? IP_PMTUDISC_WANT : IP_PMTUDISC_DO;
+
+	if (s->family == AF_INET)
+		setsockopt(s->fd, IPPROTO_IP, IP_MTU_DISCOVER, &mode, sizeof mode);
+}
+
 /* Sends a batch; an error belongs to one datagram (or to an earlier one, by ICMP): it is stepped over, the rest goes on.
  * Nothing is told to the exchange layer here, which may be in the middle of sending. */
 static void send_batch(struct udp_socket *s, struct send_slot **slots, struct mmsghdr *messages, unsigned count)
 {
 	unsigned done = 0;
-	bool repeated = false;
+	bool repeated = false, fragments = false;
 
 	while (done < count) {
 		int n = datagrams_send(s->fd, messages + done, count - done, s->upstream);
@@ -185,6 +193,11 @@ static void send_batch(struct udp_socket *s, struct send_slot **slots, struct mm
 		}
 		if (errno == EINTR)
 			continue;
+		if (errno == EMSGSIZE && !fragments) {
+			fragments = true;
+			allow_fragments(s, true);
+			continue;
+		}
 		if (s->upstream && !repeated && errno != EAGAIN && errno != ENOBUFS) {
 			/* Most likely the error of an earlier datagram that the kernel reports now: once more. */
 			s->has_errors = repeated = true;
@@ -196,6 +209,8 @@ static void send_batch(struct udp_socket *s, struct send_slot **slots, struct mm
 		repeated = false;
 		done++;
 	}
+	if (fragments)
+		allow_fragments(s, false);
 }
 
 static void give_back(struct send_slot *slot)
@@ -457,6 +472,7 @@ static struct udp_socket *open_socket(int family, const struct endpoint *at, boo
 	if (s->fd < 0)
 		goto out;
 	set_buffers(s);
+	allow_fragments(s, false);
 	if (family == AF_INET6)
 		setsockopt(s->fd, IPPROTO_IPV6, IPV6_V6ONLY, upstream ? &on : &off, sizeof on);
 	if (upstream) {
@@ -508,36 +524,6 @@ int edge_open_slot(unsigned slot, bool ipv4)
 		return -1;
 	}
 	return 0;
-}
-
-/* Connecting a datagram socket sends nothing; it fails where there is no route. */
-static bool probe_route(const struct endpoint *peer, int family)
-{
-	struct sockaddr_storage sa;
-	socklen_t len = endpoint_to_sockaddr(peer, family, &sa);
-	int fd = socket(family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	bool routed;
-
-	if (fd < 0)
-		return false;
-	routed = connect(fd, (const struct sockaddr *)&sa, len) == 0;
-	close(fd);
-	return routed;
-}
-
-bool edge_has_route(const struct endpoint *peer)
-{
-	static struct {
-		uint64_t asked_at;
-		bool routed;
-	} known[2];
-	bool ipv4 = endpoint_is_ipv4(peer);
-
-	if (known[ipv4].asked_at == 0 || clock_now() - known[ipv4].asked_at > ROUTE_REMEMBERED) {
-		known[ipv4].asked_at = clock_now();
-		known[ipv4].routed = probe_route(peer, ipv4 ? AF_INET : AF_INET6);
-	}
-	return known[ipv4].routed;
 }
 
 int udp_open(struct event_base *base, struct proxy *p, const struct snapshot *conf)

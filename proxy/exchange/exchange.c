@@ -4,10 +4,10 @@
 #include <string.h>
 
 #include "base/random.h"
-#include "proxy/exchange/forward.h"
 #include "proxy/exchange/observe.h"
 #include "proxy/exchange/origin.h"
 #include "proxy/exchange/respond.h"
+#include "proxy/exchange/transmit.h"
 
 #define BIT(state) (1u << (state))
 
@@ -57,7 +57,7 @@ static void on_timer(struct wheel_timer *t)
 		return;
 	}
 	if (x->retransmit_at != 0 && now >= x->retransmit_at)
-		forward_on_timeout(p, x);
+		transmit_on_timeout(p, x);
 	exchange_schedule(p, x);
 }
 
@@ -132,7 +132,7 @@ void exchange_free(struct proxy *p, struct exchange *x)
 	snapshot_release(x->conf);
 	slab_free(p->exchanges, x->index);
 	if (o != NULL)
-		forward_pump(p, o);
+		transmit_pump(p, o);
 }
 
 void exchange_set_route(struct proxy *p, struct exchange *x, const struct route *route)

@@ -1,5 +1,5 @@
 /*
- * forward - from a request to a datagram on its way to an origin: target, route, policy, name, window, retransmission.
+ * forward - from a request to a datagram on its way to an origin: target, route, policy, name.
  */
 #ifndef PROXY_EXCHANGE_FORWARD_H
 #define PROXY_EXCHANGE_FORWARD_H
@@ -20,14 +20,5 @@ bool forward_is_same(struct proxy *p, const struct exchange *x, const struct msg
 /* Such a request leaves with the token and port of the first, for the same origin. */
 void forward_again(struct proxy *p, struct exchange *x, const struct msg_view *m, const struct outer_request *r,
 	const struct endpoint *asked);
-
-/* Tells the origin by Observe=1 that nobody listens (RFC 7641 3.6): the exchange has no client any more. */
-void forward_cancel(struct proxy *p, struct exchange *x);
-
-/* Sends what waits for the origin as far as its window has room. */
-void forward_pump(struct proxy *p, struct origin *o);
-
-/* retransmit_at has come: sends again (same bytes, same Message ID), or gives the window place of a NON back. */
-void forward_on_timeout(struct proxy *p, struct exchange *x);
 
 #endif

@@ -2,10 +2,10 @@
 
 #include "proxy/exchange/delivery.h"
 #include "proxy/exchange/exchange.h"
-#include "proxy/exchange/forward.h"
 #include "proxy/exchange/reachability.h"
 #include "proxy/exchange/respond.h"
 #include "proxy/exchange/upstream.h"
+#include "proxy/exchange/transmit.h"
 
 #define REORDER_WINDOW (128 * CLOCK_SECOND)             /* RFC 7641 3.4 */
 #define CONFIRM_TRUSTED (24 * 3600 * CLOCK_SECOND)      /* RFC 7641 4.5: at least one CON in 24 h */
@@ -242,7 +242,7 @@ void observe_client_gone(struct proxy *p, struct observation *o)
 		return;
 	}
 	observe_end(p, o);
-	forward_cancel(p, x);
+	transmit_cancel(p, x);
 }
 
 void observe_remember_mid(struct observation *o, uint16_t mid)

@@ -1,8 +1,8 @@
 #include "proxy/exchange/origin.h"
 
-#include "proxy/exchange/forward.h"
 #include "proxy/exchange/ports.h"
 #include "proxy/exchange/table.h"
+#include "proxy/exchange/transmit.h"
 
 static uint64_t hash_of(const struct proxy *p, const struct endpoint *peer)
 {
@@ -49,7 +49,7 @@ static void on_quiet_over(struct wheel_timer *t)
 {
 	struct origin *o = wheel_owner(t, struct origin, timer);
 
-	forward_pump(o->proxy, o);
+	transmit_pump(o->proxy, o);
 }
 
 struct origin *origin_get(struct proxy *p, const struct endpoint *peer)

@@ -260,7 +260,7 @@ struct proxy {
 	uint32_t *route_exchanges;      /* under way by route index */
 	struct endpoint *own_addresses; /* owned; of our interfaces: listeners on the unspecified address are reached there */
 	size_t own_count;
-	bool pumping;                   /* forward_pump() is at work: ending an exchange does not start it again */
+	bool pumping;                   /* transmit_pump() is at work: ending an exchange does not start it again */
 };
 
 /* Builds an exchange layer around a configuration (keeps a reference). `resolver` may be NULL: names then fail.

@@ -3,12 +3,12 @@
 #include <string.h>
 
 #include "proxy/exchange/exchange.h"
-#include "proxy/exchange/forward.h"
 #include "proxy/exchange/hold_back.h"
 #include "proxy/exchange/observe.h"
 #include "proxy/exchange/origin.h"
 #include "proxy/exchange/ports.h"
 #include "proxy/exchange/respond.h"
+#include "proxy/exchange/transmit.h"
 #include "translate/outer.h"
 
 /* Messages of origins are told apart from those of clients in the duplicate store by a listener number no listener has. */
@@ -114,7 +114,7 @@ static void on_acknowledged(struct proxy *p, struct exchange *x)
 			buffers_drop(p->buffers, &x->request);
 	}
 	exchange_schedule(p, x);
-	forward_pump(p, o);
+	transmit_pump(p, o);
 }
 
 static void on_reset(struct proxy *p, struct exchange *x)
@@ -186,7 +186,7 @@ static void on_answer(struct proxy *p, struct exchange *x, const struct msg_view
 	if (x->oscore)
 		buffers_drop(p->buffers, &x->request);
 	exchange_schedule(p, x);
-	forward_pump(p, o);
+	transmit_pump(p, o);
 }
 
 /* While a refresh or cancel is under way the ACK with its Message ID is its answer; what comes by CON or NON before that

@@ -1,0 +1,185 @@
+#include "proxy/exchange/transmit.h"
+
+#include "base/random.h"
+#include "proxy/exchange/exchange.h"
+#include "proxy/exchange/origin.h"
+#include "proxy/exchange/ports.h"
+#include "proxy/exchange/respond.h"
+#include "translate/outer.h"
+
+/* NON: the average rate towards a peer that does not answer (RFC 7252 4.7), and the pace without feedback (RFC 7967 3.2). */
+#define PROBING_TIME (CLOCK_SECOND)
+#define NO_RESPONSE_PACE (3 * CLOCK_SECOND)
+
+static bool wants_nothing(const struct exchange *x)
+{
+	return (x->no_response & 26) == 26;
+}
+
+/* How long a NON occupies its place in the window if nothing comes back. */
+static uint64_t non_hold(const struct exchange *x, size_t len, uint64_t rto)
+{
+	uint64_t hold = wants_nothing(x) ? NO_RESPONSE_PACE : len * PROBING_TIME;
+
+	return hold > rto ? hold : rto;
+}
+
+static int transmit_first(struct proxy *p, struct exchange *x, uint8_t *bytes, size_t len, bool keep_slot)
+{
+	struct origin *o = x->origin;
+	uint64_t now = clock_now();
+	uint32_t percent = p->conf->settings.ack_random_factor_percent;
+
+	if (ports_assign(p, x, keep_slot) < 0)
+		return -1;
+	msg_set_mid(bytes, x->mid);
+	edge_send_origin(x->slot, &o->peer, bytes, len);
+	proxy_count(p, COUNT_FORWARDED);
+	x->sent_at = now;
+	x->retransmissions = 0;
+	x->timeout = x->first_timeout = (uint32_t)congestion_first_timeout(&o->congestion, now, percent, random_u32());
+	x->retransmit_at = now + (x->confirmable ? x->timeout : non_hold(x, len, x->timeout));
+	if (wants_nothing(x))
+		x->deadline = now + (x->confirmable ? x->route->timeout : NO_RESPONSE_PACE);
+	exchange_set_state(x, EXCHANGE_SENT);
+	origin_enter_window(x);
+	exchange_schedule(p, x);
+	return 0;
+}
+
+/* Plain registrations keep their bytes: the cancel is made from them. */
+static bool must_keep(const struct exchange *x)
+{
+	return x->confirmable || (x->observation != NULL && !x->oscore);
+}
+
+enum error transmit_or_wait(struct proxy *p, struct exchange *x, uint8_t *bytes, size_t len, bool keep_slot)
+{
+	struct origin *o = x->origin;
+	bool now = o->flow_first == NULL && origin_has_room(o);
+
+	if ((!now || must_keep(x)) && buffers_keep(p->buffers, &x->request, bytes, len) < 0)
+		return ERR_OVERLOAD;
+	if (!now) {
+		if (origin_wait(p, x) < 0)
+			return ERR_OVERLOAD;
+		exchange_set_state(x, EXCHANGE_WAITING);
+		exchange_schedule(p, x);
+		transmit_pump(p, o); /* a quiet time may have passed */
+		return ERR_NONE;
+	}
+	if (transmit_first(p, x, x->request.bytes != NULL ? x->request.bytes : bytes, len, keep_slot) < 0)
+		return ERR_MESSAGE_IDS;
+	return ERR_NONE;
+}
+
+/* No answer can be expected in the time that is left: it would be executed for nobody. */
+static bool is_too_late(const struct exchange *x)
+{
+	const struct origin *o = x->origin;
+	uint64_t least = o->failures > 0 ? o->congestion.rto : 0;
+
+	return x->deadline != 0 && x->deadline <= clock_now() + least;
+}
+
+void transmit_pump(struct proxy *p, struct origin *o)
+{
+	if (p->pumping)
+		return;
+	p->pumping = true;
+	while (o->flow_first != NULL && origin_has_room(o)) {
+		struct exchange *x = origin_next_waiting(p, o);
+		bool again = x->observation != NULL && x->observation->established, late = is_too_late(x);
+
+		if (late || transmit_first(p, x, x->request.bytes, x->request.len, again) < 0) {
+			/* No longer in a flow: step over the waiting state before it is freed. */
+			exchange_set_state(x, EXCHANGE_SENT);
+			respond_error(p, x, late ? ERR_ORIGIN_TIMEOUT : ERR_MESSAGE_IDS, 0);
+			exchange_free(p, x);
+			continue;
+		}
+		if (!must_keep(x))
+			buffers_drop(p->buffers, &x->request);
+	}
+	p->pumping = false;
+}
+
+static bool may_repeat(const struct proxy *p, const struct exchange *x)
+{
+	const struct settings *s = &p->conf->settings;
+	uint64_t span = s->ack_timeout * ((1u << s->max_retransmit) - 1) * s->ack_random_factor_percent / 100;
+
+	return x->retransmissions < s->max_retransmit && clock_now() - x->sent_at <= span;
+}
+
+void transmit_on_timeout(struct proxy *p, struct exchange *x)
+{
+	struct origin *o = x->origin;
+
+	x->retransmit_at = 0;
+	if (x->state != EXCHANGE_SENT && x->state != EXCHANGE_CANCELLING)
+		return;
+	if (!x->confirmable) {
+		if (!wants_nothing(x))
+			congestion_on_timeout(&o->congestion, clock_now(), x->sent_at);
+		origin_leave_window(x);
+		transmit_pump(p, o);
+		return;
+	}
+	congestion_on_timeout(&o->congestion, clock_now(), clock_now() - x->timeout);
+	if (!may_repeat(p, x))
+		return; /* the deadline ends it */
+	x->retransmissions++;
+	x->timeout = (uint32_t)congestion_next_timeout(x->first_timeout, x->timeout);
+	x->retransmit_at = clock_now() + x->timeout;
+	proxy_count(p, COUNT_RETRANSMISSIONS_UP);
+	edge_send_origin(x->slot, &o->peer, x->request.bytes, x->request.len);
+}
+
+/* The registration with Observe=1, everything else as it was. */
+static size_t write_cancel(const struct exchange *x, uint8_t *bytes, size_t room)
+{
+	uint8_t token[UPSTREAM_TOKEN];
+	struct outer_plan plan;
+	struct msg_writer w;
+	struct msg_view m;
+
+	if (msg_parse_datagram(&m, x->request.bytes, x->request.len) != MSG_OK)
+		return 0;
+	outer_plan_init(&plan);
+	outer_drop(&plan, OPT_OBSERVE);
+	outer_drop(&plan, OPT_ETAG);
+	if (outer_add_uint(&plan, OPT_OBSERVE, 1) < 0)
+		return 0;
+	exchange_upstream_token(x, token);
+	msg_begin(&w, bytes, room, MSG_CON, m.code, 0, token, sizeof token);
+	outer_write(&w, &m, &plan);
+	return msg_end(&w);
+}
+
+void transmit_cancel(struct proxy *p, struct exchange *x)
+{
+	uint8_t bytes[MSG_DATAGRAM_MAX];
+	size_t len = write_cancel(x, bytes, sizeof bytes);
+
+	x->client->exchanges--;
+	x->client = NULL;
+	x->confirmable = true;
+	buffers_drop(p->buffers, &x->request);
+	if (len == 0 || buffers_keep(p->buffers, &x->request, bytes, len) < 0 || ports_assign(p, x, true) < 0) {
+		exchange_free(p, x); /* the next notification is reset, which cancels too */
+		return;
+	}
+	exchange_set_state(x, EXCHANGE_CANCELLING);
+	msg_set_mid(x->request.bytes, x->mid);
+	edge_send_origin(x->slot, &x->origin->peer, x->request.bytes, x->request.len);
+	x->sent_at = clock_now();
+	x->retransmissions = 0;
+	x->timeout = x->first_timeout = (uint32_t)congestion_first_timeout(&x->origin->congestion, x->sent_at,
+		p->conf->settings.ack_random_factor_percent, random_u32());
+	x->retransmit_at = x->sent_at + x->timeout;
+	x->deadline = x->sent_at + x->route->timeout;
+	/* It follows a message of the origin, so it does not wait for room, but it counts. */
+	origin_enter_window(x);
+	exchange_schedule(p, x);
+}
