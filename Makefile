@@ -142,7 +142,7 @@ SAN_FLAGS := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-o
 
 check-sanitizers: test-setup
 	@$(MAKE) --no-print-directory -j2 B=build/asan CFLAGS='-O1 -g' FORTIFY= SANITIZE='$(SAN_FLAGS)' tests
-	@B=build/asan SUITES='unit functional interop' sh tests/run.sh
+	@B=build/asan SUITES='unit functional network interop' sh tests/run.sh
 
 fuzz: test-setup
 	@$(MAKE) --no-print-directory -j2 B=build/fuzzing CC=clang CFLAGS='-O1 -g' FORTIFY= \

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Runs the test suites on what is built in the folder B and ends with one line "N passed, N failed".
 #
-#   SUITES="unit corpus arch functional interop"   which ones (default: all)
+#   SUITES="unit corpus arch functional network interop"   which ones (default: all)
 #   B=build                                        the build folder
 #
 # A suite that could not run, a skipped test and a report of a sanitizer count as failed. Logs, the pytest results and the
@@ -10,7 +10,7 @@ set -u
 
 cd "$(dirname "$0")/.." || exit 1
 B=${B:-build}
-SUITES=${SUITES:-unit corpus arch functional interop}
+SUITES=${SUITES:-unit corpus arch functional network interop}
 R=$B/results
 export B PYTHONDONTWRITEBYTECODE=1
 PYTHON=build/venv/bin/python
@@ -93,13 +93,22 @@ suite_arch() {
 	[ "$failed" -eq 0 ] || grep -v '^ok' "$log"
 }
 
-# suite_pytest NAME: the tests below tests/NAME.
+# The functional tests that make network namespaces and forge ICMP messages: they need root, so they are run by sudo where the
+# user is not root.
+NETWORK="tests/functional/test_addresses.py tests/functional/test_icmp.py"
+as_root=
+[ "$(id -u)" -eq 0 ] || as_root="sudo env B=$B PYTHONDONTWRITEBYTECODE=1 ASAN_OPTIONS=$ASAN_OPTIONS UBSAN_OPTIONS=$UBSAN_OPTIONS"
+
+# suite_pytest NAME PREFIX ARGUMENT...: what pytest finds by the arguments; PREFIX is put before the command, unquoted.
 suite_pytest() {
 	passed=0 failed=0
-	log=$R/$1.log
+	name=$1 prefix=$2
+	log=$R/$name.log
+	shift 2
 	rm -f build/covered.txt
-	timeout --kill-after=20 "${PYTEST_SECONDS:-1200}" "$PYTHON" -m pytest -q -rfEs -p no:cacheprovider --color=no \
-		--durations=10 --junitxml="$R/$1.xml" "tests/$1" >"$log" 2>&1 </dev/null
+	# shellcheck disable=SC2086 # the prefix is words
+	$prefix timeout --kill-after=20 "${PYTEST_SECONDS:-1200}" "$PYTHON" -m pytest -q -rfEs -p no:cacheprovider --color=no \
+		--durations=10 --junitxml="$R/$name.xml" "$@" >"$log" 2>&1 </dev/null
 	status=$?
 	passed=$(pytest_count passed "$log")
 	for word in failed errors\\? skipped xfailed xpassed; do
@@ -109,14 +118,22 @@ suite_pytest() {
 		failed=1
 	fi
 	[ "$failed" -eq 0 ] || tail -n "${PYTEST_LINES:-150}" "$log"
-	[ ! -f build/covered.txt ] || mv build/covered.txt "$R/covered-$1.txt"
+	[ ! -f build/covered.txt ] || mv -f build/covered.txt "$R/covered-$name.txt"
 }
 
 for suite in $SUITES; do
 	begin=$(date +%s)
 	case $suite in
 	unit | corpus | arch) "suite_$suite" ;;
-	functional | interop) suite_pytest "$suite" ;;
+	functional)
+		# shellcheck disable=SC2046,SC2086 # one word for each file
+		suite_pytest functional "" tests/functional $(printf -- '--ignore=%s ' $NETWORK)
+		;;
+	network)
+		# shellcheck disable=SC2086 # one word for each file
+		suite_pytest network "$as_root" $NETWORK
+		;;
+	interop) suite_pytest interop "" tests/interop ;;
 	*)
 		echo "run.sh: no suite of the name $suite"
 		passed=0 failed=1

@@ -82,7 +82,7 @@ void congestion_on_timeout(struct congestion *c, uint64_t now, uint64_t sent)
 
 	if (c->halved_at != 0 && (now - c->halved_at < rtt || sent < c->halved_at))
 		return;
-	c->window = c->window > 1 ? c->window / 2 : 1;
+	c->window = (uint16_t)((c->window + 1) / 2); /* an odd one to its larger half */
 	c->slow_limit = c->window;
 	c->credit = 0;
 	c->halved_at = now;

@@ -2,7 +2,8 @@
  * congestion - how much may be in flight towards one origin, and how long to wait for it: a window and an RTO.
  *
  * NSTART may be more than 1 only with congestion control (RFC 7252 4.7, 4.8.1). Window: starts at 1, +1 for each answered
- * exchange up to the first loss, then +1 per window; halved on a timeout, at most once per RTT; never above the
+ * exchange up to the first loss, then +1 per window; halved on a timeout (an odd one to its
+ * larger half), at most once per RTT; never above the
  * configured maximum. RTO: CoCoA's strong and weak estimators (draft-ietf-core-cocoa), 0.1 to 60 s, initially 2 s,
  * variable back-off, ageing. Pure: no clock of its own, all times in microseconds.
  */

@@ -68,19 +68,17 @@ static size_t write_request(struct passage *g, const struct origin_conf *to, uin
 
 /* ---- finding the origin ---- */
 
-/* Of all that a route's conditions and policy look at in a request, and the query. OSCORE hides method, path and query: what
- * is outside of them may change from message to message. */
-static uint64_t target_hash(const struct passage *g)
+/* Of scheme, authority, path and query of a target. OSCORE hides path and query: what is outside of it may change from message
+ * to message, so all that one host has is one resource. */
+static uint64_t resource_hash(const struct passage *g)
 {
 	const struct route_question *q = &g->target.question;
-	const uint32_t head[] = { q->scheme, q->port, q->oscore, q->forward, q->oscore ? 0 : q->method };
+	const uint32_t head[] = { q->scheme, q->port, q->oscore, q->forward };
 	const struct msg_option *options = g->target.from_uri ? g->target.options : g->m->options;
 	size_t count = g->target.from_uri ? g->target.option_count : g->m->option_count;
 	uint64_t hash = hash_mix(&g->p->hash_key, hash_bytes(&g->p->hash_key, head, sizeof head), q->host, q->host_len);
 
-	if (q->oscore)
-		return hash;
-	for (size_t i = 0; i < count; i++) {
+	for (size_t i = 0; i < count && !q->oscore; i++) {
 		const struct msg_option *o = &options[i];
 
 		if (o->number != OPT_URI_PATH && o->number != OPT_URI_QUERY && o->number != OPT_URI_PATH_ABBREV)
@@ -88,6 +86,18 @@ static uint64_t target_hash(const struct passage *g)
 		hash = hash_mix(&g->p->hash_key, hash, &o->number, sizeof o->number);
 		hash = hash_mix(&g->p->hash_key, hash, o->value, o->len);
 	}
+	return hash;
+}
+
+/* Of all that a route's conditions and policy look at in a request, and the query. */
+static uint64_t target_hash(const struct passage *g)
+{
+	const struct route_question *q = &g->target.question;
+	uint64_t hash = resource_hash(g);
+
+	if (q->oscore)
+		return hash;
+	hash = hash_mix(&g->p->hash_key, hash, &q->method, sizeof q->method);
 	/* A FETCH asks by its payload too (RFC 8132 2.4). */
 	return q->method == CODE_FETCH ? hash_mix(&g->p->hash_key, hash, g->m->payload, g->m->payload_len) : hash;
 }
@@ -122,6 +132,8 @@ static void pass_to(struct passage *g, const struct endpoint *address, const str
 		return;
 	}
 	x->deadline = x->arrived_at + x->route->timeout;
+	if (x->block1 != 0)
+		x->resource = resource_hash(g);
 	if (x->observation != NULL) {
 		x->observation->target = target_hash(g);
 		x->observation->to = to;
@@ -282,7 +294,6 @@ static void find_origin(struct passage *g)
 static bool read_passage(struct passage *g, const struct endpoint *asked, enum error *e)
 {
 	const struct client *c = g->x->client;
-
 	const struct policy_own own = { g->p->own_addresses, g->p->own_count };
 
 	*e = target_read(g->m, g->r, asked, &c->peer, c->listener, &g->target);

@@ -4,8 +4,8 @@
 #include "proxy/exchange/exchange.h"
 #include "proxy/exchange/reachability.h"
 #include "proxy/exchange/respond.h"
-#include "proxy/exchange/upstream.h"
 #include "proxy/exchange/transmit.h"
+#include "proxy/exchange/upstream.h"
 
 #define REORDER_WINDOW (128 * CLOCK_SECOND)             /* RFC 7641 3.4 */
 #define CONFIRM_TRUSTED (24 * 3600 * CLOCK_SECOND)      /* RFC 7641 4.5: at least one CON in 24 h */
@@ -146,19 +146,17 @@ static bool is_last(const struct msg_view *m)
 static void pass(struct proxy *p, struct exchange *x, const struct msg_view *m, uint64_t age)
 {
 	struct observation *o = x->observation;
-	bool last = is_last(m), confirmable = wants_confirmation(x, o, m);
 
-	if (last)
-		o->established = false; /* the last one carries no Observe (RFC 7641 3.2) */
-	if (last) {
-		/* a refresh under way has its answer in it; its own will find nobody */
-		if (x->state != EXCHANGE_OBSERVING)
-			respond_acknowledge(p, x);
-		respond_notify(p, x, m, true, age);
-		exchange_free(p, x);
+	if (!is_last(m)) {
+		o->delivery = respond_notify(p, x, m, wants_confirmation(x, o, m), age);
 		return;
 	}
-	o->delivery = respond_notify(p, x, m, confirmable, age);
+	o->established = false; /* the last one carries no Observe (RFC 7641 3.2) */
+	/* A refresh under way has its answer in it; its own will find nobody. */
+	if (x->state != EXCHANGE_OBSERVING)
+		respond_acknowledge(p, x);
+	respond_notify(p, x, m, true, age);
+	exchange_free(p, x);
 }
 
 /* Keeps only the newest notification that cannot leave yet. A CON is acknowledged to the origin when it leaves, or when

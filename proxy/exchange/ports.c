@@ -74,47 +74,52 @@ static struct binding *binding_of(struct proxy *p, const struct client *c, const
 
 /* ---- uploads keep apart ---- */
 
-static void expire_uploads(struct origin *o)
+/* Drops what has been silent too long. Returns how many uploads are left. */
+static unsigned expire_uploads(struct origin *o)
 {
 	struct upload **at = &o->uploads;
+	unsigned left = 0;
 
 	while (*at != NULL) {
 		struct upload *u = *at;
 
 		if (clock_now() - u->last <= EXCHANGE_LIFETIME) {
 			at = &u->next;
+			left++;
 			continue;
 		}
 		*at = u->next;
 		free(u);
 	}
+	return left;
 }
 
-static struct upload *upload_of(const struct origin *o, const struct client *c)
+static struct upload **upload_of(const struct exchange *x)
 {
-	struct upload *u = o->uploads;
+	struct upload **at = &x->origin->uploads;
 
-	while (u != NULL && u->client != c)
-		u = u->next;
-	return u;
+	while (*at != NULL && ((*at)->client != x->client->hash || (*at)->resource != x->resource))
+		at = &(*at)->next;
+	return at;
 }
 
-static bool slot_has_upload(const struct origin *o, unsigned slot)
+static bool slot_has_upload(const struct origin *o, unsigned slot, uint64_t resource)
 {
 	for (const struct upload *u = o->uploads; u != NULL; u = u->next)
-		if (u->slot == slot)
+		if (u->slot == slot && u->resource == resource)
 			return true;
 	return false;
 }
 
-/* A port no running upload uses, beginning at `preferred`; the pool grows if need be. Returns -1 if there is none. */
-static int free_upload_slot(struct proxy *p, struct origin *o, unsigned preferred)
+/* A port that no running upload to this resource uses, beginning at `preferred`; the pool grows if need be. Returns -1 if
+ * there is none. */
+static int free_upload_slot(struct proxy *p, struct origin *o, uint64_t resource, unsigned preferred)
 {
 	for (;;) {
 		for (unsigned i = 0; i < o->port_count; i++) {
 			unsigned slot = (preferred + i) % o->port_count;
 
-			if (!slot_has_upload(o, slot))
+			if (!slot_has_upload(o, slot, resource))
 				return (int)slot;
 		}
 		if (grow(p, o, o->port_count * 2u) < 0)
@@ -122,39 +127,37 @@ static int free_upload_slot(struct proxy *p, struct origin *o, unsigned preferre
 	}
 }
 
+/* The port of a request with Block1: that of its upload, which begins with the first block that has more behind it. */
 static int upload_slot(struct proxy *p, struct exchange *x, unsigned preferred)
 {
 	struct origin *o = x->origin;
-	struct upload *u;
+	unsigned running = expire_uploads(o);
+	struct upload *u = *upload_of(x);
 	int slot;
 
-	expire_uploads(o);
-	u = upload_of(o, x->client);
 	if (u != NULL) {
 		u->last = clock_now();
 		return u->slot;
 	}
 	if (x->block1 != 2)
 		return (int)preferred;
-	slot = free_upload_slot(p, o, preferred);
+	slot = running < UPLOADS_MAX ? free_upload_slot(p, o, x->resource, preferred) : -1;
 	if (slot < 0 || (u = malloc(sizeof *u)) == NULL)
 		return -1;
-	*u = (struct upload){ .next = o->uploads, .client = x->client, .last = clock_now(), .slot = (uint16_t)slot };
+	*u = (struct upload){ .next = o->uploads, .client = x->client->hash, .resource = x->resource, .last = clock_now(),
+		.slot = (uint16_t)slot };
 	o->uploads = u;
 	return slot;
 }
 
-void ports_upload_ended(struct origin *o, const struct client *c)
+void ports_upload_ended(const struct exchange *x)
 {
-	for (struct upload **at = &o->uploads; *at != NULL; at = &(*at)->next) {
-		struct upload *u = *at;
+	struct upload **at = upload_of(x), *u = *at;
 
-		if (u->client != c)
-			continue;
-		*at = u->next;
-		free(u);
+	if (u == NULL)
 		return;
-	}
+	*at = u->next;
+	free(u);
 }
 
 /* ---- assignment ---- */
@@ -246,7 +249,7 @@ int ports_assign(struct proxy *p, struct exchange *x, bool keep_slot)
 		return take_id(p, x, x->slot);
 	b = binding_of(p, x->client, o);
 	slot = (int)choose(p, x, b);
-	if (x->block1 != 0 || o->uploads != NULL) {
+	if (x->block1 != 0) {
 		slot = upload_slot(p, x, (unsigned)slot);
 		if (slot < 0)
 			return -1;

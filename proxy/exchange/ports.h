@@ -15,11 +15,12 @@
  * x->slot and x->mid. `keep_slot`: x->slot is already right (a refresh, a repeat under way). Returns 0, or -1 when dry. */
 int ports_assign(struct proxy *p, struct exchange *x, bool keep_slot) __attribute__((warn_unused_result));
 
-/* An upload by Block1 of this client has ended. */
-void ports_upload_ended(struct origin *o, const struct client *c);
+/* The upload by Block1 that x ended is over: its port is free for others. */
+void ports_upload_ended(const struct exchange *x);
 
 void ports_free(struct origin *o);
 
+enum { UPLOADS_MAX = 1024 }; /* under way at one origin */
 enum { BINDING_SETS = 65536, BINDING_WAYS = 8 };
 
 #endif

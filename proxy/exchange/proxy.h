@@ -80,8 +80,8 @@ struct origin_port {
 /* An upload by Block1 under way: no other client's upload to the same resource shares its port. */
 struct upload {
 	struct upload *next;
-	const struct client *client;
 	uint64_t resource, last;
+	uint32_t client;             /* its hash: the client itself may be forgotten meanwhile */
 	uint16_t slot;
 };
 
@@ -149,6 +149,7 @@ struct exchange {
 	bool has_block2;              /* the request named a block: `block2` */
 	struct opt_block block2;
 	uint16_t block1;              /* 1: a Block1 option was present, 2: with more to come */
+	uint64_t resource;            /* hash of the target of a request with Block1 */
 	/* the origin's side */
 	uint8_t state;                /* enum exchange_state; set by exchange_set_state() alone */
 	uint8_t retransmissions;

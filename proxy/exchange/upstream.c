@@ -175,8 +175,8 @@ static void on_answer(struct proxy *p, struct exchange *x, const struct msg_view
 	if (m->code == CODE_TOO_MANY && !x->oscore)
 		hold_back_note(p, x, m);
 	observe_before_answer(x, m);
-	if (x->block1 == 1 && o->uploads != NULL)
-		ports_upload_ended(o, x->client);
+	if (x->block1 == 1)
+		ports_upload_ended(x);
 	if (!respond_relay(p, x, m) || !observe_after_answer(p, x, m)) {
 		exchange_free(p, x);
 		return;

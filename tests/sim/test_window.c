@@ -102,6 +102,7 @@ static void test_slow_lossy_path_is_used_without_flooding_it(void **state)
 		run_lossy(8, 20, 0, seed);
 		run_lossy(8, 10, 10, seed);
 		run_lossy(4, 20, 20, seed);
+		run_lossy(8, 20, 20, seed);
 	}
 }
 

@@ -45,16 +45,16 @@ static void test_one_for_each_answer_up_to_the_first_loss(void **state)
 		congestion_on_answer(&c, SECOND, 200, 0, true);
 	assert_int_equal(c.window, 41);
 	congestion_on_timeout(&c, 2 * SECOND, 2 * SECOND);
-	assert_int_equal(c.window, 20);
+	assert_int_equal(c.window, 21); /* the larger half */
 	/* then one for each window's worth */
-	for (unsigned i = 0; i < 19; i++)
+	for (unsigned i = 0; i < 20; i++)
 		congestion_on_answer(&c, 3 * SECOND, 200, 0, true);
-	assert_int_equal(c.window, 20);
-	congestion_on_answer(&c, 3 * SECOND, 200, 0, true);
 	assert_int_equal(c.window, 21);
-	for (unsigned i = 0; i < 21; i++)
-		congestion_on_answer(&c, 3 * SECOND, 200, 0, true);
+	congestion_on_answer(&c, 3 * SECOND, 200, 0, true);
 	assert_int_equal(c.window, 22);
+	for (unsigned i = 0; i < 22; i++)
+		congestion_on_answer(&c, 3 * SECOND, 200, 0, true);
+	assert_int_equal(c.window, 23);
 }
 
 static void test_an_unused_window_does_not_grow(void **state)

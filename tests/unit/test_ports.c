@@ -87,9 +87,21 @@ static int ask(unsigned client)
 	return assign(&(struct exchange){ .block1 = 0 }, client, false);
 }
 
+enum { RESOURCE = 7 };
+
+static int upload_to(uint64_t resource, unsigned client, bool more)
+{
+	return assign(&(struct exchange){ .block1 = more ? 2 : 1, .resource = resource }, client, false);
+}
+
 static int upload(unsigned client, bool more)
 {
-	return assign(&(struct exchange){ .block1 = more ? 2 : 1 }, client, false);
+	return upload_to(RESOURCE, client, more);
+}
+
+static void end_upload(unsigned client)
+{
+	ports_upload_ended(&(struct exchange){ .client = &the.clients[client], .origin = &the.origin, .resource = RESOURCE });
 }
 
 static void have_ports(unsigned count)
@@ -243,6 +255,8 @@ static void uploads_keep_apart(void **state)
 			assert_int_not_equal(slots[i], slots[k]);
 	}
 	assert_int_equal(the.origin.port_count, 4);
+	/* another resource has its own room */
+	assert_true(upload_to(RESOURCE + 1, 12, true) >= 0);
 	/* the fifth must wait; its plain requests need not, nor an upload in one block */
 	assert_int_equal(upload(4, true), -1);
 	assert_true(ask(4) >= 0);
@@ -254,9 +268,9 @@ static void uploads_keep_apart(void **state)
 		assert_int_equal(upload(i, false), slots[i]);
 	}
 	/* an end makes room for one; what has no upload ends nothing */
-	ports_upload_ended(&the.origin, &the.clients[7]);
+	end_upload(7);
 	assert_int_equal(upload(4, true), -1);
-	ports_upload_ended(&the.origin, &the.clients[2]);
+	end_upload(2);
 	assert_int_equal(upload(4, true), slots[2]);
 	assert_int_equal(upload(6, true), -1);
 	/* so does silence */
