@@ -39,7 +39,9 @@
 	X(COUNT_PORTS_GROWN, "ports_grown")                                  \
 	X(COUNT_LOOPS, "loops")                                              \
 	X(COUNT_KERNEL_DROPS, "kernel_drops")                                \
-	X(COUNT_SEND_FAILED, "send_failed")
+	X(COUNT_SEND_FAILED, "send_failed")                                  \
+	X(COUNT_CROSSED, "crossed")                                          \
+	X(COUNT_CROSSING_BROKEN, "crossing_broken")
 
 enum metric {
 #define X(name, text) name,
@@ -53,7 +55,16 @@ struct metrics {
 	uint64_t errors[ERR_COUNT];
 };
 
+/* What is counted for each route. */
+struct route_metrics {
+	uint64_t requests, responses, notifications;
+	uint64_t errors[ERR_COUNT];
+};
+
 /* Writes "name value" lines, all of them. */
 void metrics_print(const struct metrics *m, FILE *out);
+
+/* Writes "route.NAME.COUNTER value" lines of what is not zero. */
+void metrics_print_route(const struct route_metrics *m, const char *name, FILE *out);
 
 #endif
