@@ -211,6 +211,20 @@ static void find_duplicates(struct conf_loader *l, enum conf_group g)
 				sorted[i - 1]->line);
 }
 
+/* Where nothing came before, a listener's number is its place. */
+static void place_by_index(struct snapshot *s)
+{
+	size_t i;
+
+	memset(s->listener_of_slot, CONF_NO_LISTENER, sizeof(s->listener_of_slot));
+	for (i = 0; i < s->listener_count; i++) {
+		s->listeners[i].slot = (unsigned)i;
+		s->listener_of_slot[i] = (uint8_t)i;
+	}
+	for (i = 0; i < s->route_count; i++)
+		s->routes[i].metrics_slot = (uint32_t)i;
+}
+
 static void read_tree(struct conf_loader *l, const config_setting_t *root)
 {
 	const config_setting_t *found[GROUP_COUNT] = {NULL};
@@ -235,6 +249,7 @@ static void read_tree(struct conf_loader *l, const config_setting_t *root)
 		else if (found[g])
 			read_routes(l, found[g]);
 	}
+	place_by_index(l->snapshot);
 	/* What the checks would say about half a configuration misleads. */
 	if (!l->failed)
 		conf_check(l);
@@ -346,6 +361,26 @@ struct snapshot *conf_load_file(const char *path, FILE *errors)
 	s = conf_load_text(text, path, errors);
 	free(text);
 	return s;
+}
+
+void snapshot_place(struct snapshot *s, const uint8_t *listener_slots, const uint32_t *route_slots)
+{
+	size_t i;
+
+	memset(s->listener_of_slot, CONF_NO_LISTENER, sizeof(s->listener_of_slot));
+	for (i = 0; i < s->listener_count; i++) {
+		s->listeners[i].slot = listener_slots[i];
+		s->listener_of_slot[listener_slots[i]] = (uint8_t)i;
+	}
+	for (i = 0; i < s->route_count; i++)
+		s->routes[i].metrics_slot = route_slots[i];
+}
+
+const struct listener *snapshot_listener(const struct snapshot *s, unsigned slot)
+{
+	unsigned index = slot < CONF_SLOTS_MAX ? s->listener_of_slot[slot] : CONF_NO_LISTENER;
+
+	return index == CONF_NO_LISTENER ? NULL : &s->listeners[index];
 }
 
 struct snapshot *snapshot_keep(struct snapshot *s)

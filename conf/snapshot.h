@@ -16,7 +16,7 @@
 #include "base/log.h"
 #include "coap/uri.h"
 
-enum { CONF_LISTENERS_MAX = 64, CONF_ROUTES_MAX = 65536, CONF_TARGETS_MAX = 64, CONF_NAME_MAX = 63 };
+enum { CONF_LISTENERS_MAX = 64, CONF_SLOTS_MAX = 128, CONF_NO_LISTENER = 255, CONF_ROUTES_MAX = 65536, CONF_TARGETS_MAX = 64, CONF_NAME_MAX = 63 };
 
 struct listener {
 	char *name;
@@ -24,6 +24,7 @@ struct listener {
 	enum uri_scheme scheme;  /* URI_COAP only, until other transports land */
 	struct endpoint address; /* with port; the unspecified address listens on all */
 	bool any;                /* the unspecified address */
+	unsigned slot;           /* its number over reloads: a listener that stays keeps it. Its index, if nobody says otherwise */
 };
 
 /* A host pattern: "*" any; "*.example" any name below; "name"; a literal; "10.0.0.0/8" literals of a network. */
@@ -102,6 +103,7 @@ struct route {
 	uint32_t client_exchanges; /* at once for one client on this route; 0: the general limit */
 	uint32_t exchanges;        /* at once on this route; 0: no limit of its own */
 	uint64_t rest;             /* how long a failed origin rests when there are others: 10 s */
+	uint32_t metrics_slot;     /* where it is counted: a route that stays keeps it over reloads. Its index, if nobody says otherwise */
 };
 
 struct settings {
@@ -145,6 +147,7 @@ struct snapshot {
 	size_t listener_count;
 	struct route *routes;
 	size_t route_count;
+	uint8_t listener_of_slot[CONF_SLOTS_MAX]; /* index, or CONF_NO_LISTENER */
 	unsigned references;
 };
 
@@ -152,6 +155,13 @@ struct snapshot {
  * "file:line: text". Returns a snapshot with one reference (the caller's), or NULL if there was any error. */
 struct snapshot *conf_load_file(const char *path, FILE *errors) __attribute__((warn_unused_result));
 struct snapshot *conf_load_text(const char *text, const char *name, FILE *errors) __attribute__((warn_unused_result));
+
+/* Gives the listeners and routes their numbers over reloads: an element each (listeners below CONF_SLOTS_MAX, none twice; routes below
+ * CONF_ROUTES_MAX). Before anybody else has the snapshot. */
+void snapshot_place(struct snapshot *s, const uint8_t *listener_slots, const uint32_t *route_slots);
+
+/* The listener at a slot, or NULL if this configuration has none there. */
+const struct listener *snapshot_listener(const struct snapshot *s, unsigned slot);
 
 struct snapshot *snapshot_keep(struct snapshot *s);
 void snapshot_release(struct snapshot *s); /* frees with the last reference; accepts NULL */
