@@ -36,7 +36,8 @@ CORE_OBJS := translate/outer.o \
              proxy/exchange/ports.o proxy/exchange/delivery.o proxy/exchange/reachability.o \
              proxy/exchange/exchange.o proxy/exchange/receive.o proxy/exchange/forward.o proxy/exchange/transmit.o proxy/exchange/respond.o \
              proxy/exchange/upstream.o proxy/exchange/observe.o proxy/exchange/local.o proxy/exchange/proxy.o \
-             proxy/exchange/hold_back.o proxy/exchange/refusal_log.o
+             proxy/exchange/hold_back.o proxy/exchange/refusal_log.o proxy/exchange/crossing.o proxy/exchange/crossing_rings.o \
+             proxy/exchange/renew.o
 PROXY_OBJS := $(BASE_OBJS) $(COAP_OBJS) $(CONF_OBJS) proxy/decide/explain.o $(CORE_OBJS) \
              proxy/edge/udp.o proxy/edge/own_addresses.o proxy/edge/has_route.o proxy/process/worker.o proxy/main.o
 DEMO_OBJS := $(BASE_OBJS) $(COAP_OBJS) base/clock.o base/random.o \

@@ -17,6 +17,20 @@ static size_t class_size(unsigned class)
 	return (size_t)BUFFER_SMALLEST << class;
 }
 
+static uint32_t most_of(unsigned class, size_t limit)
+{
+	size_t most = limit / class_size(class);
+
+	return most < BUFFERS_OF_CLASS_MAX ? (uint32_t)most : BUFFERS_OF_CLASS_MAX;
+}
+
+void buffers_set_limit(struct buffers *b, size_t limit)
+{
+	b->limit = limit;
+	for (unsigned i = 0; i < BUFFER_CLASSES; i++)
+		slab_set_limit(b->classes[i], most_of(i, limit));
+}
+
 struct buffers *buffers_create(size_t limit)
 {
 	struct buffers *b = calloc(1, sizeof *b);
@@ -25,9 +39,7 @@ struct buffers *buffers_create(size_t limit)
 		return NULL;
 	b->limit = limit;
 	for (unsigned i = 0; i < BUFFER_CLASSES; i++) {
-		size_t most = limit / class_size(i);
-
-		b->classes[i] = slab_create(class_size(i), most < BUFFERS_OF_CLASS_MAX ? (uint32_t)most : BUFFERS_OF_CLASS_MAX);
+		b->classes[i] = slab_create(class_size(i), most_of(i, limit));
 		if (b->classes[i] == NULL) {
 			buffers_destroy(b);
 			return NULL;

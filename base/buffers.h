@@ -30,6 +30,8 @@ int buffers_keep(struct buffers *b, struct buffer *out, const uint8_t *bytes, si
 /* Gives *held back and makes it none; does nothing if it is none. */
 void buffers_drop(struct buffers *b, struct buffer *held);
 
+void buffers_set_limit(struct buffers *b, size_t limit); /* for a reload; what is held beyond it stays */
+
 size_t buffers_in_use(const struct buffers *b); /* bytes held, by class size */
 
 #endif

@@ -46,6 +46,10 @@
 	X(ERR_BAD_RESPONSE,     ORIGIN, COAP_CODE(5, 2),  COAP_CODE(5, 2),  502, "origin_bad_response",   "Origin's answer not understood") \
 	X(ERR_RESPONSE_SIZE,    ORIGIN, COAP_CODE(5, 2),  COAP_CODE(5, 2),  502, "origin_too_large",      "Origin's answer too large") \
 	X(ERR_OVERLOAD,         OURS,   COAP_CODE(5, 3),  COAP_CODE(5, 3),  503, "refused_overload",      "Gateway is busy")        \
+	X(ERR_DRAINING,         OURS,   COAP_CODE(5, 3),  COAP_CODE(5, 3),  503, "refused_draining",      "Gateway is closing down") \
+	X(ERR_WITHDRAWN,        OURS,   COAP_CODE(5, 3),  COAP_CODE(5, 3),  503, "withdrawn",             "No longer allowed here") \
+	X(ERR_LOST_UNSENT,      OURS,   COAP_CODE(5, 3),  COAP_CODE(5, 3),  503, "lost_unsent",           "Gateway lost the request") \
+	X(ERR_LOST_SENT,        OURS,   COAP_CODE(5, 4),  COAP_CODE(5, 4),  504, "lost_sent",             "Gateway lost track of the request") \
 	X(ERR_DUPLICATES_FULL,  OURS,   COAP_CODE(5, 3),  COAP_CODE(5, 3),  503, "refused_duplicates",    "Gateway is busy")        \
 	X(ERR_INTERNAL,         OURS,   COAP_CODE(5, 0),  COAP_CODE(5, 3),  500, "internal_error",        "Internal error")
 

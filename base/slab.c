@@ -291,6 +291,15 @@ uint32_t slab_count(const struct slab *s)
 	return s->count;
 }
 
+uint32_t slab_end(const struct slab *s)
+{
+	uint32_t chunk = s->table;
+
+	while (chunk > 0 && !s->chunks[chunk - 1])
+		chunk--;
+	return chunk << s->shift;
+}
+
 size_t slab_memory(const struct slab *s)
 {
 	uint32_t words = words_for(s->table);

@@ -27,6 +27,7 @@ void slab_free(struct slab *s, uint32_t index);
 void *slab_get(const struct slab *s, uint32_t index);
 
 uint32_t slab_count(const struct slab *s); /* objects in use */
+uint32_t slab_end(const struct slab *s);   /* no index in use is as high as this */
 size_t slab_memory(const struct slab *s);  /* bytes mapped now */
 void slab_set_limit(struct slab *s, uint32_t limit); /* for a reload; objects over the new limit stay */
 

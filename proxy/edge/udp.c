@@ -290,7 +290,7 @@ void udp_flush(void)
 static void note_drops(struct udp_socket *s, uint32_t drops)
 {
 	if (drops != s->drops)
-		edge.proxy->metrics.count[COUNT_KERNEL_DROPS] += drops - s->drops;
+		edge.proxy->metrics->count[COUNT_KERNEL_DROPS] += drops - s->drops;
 	s->drops = drops;
 }
 

@@ -89,7 +89,7 @@ bool client_may_take(const struct client *c, size_t used, size_t limit)
 
 int32_t client_take_mid(struct proxy *p, const struct client *c)
 {
-	return message_ids_take(&p->down_ids[c->hash % DOWN_ID_SPACES], clock_now(), NULL);
+	return message_ids_take(&p->cell->down_ids[c->hash % DOWN_ID_SPACES], clock_now(), NULL);
 }
 
 struct observation *client_observation(const struct client *c, const uint8_t *token, size_t len)

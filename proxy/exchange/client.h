@@ -20,6 +20,18 @@ uint32_t client_hash(const struct proxy *p, unsigned listener, const struct endp
  * quarter to those that are not, so that a flood of them shuts nobody out. */
 bool client_may_take(const struct client *c, size_t used, size_t limit);
 
+/* Stand-ins: the clients of another worker, where that has exchanges with origins of this one (crossing.c). Their listener number is
+ * none that a listener has. */
+enum { STAND_IN = 0x4000 };
+static inline unsigned client_stand_in_listener(unsigned worker, unsigned listener)
+{
+	return STAND_IN | worker << 7 | listener;
+}
+static inline bool client_is_stand_in(const struct client *c)
+{
+	return c->listener & STAND_IN;
+}
+
 /* A Message ID for a message of ours to it, or -1 if none is free (RFC 7252 4.4). */
 int32_t client_take_mid(struct proxy *p, const struct client *c);
 

@@ -26,6 +26,17 @@ void congestion_init(struct congestion *c, uint16_t maximum, uint32_t initial_rt
 	c->slow_limit = c->maximum;
 }
 
+void congestion_set_maximum(struct congestion *c, uint16_t maximum)
+{
+	bool at_start = c->slow_limit == c->maximum;
+
+	c->maximum = maximum == 0 ? 1 : maximum;
+	if (c->window > c->maximum)
+		c->window = c->maximum;
+	if (at_start || c->slow_limit > c->maximum)
+		c->slow_limit = c->maximum;
+}
+
 /* One RFC 6298 estimator (2.2, 2.3): smoothing 1/8 and 1/4. */
 static uint32_t estimate(uint32_t *rtt, uint32_t *var, uint32_t sample, uint32_t weight)
 {

@@ -27,6 +27,9 @@ struct congestion {
 
 void congestion_init(struct congestion *c, uint16_t maximum, uint32_t initial_rto);
 
+/* For a reload: a window above the new maximum shrinks to it. */
+void congestion_set_maximum(struct congestion *c, uint16_t maximum);
+
 /* A message of the origin that shows a round trip: an ACK, piggybacked response or RST to a message sent `rtt` ago (from
  * its first transmission) after `retransmissions` repeats (0: strong; 1 or 2: weak; more: no sample). `limited`: the
  * window was what held sending back (an unused window does not grow). */

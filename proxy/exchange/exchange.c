@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "base/random.h"
+#include "proxy/exchange/client.h"
+#include "proxy/exchange/crossing.h"
 #include "proxy/exchange/observe.h"
 #include "proxy/exchange/origin.h"
 #include "proxy/exchange/respond.h"
@@ -12,12 +14,13 @@
 #define BIT(state) (1u << (state))
 
 static const uint8_t legal_next[] = {
-	[EXCHANGE_RESOLVING] = BIT(EXCHANGE_WAITING) | BIT(EXCHANGE_SENT),
+	[EXCHANGE_RESOLVING] = BIT(EXCHANGE_WAITING) | BIT(EXCHANGE_SENT) | BIT(EXCHANGE_CROSSED),
 	[EXCHANGE_WAITING] = BIT(EXCHANGE_SENT),
 	[EXCHANGE_SENT] = BIT(EXCHANGE_ACKNOWLEDGED) | BIT(EXCHANGE_OBSERVING) | BIT(EXCHANGE_CANCELLING),
 	[EXCHANGE_ACKNOWLEDGED] = BIT(EXCHANGE_OBSERVING) | BIT(EXCHANGE_CANCELLING),
-	[EXCHANGE_OBSERVING] = BIT(EXCHANGE_SENT) | BIT(EXCHANGE_WAITING) | BIT(EXCHANGE_CANCELLING),
+	[EXCHANGE_OBSERVING] = BIT(EXCHANGE_SENT) | BIT(EXCHANGE_WAITING) | BIT(EXCHANGE_CANCELLING) | BIT(EXCHANGE_CROSSED),
 	[EXCHANGE_CANCELLING] = 0,
+	[EXCHANGE_CROSSED] = BIT(EXCHANGE_OBSERVING),
 };
 
 void exchange_set_state(struct exchange *x, enum exchange_state state)
@@ -37,7 +40,7 @@ static void on_deadline(struct proxy *p, struct exchange *x)
 		return;
 	}
 	if (x->state == EXCHANGE_SENT && x->origin != NULL && x->no_response == 0) {
-		origin_failed(x->origin, x->route->to_count > 1 ? x->route->rest : 0);
+		origin_failed(x->origin, x->rest * CLOCK_MS);
 		origin_stay_quiet(x);
 	}
 	respond_error(p, x, x->state == EXCHANGE_RESOLVING ? ERR_NAME : ERR_ORIGIN_TIMEOUT, 0);
@@ -90,7 +93,10 @@ struct exchange *exchange_new(struct proxy *p, struct client *c)
 	x->proxy = p;
 	x->timer.run = on_timer;
 	x->client = c;
+	x->stand_in = client_is_stand_in(c);
 	c->exchanges++;
+	if (!x->stand_in)
+		house_add(&p->cell->exchanges, 1);
 	x->record = DUPLICATES_NONE;
 	x->conf = snapshot_keep(p->conf);
 	x->arrived_at = clock_now();
@@ -114,6 +120,8 @@ void exchange_free(struct proxy *p, struct exchange *x)
 
 	wheel_cancel(&x->timer);
 	exchange_end_lookup(p, x);
+	if (x->crossing != NULL)
+		crossing_end(p, x);
 	if (x->observation != NULL)
 		observe_end(p, x->observation);
 	if (o != NULL) {
@@ -126,9 +134,10 @@ void exchange_free(struct proxy *p, struct exchange *x)
 	free(x->long_token);
 	if (x->client != NULL)
 		x->client->exchanges--;
-	/* Counted by index: a reload may have other routes, then the array was made anew and the count began with it. */
-	if (x->route != NULL && x->conf == p->conf)
-		p->route_exchanges[x->route->index]--;
+	if (!x->stand_in)
+		house_add(&p->cell->exchanges, (uint32_t)-1);
+	if (x->route != NULL)
+		house_add(&p->cell->route_exchanges[x->route->metrics_slot], (uint32_t)-1);
 	snapshot_release(x->conf);
 	slab_free(p->exchanges, x->index);
 	if (o != NULL)
@@ -137,8 +146,22 @@ void exchange_free(struct proxy *p, struct exchange *x)
 
 void exchange_set_route(struct proxy *p, struct exchange *x, const struct route *route)
 {
+	uint64_t rest = route->to_count > 1 ? route->rest : 0;
+
+	if (x->route != NULL)
+		house_add(&p->cell->route_exchanges[x->route->metrics_slot], (uint32_t)-1);
 	x->route = route;
-	p->route_exchanges[route->index]++;
+	x->patience = (uint32_t)(route->timeout / CLOCK_MS);
+	x->patience_acknowledged = (uint32_t)(route->timeout_acknowledged / CLOCK_MS);
+	x->rest = (uint32_t)(rest / CLOCK_MS);
+	house_add(&p->cell->route_exchanges[route->metrics_slot], 1);
+}
+
+const struct endpoint *exchange_origin_peer(const struct exchange *x)
+{
+	if (x->origin != NULL)
+		return &x->origin->peer;
+	return x->crossing != NULL ? &x->crossing->origin : NULL;
 }
 
 void exchange_set_origin(struct exchange *x, struct origin *o)

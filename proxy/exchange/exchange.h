@@ -29,11 +29,14 @@ void exchange_upstream_token(const struct exchange *x, uint8_t token[UPSTREAM_TO
 /* The exchange a token names, or NULL. */
 struct exchange *exchange_by_token(const struct proxy *p, const uint8_t *token, size_t len);
 
-/* Attaches the route found (counts it on the route). */
+/* Attaches the route found, or another instead of it (counts it on the route). */
 void exchange_set_route(struct proxy *p, struct exchange *x, const struct route *route);
 
 /* Names the origin (counts it there); before it is waited for or sent. */
 void exchange_set_origin(struct exchange *x, struct origin *o);
+
+/* The endpoint of its origin, also where that belongs to another worker; NULL while it is not known. */
+const struct endpoint *exchange_origin_peer(const struct exchange *x);
 
 /* Drops the lookup, if any. */
 void exchange_end_lookup(struct proxy *p, struct exchange *x);

@@ -6,6 +6,7 @@
 #include "proxy/decide/policy.h"
 #include "proxy/decide/target.h"
 #include "proxy/exchange/client.h"
+#include "proxy/exchange/crossing.h"
 #include "proxy/exchange/exchange.h"
 #include "proxy/exchange/hold_back.h"
 #include "proxy/exchange/local.h"
@@ -102,33 +103,37 @@ static uint64_t target_hash(const struct passage *g)
 	return q->method == CODE_FETCH ? hash_mix(&g->p->hash_key, hash, g->m->payload, g->m->payload_len) : hash;
 }
 
+enum error forward_to_origin(struct proxy *p, struct exchange *x, const struct endpoint *address, uint8_t *bytes, size_t len)
+{
+	struct origin *o = origin_get(p, address);
+
+	if (o == NULL)
+		return ERR_OVERLOAD;
+	if (!client_may_take(x->client, o->exchanges, p->conf->settings.origin_exchanges))
+		return ERR_ORIGIN_LIMIT;
+	if (hold_back_active(p, x, o, bytes, len))
+		return ERR_ORIGIN_RESTING;
+	exchange_set_origin(x, o);
+	return transmit_or_wait(p, x, bytes, len, false);
+}
+
 static void pass_to(struct passage *g, const struct endpoint *address, const struct origin_conf *to, bool configured)
 {
 	struct proxy *p = g->p;
 	struct exchange *x = g->x;
-	const struct settings *s = &p->conf->settings;
 	uint8_t bytes[MSG_DATAGRAM_MAX + OUTER_ROOM];
 	const struct policy_own own = { p->own_addresses, p->own_count };
 	enum error e = policy_check_address(x->conf, x->route, address, configured, &own);
-	struct origin *o;
+	unsigned home;
 	size_t len;
 
 	if (e != ERR_NONE) {
 		refuse(p, x, e, 0);
 		return;
 	}
-	o = origin_get(p, address);
-	if (o == NULL || !client_may_take(x->client, o->exchanges, s->origin_exchanges)) {
-		refuse(p, x, o == NULL ? ERR_OVERLOAD : ERR_ORIGIN_LIMIT, 0);
-		return;
-	}
 	len = write_request(g, to, bytes, sizeof bytes);
 	if (len == 0 || len > BUFFER_LARGEST) {
 		refuse(p, x, ERR_TOO_LARGE, 0);
-		return;
-	}
-	if (hold_back_active(p, x, o, bytes, len)) {
-		refuse(p, x, ERR_ORIGIN_RESTING, 0);
 		return;
 	}
 	x->deadline = x->arrived_at + x->route->timeout;
@@ -138,8 +143,8 @@ static void pass_to(struct passage *g, const struct endpoint *address, const str
 		x->observation->target = target_hash(g);
 		x->observation->to = to;
 	}
-	exchange_set_origin(x, o);
-	e = transmit_or_wait(p, x, bytes, len, false);
+	home = origin_home(p, address);
+	e = home == p->house.self ? forward_to_origin(p, x, address, bytes, len) : crossing_request(p, x, home, address, bytes, len);
 	if (e != ERR_NONE)
 		refuse(p, x, e, 0);
 }
@@ -148,13 +153,6 @@ static const struct origin_conf *origins_of(const struct exchange *x, bool forwa
 {
 	*count = forward ? x->route->via != NULL : x->route->to_count;
 	return forward ? x->route->via : x->route->to;
-}
-
-static bool must_rest(const struct proxy *p, const struct endpoint *address)
-{
-	const struct origin *o = origin_find(p, address);
-
-	return o != NULL && origin_rests(o);
 }
 
 static void on_resolved(struct resolve_waiter *w, enum resolve_result result, const struct endpoint *addresses, size_t count);
@@ -232,7 +230,7 @@ static void try_origins(struct passage *g, size_t from)
 	for (size_t i = from; i < count; i++) {
 		const struct origin_conf *to = &list[(first + i) % count];
 
-		if (to->literal && count > 1 && must_rest(g->p, &to->address)) {
+		if (to->literal && count > 1 && origin_rests(g->p, &to->address)) {
 			resting = true;
 			continue;
 		}
@@ -250,7 +248,7 @@ static void try_origins(struct passage *g, size_t from)
 			return;
 		if (result != RESOLVE_OK)
 			continue;
-		if (count > 1 && must_rest(g->p, &address)) {
+		if (count > 1 && origin_rests(g->p, &address)) {
 			resting = true;
 			continue;
 		}
@@ -291,12 +289,17 @@ static void find_origin(struct passage *g)
 
 /* ---- deciding ---- */
 
+static unsigned listener_index(const struct snapshot *conf, const struct client *c)
+{
+	return conf->listener_of_slot[c->listener];
+}
+
 static bool read_passage(struct passage *g, const struct endpoint *asked, enum error *e)
 {
 	const struct client *c = g->x->client;
 	const struct policy_own own = { g->p->own_addresses, g->p->own_count };
 
-	*e = target_read(g->m, g->r, asked, &c->peer, c->listener, &g->target);
+	*e = target_read(g->m, g->r, asked, &c->peer, listener_index(g->x->conf, c), &g->target);
 	if (*e == ERR_NONE)
 		target_recognise_own(&g->target, g->x->conf, &own);
 	return *e == ERR_NONE;
@@ -318,11 +321,12 @@ static enum error decide(struct passage *g)
 	if (route == NULL)
 		return g->target.question.forward ? ERR_NO_ROUTE_FORWARD : ERR_NO_ROUTE;
 	exchange_set_route(p, x, route);
+	p->cell->routes[route->metrics_slot].requests++;
 	x->forward = g->target.question.forward;
 	e = policy_check_request(route, &g->target.question);
 	if (e != ERR_NONE)
 		return e;
-	if (route->exchanges > 0 && p->route_exchanges[route->index] > route->exchanges)
+	if (route->exchanges > 0 && house_route_exchanges(&p->house, route->metrics_slot) > route->exchanges)
 		return ERR_OVERLOAD;
 	if (route->client_exchanges > 0 && x->client->exchanges > route->client_exchanges)
 		return ERR_CLIENT_LIMIT;
@@ -354,7 +358,7 @@ void forward_begin(struct proxy *p, struct exchange *x, const struct msg_view *m
 		return;
 	}
 	x->confirmable = x->client_type == MSG_CON || x->route->confirmable;
-	if (x->observe == OBSERVE_REGISTER && observe_begin(p, x) != ERR_NONE)
+	if (x->observe == OBSERVE_REGISTER && observe_begin(p, x, m) != ERR_NONE)
 		x->observe = OBSERVE_NONE;
 	find_origin(&g);
 }
@@ -368,7 +372,7 @@ static void on_resolved(struct resolve_waiter *w, enum resolve_result result, co
 	struct msg_view m;
 	struct buffer message = l->message;
 	struct passage g = { .p = p, .x = x, .m = &m, .r = &r };
-	struct endpoint asked = { .port = x->conf->listeners[x->client->listener].address.port }, address;
+	struct endpoint asked = { .port = snapshot_listener(x->conf, x->client->listener)->address.port }, address;
 	size_t origin_count;
 	const struct origin_conf *list;
 	uint16_t offender;
@@ -387,7 +391,7 @@ static void on_resolved(struct resolve_waiter *w, enum resolve_result result, co
 		address = pick_address(p, x, addresses, count);
 		address.port = l->port;
 	}
-	if (result == RESOLVE_OK && count > 0 && (origin_count < 2 || !must_rest(p, &address))) {
+	if (result == RESOLVE_OK && count > 0 && (origin_count < 2 || !origin_rests(p, &address))) {
 		const struct origin_conf *to = origin_count == 0 ? NULL :
 			&list[(l->first_origin + l->next_origin - 1u) % origin_count];
 
@@ -409,7 +413,7 @@ bool forward_is_same(struct proxy *p, const struct exchange *x, const struct msg
 	struct passage g = { .p = p, .m = m, .r = r };
 	const struct client *c = x->client;
 
-	return target_read(m, r, asked, &c->peer, c->listener, &g.target) == ERR_NONE && target_hash(&g) == x->observation->target;
+	return target_read(m, r, asked, &c->peer, listener_index(p->conf, c), &g.target) == ERR_NONE && target_hash(&g) == x->observation->target;
 }
 
 void forward_again(struct proxy *p, struct exchange *x, const struct msg_view *m, const struct outer_request *r,
@@ -434,7 +438,77 @@ void forward_again(struct proxy *p, struct exchange *x, const struct msg_view *m
 		return;
 	}
 	buffers_drop(p->buffers, &x->request);
-	e = transmit_or_wait(p, x, bytes, len, true);
+	e = x->crossing != NULL ? crossing_request_again(p, x, bytes, len) : transmit_or_wait(p, x, bytes, len, true);
 	if (e != ERR_NONE)
 		refuse(p, x, e, 0);
+}
+
+/* ---- a new configuration ---- */
+
+static bool is_same_origin(const struct origin_conf *a, const struct origin_conf *b)
+{
+	return a->port == b->port && a->literal == b->literal && strcmp(a->host, b->host) == 0;
+}
+
+/* Of the origins that the route has for the request of x the one that it has now; NULL if there is none. */
+static const struct origin_conf *same_origin(const struct exchange *x, const struct route *route, bool forward)
+{
+	const struct origin_conf *list = forward ? route->via : route->to, *was = x->observation->to;
+	size_t count = forward ? route->via != NULL : route->to_count;
+
+	for (size_t i = 0; i < count; i++)
+		if (was != NULL && is_same_origin(&list[i], was))
+			return &list[i];
+	return NULL;
+}
+
+static enum error judge_again(struct proxy *p, const struct exchange *x, const struct target *target, const struct route *route,
+	const struct origin_conf **to)
+{
+	const struct policy_own own = { p->own_addresses, p->own_count };
+	bool forward = target->question.forward, listed = forward ? route->via != NULL : true;
+	enum error e = policy_check_request(route, &target->question);
+
+	*to = listed ? same_origin(x, route, forward) : NULL;
+	if (e != ERR_NONE)
+		return e;
+	if (listed ? *to == NULL : x->observation->to != NULL)
+		return ERR_WITHDRAWN;
+	return policy_check_address(p->conf, route, exchange_origin_peer(x), *to != NULL && (*to)->literal, &own);
+}
+
+enum error forward_decide_again(struct proxy *p, struct exchange *x)
+{
+	const struct listener *l = snapshot_listener(p->conf, x->client->listener);
+	const struct policy_own own = { p->own_addresses, p->own_count };
+	const struct buffer *message = &x->observation->message;
+	struct endpoint asked = { .scope = x->local.ifindex };
+	const struct origin_conf *to;
+	const struct route *route;
+	struct outer_request r;
+	struct target target;
+	struct msg_view m;
+	uint16_t offender;
+	enum error e;
+
+	if (l == NULL || msg_parse_datagram(&m, message->bytes, message->len) != MSG_OK ||
+		outer_read_request(&m, &r, &offender) != ERR_NONE)
+		return ERR_WITHDRAWN;
+	memcpy(asked.addr, x->local.addr, sizeof asked.addr);
+	asked.port = l->address.port;
+	e = target_read(&m, &r, &asked, &x->client->peer, listener_index(p->conf, x->client), &target);
+	if (e != ERR_NONE)
+		return e;
+	target_recognise_own(&target, p->conf, &own);
+	route = route_find(p->conf, &target.question);
+	if (route == NULL)
+		return target.question.forward ? ERR_NO_ROUTE_FORWARD : ERR_NO_ROUTE;
+	e = judge_again(p, x, &target, route, &to);
+	if (e != ERR_NONE)
+		return e;
+	x->observation->to = to;
+	exchange_set_route(p, x, route);
+	snapshot_release(x->conf);
+	x->conf = snapshot_keep(p->conf);
+	return ERR_NONE;
 }

@@ -12,6 +12,15 @@
 void forward_begin(struct proxy *p, struct exchange *x, const struct msg_view *m, const struct outer_request *r,
 	const struct endpoint *asked);
 
+/* The last step for an origin of this worker: limits, then sends or queues the datagram (its token is set, its Message ID is not). Returns
+ * ERR_NONE, or why not: the caller then ends the exchange. */
+enum error forward_to_origin(struct proxy *p, struct exchange *x, const struct endpoint *address, uint8_t *bytes, size_t len)
+	__attribute__((warn_unused_result));
+
+/* Decides about the observation of x anew, by the configuration now in force, which x is under from then on. Returns ERR_NONE, or why it
+ * would be refused now; also where the new configuration would go to another origin. */
+enum error forward_decide_again(struct proxy *p, struct exchange *x) __attribute__((warn_unused_result));
+
 /* True if a request with the token of the observation x asks for what x registered for: the same target, and unless OSCORE
  * hides it (RFC 8613 4.1.3.5), the same method, path and query. So it needs no new decision. */
 bool forward_is_same(struct proxy *p, const struct exchange *x, const struct msg_view *m, const struct outer_request *r,

@@ -1,5 +1,6 @@
 #include "proxy/exchange/observe.h"
 
+#include "proxy/exchange/crossing.h"
 #include "proxy/exchange/delivery.h"
 #include "proxy/exchange/exchange.h"
 #include "proxy/exchange/reachability.h"
@@ -13,7 +14,7 @@
 
 enum { SEQUENCE_MASK = 0xffffff, SEQUENCE_TICK_BITS = 14 /* 16.4 ms */ };
 
-enum error observe_begin(struct proxy *p, struct exchange *x)
+enum error observe_begin(struct proxy *p, struct exchange *x, const struct msg_view *request)
 {
 	const struct settings *s = &p->conf->settings;
 	struct client *c = x->client;
@@ -22,9 +23,17 @@ enum error observe_begin(struct proxy *p, struct exchange *x)
 
 	if (c->observation_count >= s->client_observations)
 		return ERR_CLIENT_LIMIT;
+	if (!x->stand_in && house_observations(&p->house) >= s->observations)
+		return ERR_OVERLOAD;
 	o = slab_new(p->observations, &index);
 	if (o == NULL)
 		return ERR_OVERLOAD;
+	if (request != NULL && buffers_keep(p->buffers, &o->message, request->bytes, request->len) < 0) {
+		slab_free(p->observations, index);
+		return ERR_OVERLOAD;
+	}
+	if (!x->stand_in)
+		house_add(&p->cell->observations, 1);
 	o->index = index;
 	o->exchange = x;
 	o->confirmed_at = clock_now();
@@ -51,6 +60,9 @@ void observe_end(struct proxy *p, struct observation *o)
 	if (o->delivery != NULL)
 		delivery_detach(p, o->delivery);
 	buffers_drop(p->buffers, &o->pending);
+	buffers_drop(p->buffers, &o->message);
+	if (!o->exchange->stand_in)
+		house_add(&p->cell->observations, (uint32_t)-1);
 	o->exchange->observation = NULL;
 	slab_free(p->observations, o->index);
 }
@@ -177,16 +189,37 @@ static void keep_pending(struct proxy *p, struct exchange *x, const struct msg_v
 		proxy_count(p, COUNT_NOTIFICATIONS_SKIPPED);
 }
 
+/* The client is another worker's. What is not the last one is acknowledged when that worker has passed it on. */
+static void hand_over(struct proxy *p, struct exchange *x, const struct msg_view *m)
+{
+	bool last = is_last(m);
+
+	if (last)
+		upstream_acknowledge(x, m->bytes, m->len);
+	crossing_tell_notification(p, x, m, last);
+	if (last)
+		exchange_free(p, x);
+}
+
 void observe_on_notification(struct proxy *p, struct exchange *x, const struct msg_view *m)
 {
-	struct observation *o = x->observation;
 	uint32_t value;
 
-	if (!is_last(m) && observe_value(m, &value) && !is_newer(x, o, value)) {
+	if (!is_last(m) && observe_value(m, &value) && !is_newer(x, x->observation, value)) {
 		proxy_count(p, COUNT_STALE_NOTIFICATIONS);
 		upstream_acknowledge(x, m->bytes, m->len);
 		return;
 	}
+	if (x->stand_in)
+		hand_over(p, x, m);
+	else
+		observe_deliver(p, x, m);
+}
+
+void observe_deliver(struct proxy *p, struct exchange *x, const struct msg_view *m)
+{
+	struct observation *o = x->observation;
+
 	if (o->delivery != NULL && !is_last(m)) {
 		keep_pending(p, x, m);
 		return;
@@ -241,6 +274,22 @@ void observe_client_gone(struct proxy *p, struct observation *o)
 	}
 	observe_end(p, o);
 	transmit_cancel(p, x);
+}
+
+void observe_withdraw(struct proxy *p, struct observation *o, enum error e)
+{
+	struct exchange *x = o->exchange;
+
+	/* A request of the observation under way has its answer in the error. */
+	if (x->state != EXCHANGE_OBSERVING) {
+		respond_error(p, x, e, 0);
+		exchange_free(p, x);
+		return;
+	}
+	x->client_type = MSG_CON;
+	x->client_acknowledged = true;
+	respond_error(p, x, e, 0);
+	observe_client_gone(p, o);
 }
 
 void observe_remember_mid(struct observation *o, uint16_t mid)

@@ -9,9 +9,9 @@
 
 #include "proxy/exchange/proxy.h"
 
-/* Puts an observation beside an exchange that asks to register. Returns ERR_NONE, or the limit it ran into (the request
- * then goes on as an ordinary one, RFC 7641 4.1). */
-enum error observe_begin(struct proxy *p, struct exchange *x);
+/* Puts an observation beside an exchange that asks to register; a copy of its request is kept (NULL for a stand-in: its client's worker
+ * has it). Returns ERR_NONE, or the limit it ran into (the request then goes on as an ordinary one, RFC 7641 4.1). */
+enum error observe_begin(struct proxy *p, struct exchange *x, const struct msg_view *request);
 
 /* Forgets it (the exchange goes on, or is being freed). */
 void observe_end(struct proxy *p, struct observation *o);
@@ -21,6 +21,12 @@ uint32_t observe_next_sequence(struct observation *o);
 
 /* A notification of the origin for an established observation. Ends the exchange if it is the last one. */
 void observe_on_notification(struct proxy *p, struct exchange *x, const struct msg_view *m);
+/* The client's side of it: sends it on, or keeps it for when it can leave. */
+void observe_deliver(struct proxy *p, struct exchange *x, const struct msg_view *m);
+
+/* The gateway ends the observation itself, with an error in the place of the last notification (RFC 7641 4.2). The exchange is gone, or is
+ * telling the origin. */
+void observe_withdraw(struct proxy *p, struct observation *o, enum error e);
 
 /* The origin's answer to a registration, refresh or cancel was relayed: the observation goes on or ends. Returns true if
  * the exchange lives on. */

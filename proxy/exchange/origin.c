@@ -24,6 +24,7 @@ struct origin *origin_find(const struct proxy *p, const struct endpoint *peer)
 }
 
 enum { EVICTION_LOOKS = 64 };
+#define REST_TICK (CLOCK_SECOND / 16)
 
 /* Forgets the least recently used origin that has nothing under way; its Message IDs live elsewhere (ports.c). */
 static bool evict_one(struct proxy *p)
@@ -260,12 +261,21 @@ void origin_stay_quiet(const struct exchange *x)
 		wheel_set(x->proxy->wheel, &o->timer, o->quiet_until);
 }
 
-void origin_failed(struct origin *o, uint64_t rest)
+/* Told to all workers, who choose among the origins of a route without being their home. */
+static void rest(struct proxy *p, const struct endpoint *peer, uint64_t until)
+{
+	uint64_t hash = hash_of(p, peer);
+
+	atomic_store_explicit(&p->house.state->rests[hash % HOUSE_RESTS], (hash >> 32) << 32 | (uint32_t)(until / REST_TICK),
+		memory_order_relaxed);
+}
+
+void origin_failed(struct origin *o, uint64_t rest_for)
 {
 	if (o->failures < UINT16_MAX)
 		o->failures++;
-	if (rest > 0)
-		o->rests_until = clock_now() + rest;
+	if (rest_for > 0)
+		rest(o->proxy, &o->peer, clock_now() + rest_for);
 }
 
 void origin_answered(struct origin *o)
@@ -274,9 +284,17 @@ void origin_answered(struct origin *o)
 	o->quiet_until = 0;
 }
 
-bool origin_rests(const struct origin *o)
+bool origin_rests(const struct proxy *p, const struct endpoint *peer)
 {
-	return o->rests_until > clock_now();
+	uint64_t hash = hash_of(p, peer);
+	uint64_t entry = atomic_load_explicit(&p->house.state->rests[hash % HOUSE_RESTS], memory_order_relaxed);
+
+	return entry != 0 && entry >> 32 == hash >> 32 && (int32_t)((uint32_t)entry - (uint32_t)(clock_now() / REST_TICK)) > 0;
+}
+
+unsigned origin_home(const struct proxy *p, const struct endpoint *peer)
+{
+	return p->house.count > 1 ? house_home(&p->house, hash_of(p, peer)) : p->house.self;
 }
 
 static void free_one(void *object, uint32_t index, void *arg)

@@ -30,9 +30,14 @@ struct exchange *origin_in_flight(const struct origin *o, unsigned slot, uint16_
  * the origin until the place in the window would have been free (NSTART and PROBING_RATE, RFC 7252 4.7), or it answers. */
 void origin_stay_quiet(const struct exchange *x);
 
-void origin_failed(struct origin *o, uint64_t rest);
+/* `rest_for` microseconds it is passed over where there are others (0: not at all). */
+void origin_failed(struct origin *o, uint64_t rest_for);
 void origin_answered(struct origin *o);
-bool origin_rests(const struct origin *o);
+/* Whether an origin rests, wherever its home is. */
+bool origin_rests(const struct proxy *p, const struct endpoint *peer);
+
+/* The worker an origin belongs to. */
+unsigned origin_home(const struct proxy *p, const struct endpoint *peer);
 
 void origins_free(struct proxy *p); /* the memory outside the slab; at shutdown */
 

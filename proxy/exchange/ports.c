@@ -14,7 +14,7 @@ enum {
  * not meet its old IDs too early. */
 static struct origin_port *space_of(const struct proxy *p, const struct origin *o, unsigned slot)
 {
-	return &p->ports[(o->hash ^ slot * 0x9e3779b1u) % PORT_SPACES];
+	return &p->cell->ports[(o->hash ^ slot * 0x9e3779b1u) % PORT_SPACES];
 }
 
 static int grow(struct proxy *p, struct origin *o, unsigned wanted)

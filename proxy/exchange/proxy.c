@@ -2,29 +2,66 @@
 
 #include <stdlib.h>
 
+#include "proxy/exchange/crossing.h"
 #include "proxy/exchange/exchange.h"
+#include "proxy/exchange/observe.h"
 #include "proxy/exchange/origin.h"
 #include "proxy/exchange/ports.h"
+#include "proxy/exchange/renew.h"
+#include "proxy/exchange/respond.h"
 #include "proxy/exchange/table.h"
 
-enum { EXPIRE_SEGMENTS_A_TURN = 4, DELIVERIES_MAX = 1 << 20, ROUTES_MIN = 1 };
+enum { EXPIRE_SEGMENTS_A_TURN = 4, DELIVERIES_MAX = 1 << 20 };
+
+/* With other workers there are as many stand-ins at most as they have exchanges. */
+static uint32_t with_stand_ins(const struct proxy *p, uint32_t limit)
+{
+	return p->house.count > 1 && limit < UINT32_MAX / 2 ? 2 * limit : limit;
+}
 
 static int create_slabs(struct proxy *p)
 {
 	const struct settings *s = &p->conf->settings;
 
-	p->exchanges = slab_create(sizeof(struct exchange), s->exchanges);
+	p->exchanges = slab_create(sizeof(struct exchange), with_stand_ins(p, s->exchanges));
 	p->clients = slab_create(sizeof(struct client), s->clients);
 	p->origins = slab_create(sizeof(struct origin), s->origins);
-	p->flows = slab_create(sizeof(struct flow), s->exchanges);
+	p->flows = slab_create(sizeof(struct flow), with_stand_ins(p, s->exchanges));
 	p->lookups = slab_create(sizeof(struct lookup), s->exchanges);
-	p->observations = slab_create(sizeof(struct observation), s->observations);
+	p->observations = slab_create(sizeof(struct observation), with_stand_ins(p, s->observations));
 	p->deliveries = slab_create(sizeof(struct delivery), DELIVERIES_MAX);
 	return p->exchanges != NULL && p->clients != NULL && p->origins != NULL && p->flows != NULL && p->lookups != NULL &&
 		p->observations != NULL && p->deliveries != NULL ? 0 : -1;
 }
 
-struct proxy *proxy_create(struct snapshot *conf, struct resolver *resolver)
+/* The house is another's, or one for this proxy alone. */
+static int enter_house(struct proxy *p, const struct house *house)
+{
+	if (house != NULL) {
+		p->house = *house;
+	} else {
+		if (house_map(&p->house, -1, 1, 0, 0) < 0)
+			return -1;
+		p->owns_house = true;
+		house_begin(&p->house);
+	}
+	p->cell = house_own(&p->house);
+	p->metrics = &p->cell->metrics;
+	p->hash_key = p->house.state->hash_key;
+	p->echo_key = p->house.state->echo_key;
+	return 0;
+}
+
+static int create_tables(struct proxy *p)
+{
+	const struct settings *s = &p->conf->settings;
+
+	return create_slabs(p) == 0 && table_init(&p->client_table, p->clients, s->clients) == 0 &&
+		table_init(&p->origin_table, p->origins, s->origins) == 0 &&
+		table_init(&p->flow_table, p->flows, s->origins) == 0 ? 0 : -1;
+}
+
+struct proxy *proxy_create(struct snapshot *conf, struct resolver *resolver, const struct house *house)
 {
 	struct proxy *p = calloc(1, sizeof *p);
 	const struct settings *s = &conf->settings;
@@ -33,23 +70,20 @@ struct proxy *proxy_create(struct snapshot *conf, struct resolver *resolver)
 		return NULL;
 	p->conf = snapshot_keep(conf);
 	p->resolver = resolver;
-	hash_key_init(&p->hash_key);
-	hash_key_init(&p->echo_key);
+	if (enter_house(p, house) < 0)
+		goto fail;
 	p->wheel = wheel_create(clock_now());
-	p->duplicates = duplicates_create(s->dedup_memory, -1);
-	p->buffers = buffers_create(s->queue_memory);
-	p->down_ids = calloc(DOWN_ID_SPACES, sizeof *p->down_ids);
+	p->duplicates = duplicates_create(s->dedup_memory / p->house.count, p->house.duplicates_fd);
+	p->buffers = buffers_create(s->queue_memory / p->house.count);
 	p->bindings = calloc((size_t)BINDING_SETS * BINDING_WAYS, sizeof *p->bindings);
-	p->ports = calloc(PORT_SPACES, sizeof *p->ports);
 	p->rates = calloc(RATE_BUCKETS, sizeof *p->rates);
-	p->route_exchanges = calloc(conf->route_count + ROUTES_MIN, sizeof *p->route_exchanges);
-	if (create_slabs(p) < 0 || table_init(&p->client_table, p->clients, s->clients) < 0 ||
-		table_init(&p->origin_table, p->origins, s->origins) < 0 || table_init(&p->flow_table, p->flows, s->origins) < 0 || p->wheel == NULL || p->duplicates == NULL || p->buffers == NULL ||
-		p->down_ids == NULL || p->bindings == NULL || p->ports == NULL || p->rates == NULL || p->route_exchanges == NULL) {
-		proxy_destroy(p);
-		return NULL;
-	}
+	if (create_tables(p) < 0 || p->wheel == NULL || p->duplicates == NULL || p->buffers == NULL || p->bindings == NULL ||
+		p->rates == NULL || crossings_create(p) < 0)
+		goto fail;
 	return p;
+fail:
+	proxy_destroy(p);
+	return NULL;
 }
 
 static void free_exchange(void *object, uint32_t index, void *arg)
@@ -71,7 +105,8 @@ void proxy_destroy(struct proxy *p)
 {
 	if (p == NULL)
 		return;
-	p->pumping = true; /* nothing more is sent */
+	p->pumping = p->closing = true; /* nothing more is sent */
+	renewal_forget(p);
 	if (p->exchanges != NULL)
 		slab_each(p->exchanges, free_exchange, p);
 	if (p->deliveries != NULL)
@@ -93,11 +128,11 @@ void proxy_destroy(struct proxy *p)
 	buffers_destroy(p->buffers);
 	if (p->wheel != NULL)
 		wheel_destroy(p->wheel);
-	free(p->down_ids);
+	crossings_destroy(p);
+	if (p->owns_house)
+		house_unmap(&p->house);
 	free(p->bindings);
-	free(p->ports);
 	free(p->rates);
-	free(p->route_exchanges);
 	free(p->own_addresses);
 	snapshot_release(p->conf);
 	free(p);
@@ -107,4 +142,78 @@ void proxy_turn(struct proxy *p)
 {
 	wheel_run(p->wheel, clock_now());
 	duplicates_expire(p->duplicates, clock_now(), EXPIRE_SEGMENTS_A_TURN);
+}
+
+/* ---- the end ---- */
+
+static void withdraw_for_the_end(void *object, uint32_t index, void *arg)
+{
+	struct observation *o = object;
+
+	(void)index;
+	if (!o->exchange->stand_in)
+		observe_withdraw(arg, o, ERR_DRAINING);
+}
+
+void proxy_drain(struct proxy *p)
+{
+	if (p->draining)
+		return;
+	p->draining = true;
+	slab_each(p->observations, withdraw_for_the_end, p);
+}
+
+bool proxy_is_drained(const struct proxy *p)
+{
+	return slab_count(p->exchanges) == 0 && slab_count(p->deliveries) == 0;
+}
+
+static bool was_sent(const struct proxy *p, const struct exchange *x)
+{
+	if (x->crossing != NULL)
+		return atomic_load_explicit(&p->cell->sent[x->index], memory_order_acquire) != 0;
+	return x->state == EXCHANGE_SENT || x->state == EXCHANGE_ACKNOWLEDGED;
+}
+
+static void give_up_one(void *object, uint32_t index, void *arg)
+{
+	struct exchange *x = object;
+	struct proxy *p = arg;
+
+	(void)index;
+	if (x->client != NULL && !x->stand_in && x->state != EXCHANGE_OBSERVING)
+		respond_error(p, x, was_sent(p, x) ? ERR_LOST_SENT : ERR_DRAINING, 0);
+	exchange_free(p, x);
+}
+
+void proxy_give_up(struct proxy *p)
+{
+	p->pumping = true; /* what waits is answered, not sent */
+	slab_each(p->exchanges, give_up_one, p);
+}
+
+/* ---- a listener that is going ---- */
+
+struct use {
+	unsigned slot;
+	bool found;
+};
+
+static void look_for_use(void *object, uint32_t index, void *arg)
+{
+	const struct client *c = object;
+	struct use *u = arg;
+
+	(void)index;
+	u->found = u->found || (c->listener == u->slot && (c->exchanges > 0 || c->first != NULL));
+}
+
+bool proxy_listener_is_unused(const struct proxy *p, unsigned slot)
+{
+	struct use u = { slot, false };
+
+	if (p->listener_used[slot] != 0 && clock_now() - p->listener_used[slot] <= EXCHANGE_LIFETIME)
+		return false;
+	slab_each(p->clients, look_for_use, &u);
+	return !u.found;
 }

@@ -26,16 +26,15 @@
 #include "proxy/edge/edge.h"
 #include "proxy/exchange/congestion.h"
 #include "proxy/exchange/duplicates.h"
+#include "proxy/exchange/house.h"
 #include "proxy/exchange/message_ids.h"
 #include "proxy/exchange/metrics.h"
 #include "proxy/exchange/resolve.h"
 
 enum {
-	DOWN_ID_SPACES = 4096,  /* Message-ID spaces towards clients, shared by hash of the endpoint: no state per client */
 	ORIGIN_SLOTS_MAX = 1024,
 	RECENT_NOTIFICATIONS = 8, /* NON notifications whose Reset is still understood */
 	RATE_BUCKETS = 4096,
-	PORT_SPACES = 65536,
 	HOLD_BACKS = 1024,
 };
 
@@ -71,12 +70,6 @@ struct client {
 	uint64_t challenged_at;     /* 0: never */
 };
 
-/* ---- Message IDs from one source port towards an origin (ports.c); few origins share a space by hash ---- */
-struct origin_port {
-	struct message_ids ids;
-	uint32_t chunk_took; /* tenths of a second the last chunk of IDs lasted; 0: none finished */
-};
-
 /* An upload by Block1 under way: no other client's upload to the same resource shares its port. */
 struct upload {
 	struct upload *next;
@@ -101,7 +94,6 @@ struct origin {
 	uint16_t port_count;         /* source ports in use: a power of two, 0 before the first message */
 	uint64_t grown_at;           /* when port_count last changed */
 	uint16_t failures;           /* in a row */
-	uint64_t rests_until;        /* failed, where its route has others */
 	uint64_t quiet_until;        /* silent: nothing more leaves for it before (origin_stay_quiet()) */
 	struct upload *uploads;
 };
@@ -122,6 +114,7 @@ enum exchange_state {
 	EXCHANGE_ACKNOWLEDGED, /* the origin sent an Empty ACK; its response will come separately */
 	EXCHANGE_OBSERVING,  /* answered; notifications may follow */
 	EXCHANGE_CANCELLING, /* nobody listens any more; the origin is being told (RFC 7641 3.6) */
+	EXCHANGE_CROSSED,    /* under way in another worker, the origin's home (crossing.c) */
 };
 
 enum observe_ask { OBSERVE_NONE, OBSERVE_REGISTER, OBSERVE_CANCEL };
@@ -162,14 +155,33 @@ struct exchange {
 	uint32_t index;
 	uint32_t timeout, first_timeout; /* microseconds: the current retransmission timeout, and the one it began with */
 	uint32_t retry_after;         /* seconds: Max-Age of a 5.03; 0: the configured one */
+	/* of its route, in milliseconds: how long the origin may be silent, how long once it has acknowledged, and how long it rests if
+	 * it failed (0: the route has no other) */
+	uint32_t patience, patience_acknowledged, rest;
+	bool stand_in;                /* the origin's half of an exchange that crossed: its client stands in for another worker's */
+	struct crossing *crossing;    /* NULL: client and origin belong to this worker */
 	struct origin *origin;
 	struct exchange *next, *previous; /* in flight at the origin, or waiting in a flow (next alone) */
 	struct buffer request;        /* the upstream datagram while it may be sent (again) */
 	uint64_t arrived_at, sent_at, acknowledge_at, retransmit_at, deadline;
 	struct snapshot *conf;        /* the one it began with (kept) */
-	const struct route *route;
+	const struct route *route;    /* NULL before it is known, and where the exchange is a stand-in */
 	struct observation *observation;
 	struct lookup *lookup;        /* while its origin is being found */
+};
+
+/* What an exchange that crossed knows of its other half (crossing.c). */
+struct crossing {
+	bool homeward;                /* this is the client's half, `worker` the origin's home; else the other way round */
+	bool ended;                   /* the other half is gone, or was told to go */
+	uint8_t retransmissions;      /* as the home told with the answer */
+	uint8_t salt[5];              /* of the client's half */
+	uint16_t worker;
+	uint32_t incarnation;         /* of that worker */
+	uint32_t index;               /* of the client's half */
+	uint32_t own_index;           /* in the slab of crossings */
+	struct endpoint origin;
+	uint64_t sent_at;             /* as the home told with the answer; 0: never, or not known */
 };
 
 /* Finding the origin of an exchange: a name being resolved, and the origins not tried yet. */
@@ -201,6 +213,7 @@ struct observation {
 	struct delivery *delivery;    /* the confirmable notification under way */
 	struct buffer pending;        /* the newest notification that is not sent yet, as the origin sent it */
 	uint64_t pending_at;
+	struct buffer message;        /* the client's request: a new configuration decides by it again (renew.c) */
 };
 
 /* A confirmable message to a client (delivery.c). */
@@ -249,32 +262,48 @@ struct proxy {
 	struct buffers *buffers;
 	struct slab *exchanges, *clients, *origins, *flows, *lookups, *observations, *deliveries;
 	struct table client_table, origin_table, flow_table;
-	struct message_ids *down_ids;   /* DOWN_ID_SPACES */
 	struct binding *bindings;       /* (client, origin) -> source port (ports.c) */
-	struct origin_port *ports;      /* PORT_SPACES (ports.c) */
 	struct hold_back hold_backs[HOLD_BACKS];
 	uint64_t held_back_until;       /* the latest of them: 0 in most gateways' lives */
 	struct rate_bucket *rates;      /* RATE_BUCKETS (reachability.c) */
-	struct hash_key hash_key, echo_key;
-	struct metrics metrics;
+	struct hash_key hash_key, echo_key; /* the house's */
+	struct house house;
+	bool owns_house;
+	struct house_cell *cell;        /* the own one in the house */
+	struct metrics *metrics;        /* in it */
+	struct crossings *crossings;    /* NULL: a single worker */
+	struct renewal *renewal;        /* what a new configuration has still to decide again (renew.c), or NULL */
+	bool draining;                  /* no new exchange is begun */
+	uint64_t listener_used[CONF_SLOTS_MAX]; /* when a request last came to a listener that was accepted, by its slot */
 	struct refusal refusals[ERR_COUNT];
-	uint32_t *route_exchanges;      /* under way by route index */
 	struct endpoint *own_addresses; /* owned; of our interfaces: listeners on the unspecified address are reached there */
 	size_t own_count;
+	bool closing;                   /* it is being destroyed: nobody is told anything any more */
 	bool pumping;                   /* transmit_pump() is at work: ending an exchange does not start it again */
 };
 
-/* Builds an exchange layer around a configuration (keeps a reference). `resolver` may be NULL: names then fail.
- * Returns NULL without memory. */
-struct proxy *proxy_create(struct snapshot *conf, struct resolver *resolver);
+/* Builds an exchange layer around a configuration (keeps a reference). `resolver` may be NULL: names then fail. `house`: the mapping
+ * shared with the other workers (its struct is copied, the mapping must outlive the proxy), or NULL for one of its own. Limits that
+ * count what is under way hold for all workers together, those of memory are divided among them. Returns NULL without memory. */
+struct proxy *proxy_create(struct snapshot *conf, struct resolver *resolver, const struct house *house);
 void proxy_destroy(struct proxy *p);
+
+/* A listener that the configuration has no more: nothing was accepted there for EXCHANGE_LIFETIME, and nothing is under way. */
+bool proxy_listener_is_unused(const struct proxy *p, unsigned slot);
+
+/* From now on new requests are refused with 5.03, and observations are ended (RFC 7641 4.2). */
+void proxy_drain(struct proxy *p);
+/* Nothing is under way any more. */
+bool proxy_is_drained(const struct proxy *p);
+/* The time to drain is over: what is under way is answered, 5.04 where it was sent and 5.03 where it was not. */
+void proxy_give_up(struct proxy *p);
 
 /* What is to be done once a turn: timers, expiry. */
 void proxy_turn(struct proxy *p);
 
 static inline void proxy_count(struct proxy *p, enum metric m)
 {
-	p->metrics.count[m]++;
+	p->metrics->count[m]++;
 }
 
 #endif

@@ -66,7 +66,44 @@ static void refuse_at_once(const struct arrival *a, enum error e, bool oscore)
 	free(x.long_token);
 }
 
+static void read_wishes(struct exchange *x, const struct outer_request *r)
+{
+	x->oscore = r->oscore;
+	x->observe = r->observe;
+	x->no_response = r->no_response;
+	x->has_block2 = r->has_block2;
+	x->block2 = r->block2;
+	x->block1 = r->has_block1 ? 1 + r->block1.more : 0;
+	x->wants_problem_details = r->accepts_problem_details && !r->oscore;
+	x->forward = r->forward;
+}
+
 /* ---- duplicates (RFC 7252 4.5) ---- */
+
+/* Its exchange ended with the worker that had it: whether the origin got the request is not known. */
+static bool is_orphan(const struct duplicate *d)
+{
+	return d->exchange == DUPLICATES_NONE && (d->state == DUPLICATE_PENDING || d->state == DUPLICATE_ACKNOWLEDGED);
+}
+
+/* An OSCORE or unsafe request is not sent a second time. */
+static void on_orphan(const struct arrival *a, uint32_t record)
+{
+	struct client c = { .peer = *a->peer, .listener = (uint16_t)a->listener };
+	struct exchange x = { .proxy = a->p, .client = &c, .record = record, .record_hash = a->hash, .conf = a->p->conf };
+	struct outer_request r;
+	uint16_t offender;
+
+	proxy_count(a->p, COUNT_DUPLICATES);
+	c.hash = client_hash(a->p, a->listener, a->peer);
+	fill(&x, a);
+	(void)outer_read_request(a->m, &r, &offender);
+	read_wishes(&x, &r);
+	if (exchange_set_token(&x, a->m->token, a->m->token_len) < 0)
+		return;
+	respond_error(a->p, &x, ERR_LOST_SENT, 0);
+	free(x.long_token);
+}
 
 static void on_duplicate(const struct arrival *a, const struct duplicate *d)
 {
@@ -103,24 +140,12 @@ static void on_duplicate(const struct arrival *a, const struct duplicate *d)
 
 /* ---- requests ---- */
 
-static void read_wishes(struct exchange *x, const struct outer_request *r)
-{
-	x->oscore = r->oscore;
-	x->observe = r->observe;
-	x->no_response = r->no_response;
-	x->has_block2 = r->has_block2;
-	x->block2 = r->block2;
-	x->block1 = r->has_block1 ? 1 + r->block1.more : 0;
-	x->wants_problem_details = r->accepts_problem_details && !r->oscore;
-	x->forward = r->forward;
-}
-
 static struct endpoint asked_address(const struct arrival *a)
 {
 	struct endpoint asked = { .scope = a->to->ifindex };
 
 	memcpy(asked.addr, a->to->addr, sizeof asked.addr);
-	asked.port = a->p->conf->listeners[a->listener].address.port;
+	asked.port = snapshot_listener(a->p->conf, a->listener)->address.port;
 	return asked;
 }
 
@@ -192,7 +217,7 @@ static enum error check_room(const struct proxy *p, const struct client *c)
 
 	if (c->exchanges >= s->client_exchanges)
 		return ERR_CLIENT_LIMIT;
-	if (!client_may_take(c, slab_count(p->exchanges), s->exchanges) ||
+	if (!client_may_take(c, house_exchanges(&p->house), s->exchanges) ||
 		!client_may_take(c, buffers_in_use(p->buffers), s->queue_memory))
 		return ERR_OVERLOAD;
 	return ERR_NONE;
@@ -223,26 +248,50 @@ static struct exchange *admit(const struct arrival *a, struct client *c, bool un
 	return x;
 }
 
+/* Answers what came before. Returns false if it is new, or as good as new. */
+static bool is_repeat(struct arrival *a)
+{
+	struct duplicates *d = a->p->duplicates;
+	struct duplicate known;
+	uint32_t record;
+
+	a->hash = duplicates_hash(d, a->peer, a->listener, a->m->mid);
+	record = duplicates_find(d, a->hash, clock_now(), &known);
+	if (record == DUPLICATES_NONE)
+		return false;
+	if (is_orphan(&known) && !known.unsafe) {
+		duplicates_forget(d, record, a->hash);
+		return false;
+	}
+	if (is_orphan(&known))
+		on_orphan(a, record);
+	else
+		on_duplicate(a, &known);
+	return true;
+}
+
 static void on_request(struct arrival *a)
 {
 	struct proxy *p = a->p;
-	struct endpoint asked = asked_address(a);
-	struct duplicate known;
+	struct endpoint asked;
 	struct outer_request r;
 	struct exchange *x;
 	struct client *c;
 	uint16_t offender = 0;
 	enum error e;
 
-	a->hash = duplicates_hash(p->duplicates, a->peer, a->listener, a->m->mid);
-	if (duplicates_find(p->duplicates, a->hash, clock_now(), &known) != DUPLICATES_NONE) {
-		on_duplicate(a, &known);
+	if (is_repeat(a))
 		return;
-	}
 	proxy_count(p, COUNT_REQUESTS);
 	e = outer_read_request(a->m, &r, &offender);
 	if (r.oscore)
 		proxy_count(p, COUNT_REQUESTS_OSCORE);
+	if (p->draining || snapshot_listener(p->conf, a->listener) == NULL) {
+		refuse_at_once(a, p->draining ? ERR_DRAINING : ERR_WITHDRAWN, r.oscore);
+		return;
+	}
+	asked = asked_address(a);
+	p->listener_used[a->listener] = clock_now();
 	if (a->truncated || a->m->token_len > p->conf->settings.token_length) {
 		refuse_at_once(a, a->truncated ? ERR_TOO_LARGE : ERR_TOKEN_LENGTH, r.oscore);
 		return;

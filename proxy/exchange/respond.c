@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "proxy/exchange/client.h"
+#include "proxy/exchange/crossing.h"
 #include "proxy/exchange/delivery.h"
 #include "proxy/exchange/exchange.h"
 #include "proxy/exchange/observe.h"
@@ -94,6 +95,8 @@ static bool end(struct proxy *p, struct exchange *x, struct answer *a)
 		return false;
 	}
 	proxy_count(p, COUNT_RESPONSES);
+	if (x->route != NULL)
+		p->cell->routes[x->route->metrics_slot].responses++;
 	access_log(x, a->bytes[1]);
 	if (a->type != MSG_CON) {
 		edge_send_client(x->client->listener, &x->client->peer, &x->local, a->bytes, len);
@@ -159,6 +162,13 @@ static uint8_t error_code(const struct exchange *x, enum error e)
 	return code;
 }
 
+static void count_error(struct proxy *p, const struct exchange *x, enum error e)
+{
+	p->metrics->errors[e]++;
+	if (x->route != NULL)
+		p->cell->routes[x->route->metrics_slot].errors[e]++;
+}
+
 void respond_error(struct proxy *p, struct exchange *x, enum error e, uint16_t offender)
 {
 	const struct error_row *row = error_row(e);
@@ -168,7 +178,11 @@ void respond_error(struct proxy *p, struct exchange *x, enum error e, uint16_t o
 	bool as_details = x->wants_problem_details && s->problem_details && e != ERR_HOP_LIMIT && e != ERR_LOOP && *text != '\0';
 	struct answer a;
 
-	p->metrics.errors[e]++;
+	if (x->stand_in) {
+		crossing_tell_error(p, x, e, offender);
+		return;
+	}
+	count_error(p, x, e);
 	if (x->client != NULL)
 		refusal_log(p, x, e, offender);
 	if (x->client == NULL || is_silenced(p, x, code) ||
@@ -385,6 +399,7 @@ struct delivery *respond_notify(struct proxy *p, struct exchange *x, const struc
 	if (len == 0)
 		return NULL;
 	proxy_count(p, COUNT_NOTIFICATIONS);
+	p->cell->routes[x->route->metrics_slot].notifications++;
 	if (confirmable)
 		/* The last notification outlives the observation. */
 		return delivery_send(p, c, &x->local, x->observation->established ? x->observation : NULL, a.bytes, len,

@@ -1,6 +1,7 @@
 #include "proxy/exchange/transmit.h"
 
 #include "base/random.h"
+#include "proxy/exchange/crossing.h"
 #include "proxy/exchange/exchange.h"
 #include "proxy/exchange/origin.h"
 #include "proxy/exchange/ports.h"
@@ -35,12 +36,14 @@ static int transmit_first(struct proxy *p, struct exchange *x, uint8_t *bytes, s
 	msg_set_mid(bytes, x->mid);
 	edge_send_origin(x->slot, &o->peer, bytes, len);
 	proxy_count(p, COUNT_FORWARDED);
+	if (x->stand_in)
+		crossing_note_sent(p, x);
 	x->sent_at = now;
 	x->retransmissions = 0;
 	x->timeout = x->first_timeout = (uint32_t)congestion_first_timeout(&o->congestion, now, percent, random_u32());
 	x->retransmit_at = now + (x->confirmable ? x->timeout : non_hold(x, len, x->timeout));
 	if (wants_nothing(x))
-		x->deadline = now + (x->confirmable ? x->route->timeout : NO_RESPONSE_PACE);
+		x->deadline = now + (x->confirmable ? x->patience * CLOCK_MS : NO_RESPONSE_PACE);
 	exchange_set_state(x, EXCHANGE_SENT);
 	origin_enter_window(x);
 	exchange_schedule(p, x);
@@ -178,7 +181,7 @@ void transmit_cancel(struct proxy *p, struct exchange *x)
 	x->timeout = x->first_timeout = (uint32_t)congestion_first_timeout(&x->origin->congestion, x->sent_at,
 		p->conf->settings.ack_random_factor_percent, random_u32());
 	x->retransmit_at = x->sent_at + x->timeout;
-	x->deadline = x->sent_at + x->route->timeout;
+	x->deadline = x->sent_at + x->patience * CLOCK_MS;
 	/* It follows a message of the origin, so it does not wait for room, but it counts. */
 	origin_enter_window(x);
 	exchange_schedule(p, x);

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "proxy/exchange/crossing.h"
 #include "proxy/exchange/exchange.h"
 #include "proxy/exchange/hold_back.h"
 #include "proxy/exchange/observe.h"
@@ -47,6 +48,12 @@ static void remember(struct proxy *p, unsigned slot, const struct endpoint *peer
 		duplicates_acknowledged(p->duplicates, record, hash);
 }
 
+void upstream_acknowledge_id(struct exchange *x, uint16_t mid)
+{
+	remember(x->proxy, x->slot, &x->origin->peer, mid, true, false);
+	send_empty(x->slot, &x->origin->peer, MSG_ACK, mid);
+}
+
 void upstream_acknowledge(struct exchange *x, const uint8_t *bytes, size_t len)
 {
 	uint16_t mid;
@@ -56,8 +63,10 @@ void upstream_acknowledge(struct exchange *x, const uint8_t *bytes, size_t len)
 	mid = (uint16_t)(bytes[2] << 8 | bytes[3]);
 	if ((bytes[0] >> 4 & 3) != MSG_CON)
 		return;
-	remember(x->proxy, x->slot, &x->origin->peer, mid, true, false);
-	send_empty(x->slot, &x->origin->peer, MSG_ACK, mid);
+	if (x->origin != NULL)
+		upstream_acknowledge_id(x, mid);
+	else
+		crossing_acknowledge(x->proxy, x, mid);
 }
 
 static void reject(const struct answer_arrival *a)
@@ -103,7 +112,7 @@ static void on_acknowledged(struct proxy *p, struct exchange *x)
 	round_trip(p, x);
 	if (x->state == EXCHANGE_SENT) {
 		exchange_set_state(x, EXCHANGE_ACKNOWLEDGED);
-		x->deadline = clock_now() + x->route->timeout_acknowledged;
+		x->deadline = clock_now() + x->patience_acknowledged * CLOCK_MS;
 		if ((x->no_response & 26) == 26) {
 			/* Nothing will come and nothing is wanted (RFC 7967). */
 			respond_acknowledge(p, x);
@@ -121,7 +130,7 @@ static void on_reset(struct proxy *p, struct exchange *x)
 {
 	round_trip(p, x);
 	if (x->state != EXCHANGE_CANCELLING) {
-		origin_failed(x->origin, x->route->to_count > 1 ? x->route->rest : 0);
+		origin_failed(x->origin, x->rest * CLOCK_MS);
 		respond_error(p, x, ERR_ORIGIN_RESET, 0);
 	}
 	exchange_free(p, x);
@@ -157,6 +166,37 @@ static void fail(struct proxy *p, struct exchange *x, enum error e)
 	exchange_free(p, x);
 }
 
+bool upstream_pass_answer(struct proxy *p, struct exchange *x, const struct msg_view *m)
+{
+	observe_before_answer(x, m);
+	if (!respond_relay(p, x, m) || !observe_after_answer(p, x, m)) {
+		exchange_free(p, x);
+		return false;
+	}
+	exchange_set_state(x, EXCHANGE_OBSERVING);
+	x->deadline = 0;
+	exchange_schedule(p, x);
+	return true;
+}
+
+/* The same where the client is another worker's. */
+static bool hand_over_answer(struct proxy *p, struct exchange *x, const struct msg_view *m)
+{
+	bool lives;
+
+	observe_before_answer(x, m);
+	lives = observe_after_answer(p, x, m);
+	crossing_tell_answer(p, x, m, !lives);
+	if (!lives) {
+		exchange_free(p, x);
+		return false;
+	}
+	exchange_set_state(x, EXCHANGE_OBSERVING);
+	x->deadline = 0;
+	exchange_schedule(p, x);
+	return true;
+}
+
 /* The answer to the request that x has under way. */
 static void on_answer(struct proxy *p, struct exchange *x, const struct msg_view *m)
 {
@@ -174,18 +214,12 @@ static void on_answer(struct proxy *p, struct exchange *x, const struct msg_view
 	}
 	if (m->code == CODE_TOO_MANY && !x->oscore)
 		hold_back_note(p, x, m);
-	observe_before_answer(x, m);
 	if (x->block1 == 1)
 		ports_upload_ended(x);
-	if (!respond_relay(p, x, m) || !observe_after_answer(p, x, m)) {
-		exchange_free(p, x);
+	if (!(x->stand_in ? hand_over_answer(p, x, m) : upstream_pass_answer(p, x, m)))
 		return;
-	}
-	exchange_set_state(x, EXCHANGE_OBSERVING);
-	x->deadline = 0;
 	if (x->oscore)
 		buffers_drop(p->buffers, &x->request);
-	exchange_schedule(p, x);
 	transmit_pump(p, o);
 }
 
@@ -322,6 +356,6 @@ void upstream_unreachable(struct proxy *p, unsigned slot, const struct endpoint 
 		(quoted[2] << 8 | quoted[3]) != x->mid || x->state != EXCHANGE_SENT)
 		return;
 	origin_leave_window(x);
-	origin_failed(x->origin, x->route->to_count > 1 ? x->route->rest : 0);
+	origin_failed(x->origin, x->rest * CLOCK_MS);
 	fail(p, x, ERR_UNREACHABLE);
 }

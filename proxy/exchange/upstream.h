@@ -10,4 +10,10 @@
  * repeat of the message is acknowledged again. */
 void upstream_acknowledge(struct exchange *x, const uint8_t *bytes, size_t len);
 
+/* The same by the message's ID. x has its origin here. */
+void upstream_acknowledge_id(struct exchange *x, uint16_t mid);
+
+/* Relays the origin's answer to x's client; false if x has ended with it. */
+bool upstream_pass_answer(struct proxy *p, struct exchange *x, const struct msg_view *m);
+
 #endif

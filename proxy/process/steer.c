@@ -119,7 +119,7 @@ static void obey(char *line, FILE *out)
 	else if (strcmp(line, "quit") == 0)
 		steer.worker->stop = true;
 	if (strcmp(line, "counters") == 0) {
-		metrics_print(&steer.worker->proxy->metrics, out);
+		metrics_print(steer.worker->proxy->metrics, out);
 		fprintf(out, ".\n");
 	} else if (strcmp(line, "state") == 0) {
 		print_state(out);

@@ -27,7 +27,7 @@ static void on_counters(evutil_socket_t signal_number, short what, void *arg)
 	struct worker *w = arg;
 
 	(void)signal_number, (void)what;
-	metrics_print(&w->proxy->metrics, stdout);
+	metrics_print(w->proxy->metrics, stdout);
 	fflush(stdout);
 }
 
@@ -76,7 +76,7 @@ static int open_all(struct worker *w, struct snapshot *conf)
 	if (w->base == NULL)
 		return -1;
 	w->resolver = resolver_create(w->base, &conf->settings);
-	w->proxy = proxy_create(conf, w->resolver);
+	w->proxy = proxy_create(conf, w->resolver, NULL);
 	w->tick = evtimer_new(w->base, on_tick, w);
 	if (w->proxy == NULL || w->tick == NULL) {
 		log_error("not enough memory to start");

@@ -320,8 +320,8 @@ void judge_end(void)
 		missing += !q->answered && q->no_response == 0;
 	}
 	/* given up: no room, the rate of an unverified network, behind a message the client never acknowledged */
-	CHECK(missing <= p->metrics.count[COUNT_ABANDONED] + p->metrics.count[COUNT_UNVERIFIED_DROPPED] +
-		p->metrics.count[COUNT_DELIVERIES_FAILED]);
+	CHECK(missing <= p->metrics->count[COUNT_ABANDONED] + p->metrics->count[COUNT_UNVERIFIED_DROPPED] +
+		p->metrics->count[COUNT_DELIVERIES_FAILED]);
 }
 
 void judge_forget(void)

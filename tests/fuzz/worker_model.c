@@ -294,7 +294,7 @@ void model_begin(struct snapshot *conf, bool tight)
 		model.origins[i].addr[13] = 9;
 	log_open(STDERR_FILENO, LOG_LEVEL_ERROR);
 	random_seed_for_test(1);
-	model.proxy = proxy_create(conf, some_resolver);
+	model.proxy = proxy_create(conf, some_resolver, NULL);
 	CHECK(model.proxy != NULL);
 }
 
@@ -312,9 +312,9 @@ void model_wear(void)
 {
 	world.worn = true;
 	for (unsigned i = 0; i < PORT_SPACES; i++)
-		model.proxy->ports[i].ids = worn_ids(i);
+		model.proxy->cell->ports[i].ids = worn_ids(i);
 	for (unsigned i = 0; i < DOWN_ID_SPACES; i++)
-		model.proxy->down_ids[i] = worn_ids(i);
+		model.proxy->cell->down_ids[i] = worn_ids(i);
 }
 
 void model_end(void)

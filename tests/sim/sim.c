@@ -373,7 +373,7 @@ struct sim *sim_new(uint64_t seed, const char *settings)
 	sim->conf = conf_load_text(text, "sim", stderr);
 	if (sim->conf == NULL || sim->conf->listener_count != SIM_ORIGINS)
 		abort();
-	sim->proxy = proxy_create(sim->conf, NULL);
+	sim->proxy = proxy_create(sim->conf, NULL, NULL);
 	if (sim->proxy == NULL)
 		abort();
 	for (unsigned i = 0; i < SIM_ORIGINS; i++) {

@@ -1,4 +1,4 @@
-/* objects: tests/sim/sim.o base/buffers.o base/bytes.o base/endpoint.o base/errors.o base/hash.o base/log.o base/ring.o base/slab.o base/wheel.o base/clock_steered.o base/random_seeded.o coap/message.o coap/option.o coap/uri.o conf/arena.o conf/check.o conf/grammar.o conf/manual.o conf/members.o conf/pattern.o conf/print.o conf/read.o conf/snapshot.o conf/value.o conf/words.o translate/outer.o proxy/decide/route.o proxy/decide/policy.o proxy/decide/target.o proxy/decide/outgoing.o proxy/exchange/message_ids.o proxy/exchange/congestion.o proxy/exchange/duplicates.o proxy/exchange/duplicates_map.o proxy/exchange/resolve.o proxy/exchange/metrics.o proxy/exchange/house.o proxy/exchange/client.o proxy/exchange/origin.o proxy/exchange/ports.o proxy/exchange/delivery.o proxy/exchange/reachability.o proxy/exchange/exchange.o proxy/exchange/receive.o proxy/exchange/forward.o proxy/exchange/transmit.o proxy/exchange/respond.o proxy/exchange/upstream.o proxy/exchange/observe.o proxy/exchange/local.o proxy/exchange/proxy.o proxy/exchange/hold_back.o proxy/exchange/refusal_log.o */
+/* objects: tests/sim/sim.o base/buffers.o base/bytes.o base/endpoint.o base/errors.o base/hash.o base/log.o base/ring.o base/slab.o base/wheel.o base/clock_steered.o base/random_seeded.o coap/message.o coap/option.o coap/uri.o conf/arena.o conf/check.o conf/grammar.o conf/manual.o conf/members.o conf/pattern.o conf/print.o conf/read.o conf/snapshot.o conf/value.o conf/words.o translate/outer.o proxy/decide/route.o proxy/decide/policy.o proxy/decide/target.o proxy/decide/outgoing.o proxy/exchange/message_ids.o proxy/exchange/congestion.o proxy/exchange/duplicates.o proxy/exchange/duplicates_map.o proxy/exchange/resolve.o proxy/exchange/metrics.o proxy/exchange/house.o proxy/exchange/client.o proxy/exchange/origin.o proxy/exchange/ports.o proxy/exchange/delivery.o proxy/exchange/reachability.o proxy/exchange/exchange.o proxy/exchange/receive.o proxy/exchange/forward.o proxy/exchange/transmit.o proxy/exchange/respond.o proxy/exchange/upstream.o proxy/exchange/observe.o proxy/exchange/local.o proxy/exchange/proxy.o proxy/exchange/hold_back.o proxy/exchange/crossing.o proxy/exchange/crossing_rings.o proxy/exchange/renew.o proxy/exchange/refusal_log.o */
 /*
  * What the window of an origin comes to, in whole: rate on a fast path, use of a slow and lossy one, patience with a silent
  * origin, fairness between clients.
@@ -20,7 +20,7 @@ enum { SEED = 20 };
 
 static uint64_t count_of(const struct sim *s, enum metric m)
 {
-	return s->proxy->metrics.count[m];
+	return s->proxy->metrics->count[m];
 }
 
 /* Everything asked was answered, nothing remains. */

@@ -42,7 +42,8 @@ static int set_up(void **state)
 	the.conf.settings.origin_ports = SLOTS;
 	the.proxy.conf = &the.conf;
 	the.proxy.bindings = calloc((size_t)BINDING_SETS * BINDING_WAYS, sizeof(*the.proxy.bindings));
-	the.proxy.ports = calloc(PORT_SPACES, sizeof(*the.proxy.ports));
+	the.proxy.cell = calloc(1, sizeof(*the.proxy.cell));
+	the.proxy.metrics = &the.proxy.cell->metrics;
 	the.used_at = calloc(SLOTS, sizeof(*the.used_at));
 	for (unsigned i = 0; i < CLIENTS; i++)
 		the.clients[i].hash = random_u32() << 6 | i; /* client i hashes to slot i of 64 */
@@ -56,7 +57,7 @@ static int tear_down(void **state)
 	ports_free(&the.origin);
 	assert_null(the.origin.uploads);
 	free(the.proxy.bindings);
-	free(the.proxy.ports);
+	free(the.proxy.cell);
 	free(the.used_at);
 	return 0;
 }
@@ -174,7 +175,7 @@ static void one_port_is_enough_below_half_its_rate(void **state)
 	assert_int_equal(load(120, 1000), 0);
 	assert_int_equal(the.origin.port_count, 1);
 	assert_int_equal(the.opened, 1);
-	assert_int_equal(the.proxy.metrics.count[COUNT_PORTS_GROWN], 0);
+	assert_int_equal(the.proxy.metrics->count[COUNT_PORTS_GROWN], 0);
 }
 
 static void the_pool_grows_past_half_the_rate(void **state)
@@ -186,7 +187,7 @@ static void the_pool_grows_past_half_the_rate(void **state)
 	assert_int_equal(the.origin.port_count, 2);
 	assert_int_equal(load(2000, 300), 0);
 	assert_in_range(the.origin.port_count, 8, 32);
-	assert_true(the.proxy.metrics.count[COUNT_PORTS_GROWN] >= 2);
+	assert_true(the.proxy.metrics->count[COUNT_PORTS_GROWN] >= 2);
 }
 
 static void the_pool_has_a_bound(void **state)
@@ -231,10 +232,10 @@ static void a_busy_port_is_left_between_transfers_only(void **state)
 	assert_int_equal(ask(5), 5);         /* those without a transfer went */
 	have_ports(SLOTS);
 	the.clients[5].hash += 64 * 64;      /* another client of that hash, new to the origin */
-	the.proxy.ports[(the.origin.hash ^ 5 * 0x9e3779b1u) % PORT_SPACES].chunk_took = 1;
+	the.proxy.cell->ports[(the.origin.hash ^ 5 * 0x9e3779b1u) % PORT_SPACES].chunk_took = 1;
 	the.origin.port_count = 4;
 	assert_int_equal(ask(5), 1);
-	the.proxy.ports[(the.origin.hash ^ 1 * 0x9e3779b1u) % PORT_SPACES].chunk_took = 1;
+	the.proxy.cell->ports[(the.origin.hash ^ 1 * 0x9e3779b1u) % PORT_SPACES].chunk_took = 1;
 	the.origin.port_count = 8;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		assert_int_equal(assign(&rows[i], 5, false), 1);

@@ -28,6 +28,7 @@ static int set_up(void **state)
 	conf.settings.trusted_count = 3;
 	p->conf = &conf;
 	p->rates = calloc(RATE_BUCKETS, sizeof(*p->rates));
+	p->metrics = calloc(1, sizeof(*p->metrics));
 	hash_key_init(&p->hash_key);
 	hash_key_init(&p->echo_key);
 	*state = p;
@@ -39,6 +40,7 @@ static int tear_down(void **state)
 	struct proxy *p = *state;
 
 	free(p->rates);
+	free(p->metrics);
 	free(p);
 	return 0;
 }
@@ -86,17 +88,17 @@ static void verified_for_a_while(void **state)
 	move(599 * CLOCK_SECOND);
 	assert_true(reachability_is_verified(&c));
 	reachability_set_verified(p, &c); /* again: not counted twice, but prolonged */
-	assert_int_equal(p->metrics.count[COUNT_VERIFIED], 1);
+	assert_int_equal(p->metrics->count[COUNT_VERIFIED], 1);
 	move(599 * CLOCK_SECOND);
 	assert_true(reachability_is_verified(&c));
 	move(CLOCK_SECOND);
 	assert_false(reachability_is_verified(&c));
 	reachability_set_verified(p, &c);
-	assert_int_equal(p->metrics.count[COUNT_VERIFIED], 2);
+	assert_int_equal(p->metrics->count[COUNT_VERIFIED], 2);
 
 	reachability_set_verified(p, &other);
 	assert_true(reachability_is_verified(&other));
-	assert_int_equal(p->metrics.count[COUNT_VERIFIED], 2);
+	assert_int_equal(p->metrics->count[COUNT_VERIFIED], 2);
 }
 
 static void an_echo_is_good_for_its_client_alone(void **state)

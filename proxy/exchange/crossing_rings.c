@@ -1,0 +1,193 @@
+/*
+ * crossing_rings - the rings of crossing.c: attached, filled, made visible, slept on.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "proxy/exchange/crossing.h"
+#include "proxy/exchange/crossing_wire.h"
+
+struct crossing_late {
+	struct crossing_late *next;
+	size_t len;
+	uint8_t bytes[];
+};
+
+/* ---- putting in ---- */
+
+static bool put_parts(struct ring *ring, const void *head, size_t head_len, const uint8_t *bytes, size_t len)
+{
+	uint8_t *at = ring_reserve(ring, head_len + len);
+
+	if (at == NULL)
+		return false;
+	memcpy(at, head, head_len);
+	if (len > 0)
+		memcpy(at + head_len, bytes, len);
+	ring_put(ring, head_len + len);
+	return true;
+}
+
+int crossing_put_request(struct proxy *p, unsigned to, const struct crossing_request *q, const uint8_t *bytes, size_t len)
+{
+	struct crossing_peer *peer = &p->crossings->peers[to];
+
+	return peer->first == NULL && put_parts(&peer->out, q, sizeof *q, bytes, len) ? 0 : -1;
+}
+
+static void wait_for_room(struct proxy *p, struct crossing_peer *peer, const struct crossing_record *r, const uint8_t *bytes, size_t len)
+{
+	struct crossing_late *l = malloc(sizeof *l + sizeof *r + len);
+
+	/* Its exchange then ends by its deadline. */
+	if (l == NULL) {
+		proxy_count(p, COUNT_CROSSING_BROKEN);
+		return;
+	}
+	l->next = NULL;
+	l->len = sizeof *r + len;
+	memcpy(l->bytes, r, sizeof *r);
+	if (len > 0)
+		memcpy(l->bytes + sizeof *r, bytes, len);
+	if (peer->last != NULL)
+		peer->last->next = l;
+	else
+		peer->first = l;
+	peer->last = l;
+	wheel_set(p->wheel, &p->crossings->retry, clock_now() + WHEEL_TICK);
+}
+
+void crossing_put(struct proxy *p, unsigned to, const struct crossing_record *r, const uint8_t *bytes, size_t len)
+{
+	struct crossing_peer *peer = &p->crossings->peers[to];
+
+	if (peer->first != NULL || !put_parts(&peer->out, r, sizeof *r, bytes, len))
+		wait_for_room(p, peer, r, bytes, len);
+}
+
+/* Whoever makes room does not tell: it is looked for once a tick. crossing_publish() follows in the same turn. */
+static void on_retry(struct wheel_timer *t)
+{
+	struct crossings *c = wheel_owner(t, struct crossings, retry);
+
+	for (unsigned w = 0; w < c->proxy->house.count; w++)
+		if (c->peers[w].first != NULL)
+			wheel_set(c->proxy->wheel, t, clock_now() + WHEEL_TICK);
+}
+
+static void put_late(struct crossing_peer *peer)
+{
+	while (peer->first != NULL) {
+		struct crossing_late *l = peer->first;
+
+		if (!put_parts(&peer->out, l->bytes, l->len, NULL, 0))
+			return;
+		peer->first = l->next;
+		if (peer->first == NULL)
+			peer->last = NULL;
+		free(l);
+	}
+}
+
+/* ---- once a turn ---- */
+
+void crossing_publish(struct proxy *p)
+{
+	for (unsigned w = 0; p->crossings != NULL && w < p->house.count; w++) {
+		struct crossing_peer *peer = &p->crossings->peers[w];
+
+		if (w == p->house.self)
+			continue;
+		put_late(peer);
+		if (ring_publish(&peer->out))
+			house_wake(&p->house, w);
+	}
+}
+
+bool crossing_is_readable(struct proxy *p)
+{
+	for (unsigned w = 0; p->crossings != NULL && w < p->house.count; w++) {
+		struct crossing_peer *peer = &p->crossings->peers[w];
+
+		if (w != p->house.self && (!ring_is_empty(&peer->in) || house_incarnation(&p->house, w) != peer->incarnation))
+			return true;
+	}
+	return false;
+}
+
+bool crossing_may_sleep(struct proxy *p)
+{
+	if (p->crossings == NULL)
+		return true;
+	atomic_store_explicit(&p->cell->asleep, 1, memory_order_relaxed);
+	/* The other side is house_wake(): either it sees that we sleep, or we see what it has published. */
+	atomic_thread_fence(memory_order_seq_cst);
+	return !crossing_is_readable(p);
+}
+
+void crossing_awake(struct proxy *p)
+{
+	if (p->crossings != NULL)
+		atomic_store_explicit(&p->cell->asleep, 0, memory_order_relaxed);
+}
+
+/* ---- beginning and end ---- */
+
+static int attach(struct proxy *p, unsigned w)
+{
+	const struct house *h = &p->house;
+	struct crossing_peer *peer = &p->crossings->peers[w];
+	size_t bytes = HOUSE_SENT * sizeof *peer->halves;
+
+	/* Pages that are never touched cost nothing. */
+	peer->halves = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (peer->halves == MAP_FAILED) {
+		peer->halves = NULL;
+		return -1;
+	}
+	peer->incarnation = house_incarnation(h, w);
+	ring_attach_consumer(&peer->in, house_ring(h, w, h->self), h->ring_capacity);
+	ring_attach_producer(&peer->out, house_ring(h, h->self, w), h->ring_capacity);
+	return 0;
+}
+
+int crossings_create(struct proxy *p)
+{
+	if (p->house.count < 2)
+		return 0;
+	p->crossings = calloc(1, sizeof *p->crossings);
+	if (p->crossings == NULL)
+		return -1;
+	p->crossings->proxy = p;
+	p->crossings->retry.run = on_retry;
+	p->crossings->incarnation = house_incarnation(&p->house, p->house.self);
+	p->crossings->slab = slab_create(sizeof(struct crossing), (1 << 24) - 1);
+	if (p->crossings->slab == NULL)
+		return -1;
+	for (unsigned w = 0; w < p->house.count; w++)
+		if (w != p->house.self && attach(p, w) < 0)
+			return -1;
+	return 0;
+}
+
+void crossings_destroy(struct proxy *p)
+{
+	struct crossings *c = p->crossings;
+
+	if (c == NULL)
+		return;
+	for (unsigned w = 0; w < p->house.count; w++) {
+		while (c->peers[w].first != NULL) {
+			struct crossing_late *l = c->peers[w].first;
+
+			c->peers[w].first = l->next;
+			free(l);
+		}
+		if (c->peers[w].halves != NULL)
+			munmap(c->peers[w].halves, HOUSE_SENT * sizeof *c->peers[w].halves);
+	}
+	slab_destroy(c->slab);
+	free(c);
+	p->crossings = NULL;
+}

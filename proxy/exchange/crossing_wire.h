@@ -1,0 +1,75 @@
+/*
+ * crossing_wire - the records that cross between workers, and the rings they go through. Private to crossing*.c.
+ */
+#ifndef PROXY_EXCHANGE_CROSSING_WIRE_H
+#define PROXY_EXCHANGE_CROSSING_WIRE_H
+
+#include "proxy/exchange/proxy.h"
+
+enum crossing_kind {
+	/* from the client's half to the home; behind the first two stands the datagram as it will leave */
+	CROSSING_REQUEST = 1,
+	CROSSING_AGAIN,       /* a refresh or cancel of an observation */
+	CROSSING_ACKNOWLEDGE, /* the notification `mid` was passed on */
+	CROSSING_CANCEL,      /* nobody listens any more */
+	/* from the home to the client's half; behind the first two stands the datagram of the origin */
+	CROSSING_ANSWER,
+	CROSSING_NOTIFICATION,
+	CROSSING_ERROR,       /* ends both */
+	CROSSING_DONE,        /* the home has ended without an answer, as was asked (RFC 7967) */
+};
+
+/* What every record begins with. The client's half names the pair. */
+struct crossing_record {
+	uint8_t kind;
+	uint8_t last;          /* this half has ended */
+	uint16_t mid;
+	uint32_t from, to;     /* incarnations of the two workers */
+	uint32_t index;        /* of the client's half in its slab */
+	uint8_t salt[5];       /* of the client's half */
+	uint8_t retransmissions;
+	uint16_t error, offender;
+	uint32_t retry_after;  /* seconds */
+	uint64_t sent_at;
+};
+
+/* A request: all that the home must know of it. No field depends on a configuration, which may differ for a moment. */
+struct crossing_request {
+	struct crossing_record record;
+	struct endpoint client, origin;
+	uint32_t client_hash;
+	uint16_t listener;
+	uint8_t code, observe, no_response, block1;
+	bool verified, oscore, confirmable, has_block2;
+	uint32_t patience, patience_acknowledged, rest; /* milliseconds */
+	uint64_t resource, arrived_at, deadline;
+};
+
+enum { CROSSING_RECORD_MAX = sizeof(struct crossing_request) + BUFFER_LARGEST };
+
+/* A record that found no room in its ring. */
+struct crossing_late;
+
+struct crossing_peer {
+	struct ring in, out;
+	uint32_t incarnation;         /* of that worker, as last seen */
+	uint32_t *halves;             /* index of its exchange -> 1 + index of our half; HOUSE_SENT of them */
+	struct crossing_late *first, *last;
+};
+
+struct crossings {
+	uint32_t incarnation;         /* the own one */
+	struct proxy *proxy;
+	struct slab *slab;            /* of struct crossing */
+	struct wheel_timer retry;     /* set while records wait for room */
+	struct crossing_peer peers[HOUSE_WORKERS_MAX];
+};
+
+/* Puts a request in. Returns 0, or -1 if it found no room: it is then not sent. */
+int crossing_put_request(struct proxy *p, unsigned to, const struct crossing_request *q, const uint8_t *bytes, size_t len)
+	__attribute__((warn_unused_result));
+
+/* Puts any other record in, behind what waits: these answer, or end, what was taken on, so they wait for room. */
+void crossing_put(struct proxy *p, unsigned to, const struct crossing_record *r, const uint8_t *bytes, size_t len);
+
+#endif

@@ -1,0 +1,128 @@
+#include "proxy/exchange/renew.h"
+
+#include <stdlib.h>
+
+#include "proxy/exchange/client.h"
+#include "proxy/exchange/forward.h"
+#include "proxy/exchange/observe.h"
+#include "proxy/exchange/reachability.h"
+
+enum { ROUTES_A_TICK = 4096 /* conditions of so many routes are looked at in one tick of the wheel: well under a millisecond */ };
+
+struct renewal {
+	struct wheel_timer timer;
+	struct proxy *proxy;
+	uint32_t next;    /* index of the next observation */
+	uint32_t left;    /* that were there when it began, at most */
+};
+
+/* ---- limits ---- */
+
+static void renew_client(void *object, uint32_t index, void *arg)
+{
+	struct client *c = object;
+
+	(void)index;
+	if (!client_is_stand_in(c))
+		c->trusted = reachability_is_trusted(arg, &c->peer);
+}
+
+static void renew_origin(void *object, uint32_t index, void *arg)
+{
+	const struct proxy *p = arg;
+	struct origin *o = object;
+
+	(void)index;
+	congestion_set_maximum(&o->congestion, (uint16_t)p->conf->settings.origin_window);
+}
+
+static void renew_limits(struct proxy *p)
+{
+	const struct settings *s = &p->conf->settings;
+	uint32_t times = p->house.count > 1 ? 2 : 1; /* stand-ins */
+
+	slab_set_limit(p->exchanges, s->exchanges * times);
+	slab_set_limit(p->flows, s->exchanges * times);
+	slab_set_limit(p->lookups, s->exchanges);
+	slab_set_limit(p->observations, s->observations * times);
+	slab_set_limit(p->clients, s->clients);
+	slab_set_limit(p->origins, s->origins);
+	buffers_set_limit(p->buffers, s->queue_memory / p->house.count);
+	slab_each(p->clients, renew_client, p);
+	slab_each(p->origins, renew_origin, p);
+}
+
+/* ---- observations ---- */
+
+static enum error last_word(const struct exchange *x, enum error e)
+{
+	return e == ERR_NO_ROUTE && !x->oscore ? ERR_NO_ROUTE : ERR_WITHDRAWN;
+}
+
+/* True if it was one that had to be decided. */
+static bool decide_one(struct proxy *p, struct observation *o)
+{
+	struct exchange *x = o->exchange;
+	enum error e;
+
+	if (x->stand_in || x->conf == p->conf || x->route == NULL || (x->origin == NULL && x->crossing == NULL))
+		return false;
+	e = forward_decide_again(p, x);
+	if (e != ERR_NONE)
+		observe_withdraw(p, o, last_word(x, e));
+	return true;
+}
+
+static void on_tick(struct wheel_timer *t)
+{
+	struct renewal *r = wheel_owner(t, struct renewal, timer);
+	struct proxy *p = r->proxy;
+	size_t budget = ROUTES_A_TICK;
+
+	while (budget > 0 && r->left > 0) {
+		struct observation *o = slab_get(p->observations, r->next++);
+
+		r->left--;
+		budget -= o != NULL && decide_one(p, o) && p->conf->route_count < budget ? p->conf->route_count : 1;
+		if (p->conf->route_count >= ROUTES_A_TICK && o != NULL)
+			break;
+	}
+	if (r->left > 0)
+		wheel_set(p->wheel, t, clock_now() + WHEEL_TICK);
+	else
+		renewal_forget(p);
+}
+
+bool proxy_is_renewing(const struct proxy *p)
+{
+	return p->renewal != NULL;
+}
+
+void renewal_forget(struct proxy *p)
+{
+	if (p->renewal == NULL)
+		return;
+	wheel_cancel(&p->renewal->timer);
+	free(p->renewal);
+	p->renewal = NULL;
+}
+
+void proxy_renew(struct proxy *p, struct snapshot *next)
+{
+	struct snapshot *before = p->conf;
+	struct renewal *r = calloc(1, sizeof *r);
+
+	renewal_forget(p);
+	p->conf = snapshot_keep(next);
+	renew_limits(p);
+	snapshot_release(before);
+	if (r == NULL) {
+		log_warning("not enough memory to look at the observations again: they go on as they are");
+		return;
+	}
+	r->proxy = p;
+	r->timer.run = on_tick;
+	r->left = slab_end(p->observations);
+	p->renewal = r;
+	on_tick(&r->timer);
+}
