@@ -240,7 +240,7 @@ int load_loop_run(const struct load_options *o)
 		qsort(latency_us, answered, sizeof *latency_us, latency_compare);
 	printf("rps=%.0f answered=%" PRIu64 " wrong=%" PRIu64 " lost=%" PRIu64 " resent=%" PRIu64, (double)counted / seconds,
 		counted, wrong, lost, resent);
-	printf(" p50_us=%u p99_us=%u p999_us=%u", latency_at(.5), latency_at(.99), latency_at(.999));
+	printf(" p50_us=%u p99_us=%u p999_us=%u max_us=%u", latency_at(.5), latency_at(.99), latency_at(.999), latency_at(1));
 	printf(" repeated=%" PRIu64 " open=%" PRIu64, repeated, open_now);
 	if (o->pid_count > 0)
 		printf(" cpu_us_per_request=%.3f", counted ? cpu / (double)counted : 0);
