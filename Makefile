@@ -27,7 +27,7 @@ LIBS          = $(shell pkg-config --libs $(PKGS) 2>/dev/null)
 # ---- what each binary is made of --------------------------------------------------------------------------------------
 BASE_OBJS := base/buffers.o base/bytes.o base/endpoint.o base/errors.o base/hash.o base/log.o base/ring.o base/slab.o base/wheel.o
 COAP_OBJS := coap/message.o coap/option.o coap/uri.o
-CONF_OBJS := conf/arena.o conf/check.o conf/grammar.o conf/manual.o conf/members.o conf/pattern.o conf/print.o conf/read.o \
+CONF_OBJS := conf/arena.o conf/check.o conf/fixed.o conf/grammar.o conf/manual.o conf/members.o conf/pattern.o conf/print.o conf/read.o \
              conf/snapshot.o conf/value.o conf/words.o
 CORE_OBJS := translate/outer.o \
              proxy/decide/route.o proxy/decide/policy.o proxy/decide/target.o proxy/decide/outgoing.o \

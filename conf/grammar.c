@@ -13,7 +13,10 @@ const struct conf_group_row conf_groups[GROUP_COUNT] = {
 	[GROUP_LIMITS] = {"limits", false, "What the gateway holds at once. At a limit it refuses; it never grows past it."},
 	[GROUP_UPSTREAM] = {"upstream", false, "The way to the origins."},
 	[GROUP_DOWNSTREAM] = {"downstream", false, "The way back to the clients."},
-	[GROUP_LOG] = {"log", false, "The service log."},
+	[GROUP_LOG] = {"log", false,
+		"The service log, and the access log of the routes that ask for one. A file is opened for appending, and opened anew on "
+		"SIGUSR1."},
+	[GROUP_PROCESS] = {"process", false, "The processes of the gateway: a parent that keeps the sockets, and its workers."},
 	[GROUP_ROUTES] = {"routes", true,
 		"Which requests go where. Each member is a route: a name of your choice and its settings. The first route in the "
 		"file whose conditions all hold takes the request; a request that no route takes is refused."},
@@ -27,7 +30,7 @@ static const char *check_power_of_two(const void *field)
 	return v & (v - 1) ? "is no power of two" : NULL;
 }
 
-static const char *check_identity(const void *field)
+static const char *check_word(const void *field)
 {
 	const char *text = *(char *const *)field;
 
@@ -35,6 +38,13 @@ static const char *check_identity(const void *field)
 		if (*text <= ' ' || *text > '~')
 			return "may hold no space, control or non-ASCII character";
 	return NULL;
+}
+
+static const char *check_path(const void *field)
+{
+	const char *text = *(char *const *)field;
+
+	return *text != '\0' && *text != '/' ? "is no absolute path" : NULL;
 }
 
 #define US 1ull
@@ -46,6 +56,7 @@ static const char *check_identity(const void *field)
 #define MB (1000 * KB)
 #define GB (1000 * MB)
 #define MANY 16777215 /* what a table of 24-bit indices holds */
+#define PATH_MAX_BYTES 4095
 
 #define AT(type, member) .offset = offsetof(struct type, member), .width = sizeof(((struct type *)0)->member)
 #define LIST(type, member, count) AT(type, member), .count_offset = offsetof(struct type, count)
@@ -54,6 +65,8 @@ static const char *check_identity(const void *field)
 #define LIMIT(n, t, m, lo, hi, d, text) {GROUP_LIMITS, n, t, AT(settings, m), RANGE(lo, hi), .fallback = d, .doc = text}
 #define UP(n, t, m, lo, hi, d, text) {GROUP_UPSTREAM, n, t, AT(settings, m), RANGE(lo, hi), .fallback = d, .doc = text}
 #define DOWN(n, t, m, lo, hi, d, text) {GROUP_DOWNSTREAM, n, t, AT(settings, m), RANGE(lo, hi), .fallback = d, .doc = text}
+#define PROCESS(n, t, m, lo, hi, d, f, text) \
+	{GROUP_PROCESS, n, t, AT(settings, m), RANGE(lo, hi), .fallback = d, .fixed = f, .doc = text}
 #define ROUTE(n, t, m, d, text) {GROUP_ROUTES, n, t, AT(route, m), .fallback = d, .doc = text}
 #define ROUTE_NUMBER(n, t, m, lo, hi, d, text) {GROUP_ROUTES, n, t, AT(route, m), RANGE(lo, hi), .fallback = d, .doc = text}
 #define ROUTE_LIST(n, t, m, c, text) {GROUP_ROUTES, n, t, LIST(route, m, c), .fallback = "", .doc = text}
@@ -76,8 +89,8 @@ const struct conf_row conf_rows[] = {
 	LIMIT("clients", TYPE_COUNT, clients, 1, MANY, "262144", "Client endpoints known at once."),
 	LIMIT("token-length", TYPE_COUNT, token_length, 8, 1024, "64",
 		"Longest token of a client that is accepted, in bytes (RFC 8974)."),
-	LIMIT("dedup-memory", TYPE_SIZE, dedup_memory, MB, 64 * GB, "128MB",
-		"Memory of the records that find repeated messages, answers included. A hard bound."),
+	{GROUP_LIMITS, "dedup-memory", TYPE_SIZE, AT(settings, dedup_memory), RANGE(MB, 64 * GB), .fallback = "128MB", .fixed = true,
+		.doc = "Memory of the records that find repeated messages, answers included. A hard bound."},
 	LIMIT("queue-memory", TYPE_SIZE, queue_memory, MB, 64 * GB, "256MB",
 		"Memory of the copies of requests and answers under way."),
 
@@ -97,7 +110,7 @@ const struct conf_row conf_rows[] = {
 	UP("max-retransmit", TYPE_COUNT, max_retransmit, 0, 10, "4", "Repeats of a confirmable message to an origin."),
 	UP("dns-timeout", TYPE_DURATION, dns_timeout, 100 * MS, 10 * SECOND, "10s", "How long the name of an origin may take."),
 	UP("dns-cache", TYPE_COUNT, dns_cache, 1, 1048576, "1024", "Names remembered, each for its time to live."),
-	UP("resolv-conf", TYPE_STRING, resolv_conf, 1, 4095, "/etc/resolv.conf", "The file that names the name servers."),
+	UP("resolv-conf", TYPE_STRING, resolv_conf, 1, PATH_MAX_BYTES, "/etc/resolv.conf", "The file that names the name servers."),
 
 	DOWN("separate-after", TYPE_DURATION, separate_after, MS, 10 * SECOND, "1s",
 		"A confirmable request without an answer by then is acknowledged, and its answer follows on its own."),
@@ -113,13 +126,33 @@ const struct conf_row conf_rows[] = {
 		"Max-Age of a 5.03 answer: when a refused client may try again."),
 	DOWN("receive-buffer", TYPE_SIZE, receive_buffer, 64 * KB, GB, "4MB", "Receive buffer of each socket."),
 	{GROUP_DOWNSTREAM, "identity", TYPE_STRING, AT(settings, identity), RANGE(1, 63), .fallback = "oscore-proxy",
-		.check = check_identity,
+		.check = check_word,
 		.doc = "Our name in the diagnostics of a 5.08 answer (RFC 8768 4), by which a loop is found. No space."},
 	DOWN("problem-details", TYPE_BOOL, problem_details, 0, 0, "true",
 		"Refusals carry problem details (RFC 9290) where the client accepts them."),
 
 	{GROUP_LOG, "level", TYPE_CHOICE, AT(settings, log_level), .fallback = "info", .choices = "error warning info debug",
 		.doc = "The least important line that is written."},
+	{GROUP_LOG, "file", TYPE_STRING, AT(settings, log_file), RANGE(0, PATH_MAX_BYTES), .fallback = "", .check = check_path,
+		.doc = "The file of the service log, an absolute path; without one it goes to standard error."},
+	{GROUP_LOG, "access-file", TYPE_STRING, AT(settings, access_file), RANGE(0, PATH_MAX_BYTES), .fallback = "", .check = check_path,
+		.doc = "The file of the access log, an absolute path; without one it goes to standard output."},
+	{GROUP_LOG, "kid", TYPE_CHOICE, AT(settings, log_kid), .fallback = "hashed", .choices = "hashed plain none",
+		.doc = "How the access log names the kid of an OSCORE request, which tells an observer who speaks: by a hash that is the same "
+		"until the gateway is restarted, in hexadecimal as it is, or not at all."},
+
+	PROCESS("workers", TYPE_AUTO, workers, 1, 64, "auto", true,
+		"Worker processes. auto: as many as there are processors that the gateway may use."),
+	{GROUP_PROCESS, "user", TYPE_STRING, AT(settings, user), RANGE(0, 32), .fallback = "oscore-proxy", .fixed = true,
+		.check = check_word,
+		.doc = "The user that the workers run as, if the gateway is started with the right to change it. \"\": the user who starts it."},
+	PROCESS("drain-timeout", TYPE_DURATION, drain_timeout, 0, HOUR, "10s", false,
+		"How long requests under way may still be answered after SIGTERM."),
+	PROCESS("watchdog", TYPE_DURATION, watchdog, SECOND, HOUR, "10s", false,
+		"A worker whose loop does not turn for so long is killed and replaced."),
+	PROCESS("crossing-memory", TYPE_SIZE, crossing_memory, 16 * KB, 64 * MB, "1MB", true,
+		"Size of each of the rings by which requests cross from the worker that received them to that of their origin, one for each "
+		"ordered pair of workers. A full ring is answered with 5.03."),
 
 	/* conditions */
 	ROUTE("from", TYPE_LISTENERS, listeners, "", "Condition: the request came to one of these listeners."),
@@ -166,7 +199,8 @@ const struct conf_row conf_rows[] = {
 	{GROUP_ROUTES, "oscore-errors", TYPE_CHOICE, AT(route, strict_oscore_errors), .fallback = "plain",
 		.choices = "plain strict",
 		.doc = "strict: 4.04, 5.02, 5.04 and 5.05 become 5.03 for OSCORE requests, for clients that drop the others."},
-	ROUTE("access-log", TYPE_BOOL, access_log, "false", "One log line for each request."),
+	{GROUP_ROUTES, "access-log", TYPE_CHOICE, AT(route, access_log), .fallback = "none", .choices = "none text json",
+		.doc = "One line of the access log for each request: pairs of key and value, or a JSON object."},
 	ROUTE_NUMBER("client-exchanges", TYPE_COUNT, client_exchanges, 0, MANY, "0",
 		"Requests under way at once for one client on this route; 0: the general limit alone."),
 	ROUTE_NUMBER("exchanges", TYPE_COUNT, exchanges, 0, MANY, "0",

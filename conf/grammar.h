@@ -11,7 +11,7 @@
 
 /* The groups of a file, in the order in which they are printed. */
 enum conf_group {
-	GROUP_LISTENERS, GROUP_LIMITS, GROUP_UPSTREAM, GROUP_DOWNSTREAM, GROUP_LOG, GROUP_ROUTES, GROUP_COUNT
+	GROUP_LISTENERS, GROUP_LIMITS, GROUP_UPSTREAM, GROUP_DOWNSTREAM, GROUP_LOG, GROUP_PROCESS, GROUP_ROUTES, GROUP_COUNT
 };
 
 struct conf_group_row {
@@ -25,6 +25,7 @@ extern const struct conf_group_row conf_groups[GROUP_COUNT];
 enum conf_type {
 	TYPE_BOOL,      /* bool */
 	TYPE_COUNT,     /* any unsigned type */
+	TYPE_AUTO,      /* the same; 0 for "auto" */
 	TYPE_DURATION,  /* uint64_t microseconds */
 	TYPE_SIZE,      /* uint32_t or uint64_t bytes */
 	TYPE_FACTOR,    /* uint32_t hundredths */
@@ -50,6 +51,7 @@ struct conf_row {
 	const char *fallback; /* the default as it would be written; lists: words with spaces; NULL: the setting is required */
 	const char *choices;  /* words with spaces */
 	const char *why;      /* where the range comes from, or NULL */
+	bool fixed;           /* a reload may not change it: conf_fixed_difference() */
 	const char *(*check)(const void *field); /* NULL, or what is wrong with the value */
 	const char *doc;
 };

@@ -6,7 +6,7 @@
 #include "conf/value.h"
 
 static const char *const kinds[] = {
-	[TYPE_BOOL] = "boolean", [TYPE_COUNT] = "number", [TYPE_DURATION] = "duration", [TYPE_SIZE] = "size",
+	[TYPE_BOOL] = "boolean", [TYPE_COUNT] = "number", [TYPE_AUTO] = "number", [TYPE_DURATION] = "duration", [TYPE_SIZE] = "size",
 	[TYPE_FACTOR] = "decimal", [TYPE_CHOICE] = "word", [TYPE_STRING] = "text", [TYPE_URL] = "url", [TYPE_PORTS] = "ports",
 	[TYPE_LISTENERS] = "listeners", [TYPE_METHODS] = "methods", [TYPE_REQUIRE] = "protection", [TYPE_ORIGIN] = "url",
 	[TYPE_NETWORKS] = "networks", [TYPE_HOSTS] = "hosts", [TYPE_PATHS] = "paths", [TYPE_TARGETS] = "targets",
@@ -41,6 +41,9 @@ static void print_range(FILE *out, const struct conf_row *row)
 	case TYPE_COUNT:
 		fprintf(out, "From %llu to %llu", (unsigned long long)row->min, (unsigned long long)row->max);
 		break;
+	case TYPE_AUTO:
+		fprintf(out, "From %llu to %llu, or \"auto\"", (unsigned long long)row->min, (unsigned long long)row->max);
+		break;
 	case TYPE_DURATION:
 		fprintf(out, "From %s to %s", value_write_duration(row->min, lo), value_write_duration(row->max, hi));
 		break;
@@ -70,6 +73,8 @@ static void print_row(FILE *out, const struct conf_row *row)
 		fputs("Required.\n", out);
 	else
 		fprintf(out, "Default: %s.\n", *row->fallback ? row->fallback : "none");
+	if (row->fixed)
+		fputs("Fixed until restart.\n", out);
 }
 
 void conf_print_manual(FILE *out)

@@ -110,6 +110,12 @@ static void print_number(FILE *out, const struct conf_row *row, uint64_t v)
 	case TYPE_CHOICE:
 		print_string(out, conf_word_at(row->choices, (unsigned)v, word));
 		break;
+	case TYPE_AUTO:
+		if (v == 0)
+			fputs("\"auto\"", out);
+		else
+			fprintf(out, "%llu", (unsigned long long)v);
+		break;
 	default:
 		fprintf(out, "%llu", (unsigned long long)v);
 	}
@@ -139,7 +145,7 @@ static void print_value(FILE *out, const struct snapshot *s, const struct conf_r
 		memcpy(ports, field, sizeof(ports));
 		print_string(out, value_write_ports(ports[0], ports[1], text));
 		break;
-	case TYPE_BOOL: case TYPE_COUNT: case TYPE_DURATION: case TYPE_SIZE: case TYPE_FACTOR: case TYPE_CHOICE:
+	case TYPE_BOOL: case TYPE_COUNT: case TYPE_AUTO: case TYPE_DURATION: case TYPE_SIZE: case TYPE_FACTOR: case TYPE_CHOICE:
 		print_number(out, row, value_fetch(field, row->width));
 		break;
 	default:

@@ -19,6 +19,7 @@ static const struct type_row {
 } types[] = {
 	[TYPE_BOOL] = {WRITTEN_BOOL, 0, "true or false"},
 	[TYPE_COUNT] = {WRITTEN_INTEGER, 0, "a whole number"},
+	[TYPE_AUTO] = {WRITTEN_STRING | WRITTEN_INTEGER, 0, "a whole number or \"auto\""},
 	[TYPE_DURATION] = {WRITTEN_STRING, 0, "a duration with its unit, such as \"30s\""},
 	[TYPE_SIZE] = {WRITTEN_STRING | WRITTEN_INTEGER, 0, "a size, such as \"4MB\""},
 	[TYPE_FACTOR] = {WRITTEN_FLOAT | WRITTEN_INTEGER, 0, "a number, such as 1.5"},
@@ -63,23 +64,36 @@ static const char *explain_range(const struct conf_row *row, char why[WHY_MAX])
 	return why;
 }
 
+/* What libconfig took for a number has digits alone; a text must. */
+static const char *read_whole(const struct conf_row *row, const char *text, uint64_t *v, char why[WHY_MAX])
+{
+	char *end;
+
+	*v = strtoull(text, &end, 10);
+	if (text[0] == '-')
+		return explain_range(row, why);
+	if (row->type == TYPE_AUTO && (*end != '\0' || text[0] < '0' || text[0] > '9'))
+		return "is neither a whole number nor \"auto\"";
+	return NULL;
+}
+
 static const char *read_number(const struct conf_row *row, const char *text, void *field, char why[WHY_MAX])
 {
 	const char *wrong = NULL;
 	uint64_t v = 0;
-	char *end;
 
+	if (row->type == TYPE_AUTO && strcmp(text, "auto") == 0) {
+		value_store(field, row->width, 0);
+		return NULL;
+	}
 	if (row->type == TYPE_DURATION)
 		wrong = value_read_duration(text, &v);
 	else if (row->type == TYPE_FACTOR)
 		wrong = text[0] == '-' ? explain_range(row, why) : value_read_factor(text, &v);
 	else if (row->type == TYPE_SIZE)
 		wrong = value_read_size(text, &v);
-	else {
-		v = strtoull(text, &end, 10);
-		if (text[0] == '-')
-			wrong = explain_range(row, why);
-	}
+	else
+		wrong = read_whole(row, text, &v, why);
 	if (wrong)
 		return wrong;
 	if (v < row->min || v > row->max)
@@ -316,7 +330,8 @@ void conf_read_setting(struct conf_loader *l, const struct conf_row *row, const 
 	}
 	text = text_of(setting, type->written, row->type, buffer);
 	if (!text) {
-		conf_complain(l, setting->line, "%s%s: must be %s", path, row->name, type->expects);
+		conf_complain(l, setting->line, "%s%s: must be %s%s%s", path, row->name, type->expects, row->choices ? ": " : "",
+			row->choices ? row->choices : "");
 		return;
 	}
 	if (type->written & WRITTEN_LIST) {

@@ -66,6 +66,10 @@ struct path_pattern {
 
 enum origin_choice { ORIGINS_PREFER, ORIGINS_HASH };
 
+/* How a route has its requests logged, and how the log names the OSCORE key of a request (its kid). */
+enum access_format { ACCESS_NONE, ACCESS_TEXT, ACCESS_JSON };
+enum kid_form { KID_HASHED, KID_PLAIN, KID_NONE };
+
 struct route {
 	char *name;
 	unsigned index;            /* place in the file: order is precedence */
@@ -99,7 +103,7 @@ struct route {
 	unsigned hop_limit;        /* inserted where absent: 16; 0: not inserted */
 	bool echo;                 /* reachability checks of unverified clients: true */
 	bool strict_oscore_errors; /* 4.04 5.02 5.04 5.05 become 5.03 for OSCORE requests */
-	bool access_log;
+	enum access_format access_log;
 	uint32_t client_exchanges; /* at once for one client on this route; 0: the general limit */
 	uint32_t exchanges;        /* at once on this route; 0: no limit of its own */
 	uint64_t rest;             /* how long a failed origin rests when there are others: 10 s */
@@ -137,8 +141,17 @@ struct settings {
 	uint32_t receive_buffer;
 	char *identity;            /* our name in 5.08 diagnostics (RFC 8768 4): no space */
 	bool problem_details;      /* RFC 9290 bodies where the client accepts them */
-	/* logs */
+	/* log */
 	enum log_level log_level;
+	char *log_file;            /* path; "": standard error */
+	char *access_file;         /* path; "": standard output */
+	enum kid_form log_kid;
+	/* process */
+	uint32_t workers;          /* 0: as many as there are processors */
+	char *user;                /* the workers'; "": the caller's own */
+	uint64_t drain_timeout;
+	uint64_t watchdog;
+	uint64_t crossing_memory;  /* bytes of each ring between two workers */
 };
 
 struct snapshot {
@@ -169,6 +182,10 @@ void snapshot_release(struct snapshot *s); /* frees with the last reference; acc
 /* Writes the effective configuration, every setting with its value, as a text that conf_load_text() takes and that prints
  * the same again (-T). */
 void snapshot_print(const struct snapshot *s, FILE *out);
+
+/* The full name of a setting that is fixed until restart and whose value is not the same in both, or NULL: a reload may not bring it.
+ * The text holds until the next call. */
+const char *conf_fixed_difference(const struct snapshot *now, const struct snapshot *next);
 
 /* Writes the option part of the man page (mdoc) from the schema. */
 void conf_print_manual(FILE *out);

@@ -8,7 +8,7 @@ import coap
 from coap import GET, NO_RESPONSE, NON, OBSERVE, PUT
 from harness import DEFAULT_ROUTE, Pair
 
-LOGGED = DEFAULT_ROUTE.replace("forward-to", "access-log = true; forward-to")
+LOGGED = DEFAULT_ROUTE.replace("forward-to", 'access-log = "text"; forward-to')
 
 
 def lines(proxy, word):

@@ -1,4 +1,4 @@
-/* objects: conf/arena.o conf/check.o conf/grammar.o conf/manual.o conf/members.o conf/pattern.o conf/print.o conf/read.o conf/snapshot.o conf/value.o conf/words.o base/clock.o base/endpoint.o base/log.o coap/message.o coap/uri.o */
+/* objects: conf/arena.o conf/check.o conf/fixed.o conf/grammar.o conf/manual.o conf/members.o conf/pattern.o conf/print.o conf/read.o conf/snapshot.o conf/value.o conf/words.o base/clock.o base/endpoint.o base/log.o coap/message.o coap/uri.o */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -171,8 +171,11 @@ static void test_defaults(void **state)
 	assert_true(t->unverified_rate == 10000 && t->receive_buffer == 4000000 && t->problem_details);
 	assert_true(t->trusted_count == 8 && t->log_level == LOG_LEVEL_INFO);
 	assert_string_equal(t->identity, "oscore-proxy");
+	assert_true(*t->log_file == '\0' && *t->access_file == '\0' && t->log_kid == KID_HASHED);
+	assert_true(t->workers == 0 && t->drain_timeout == 10000000 && t->watchdog == 10000000 && t->crossing_memory == 1000000);
+	assert_string_equal(t->user, "oscore-proxy");
 	assert_true(r->timeout == 93000000 && r->timeout_acknowledged == 247000000 && r->rest == 10000000);
-	assert_true(r->hop_limit == 16 && r->echo && !r->confirmable && !r->strict_oscore_errors && !r->access_log);
+	assert_true(r->hop_limit == 16 && r->echo && !r->confirmable && !r->strict_oscore_errors && r->access_log == ACCESS_NONE);
 	assert_true(r->methods == 0 && r->listeners == 0 && !r->via && !r->deny && !r->require_oscore && !r->keep_host);
 	snapshot_release(s);
 }
@@ -198,6 +201,70 @@ static void test_fields(void **state)
 	assert_true(f->index == 1 && f->forward_to[0].port == PORT_ANY && f->forward_to[1].port == 0);
 	assert_true(f->via && f->via->address.port == 7 && f->allow_count == 1 && f->allow_networks[0].bits == 104);
 	snapshot_release(s);
+}
+
+/* "auto" is no number of workers, and a number may stand in quotes. */
+static void test_workers(void **state)
+{
+	static const struct {
+		const char *written;
+		int workers; /* -1: refused */
+	} cases[] = {
+		{"\"auto\"", 0}, {"1", 1}, {"64", 64}, {"\"7\"", 7}, {"0", -1}, {"65", -1}, {"-1", -1}, {"\"\"", -1}, {"\"Auto\"", -1},
+		{"\"7x\"", -1}, {"\" 7\"", -1}, {"\"+7\"", -1}, {"\"-7\"", -1}, {"2.0", -1}, {"4294967297L", -1},
+	};
+	char text[200], *errors;
+	struct snapshot *s;
+	size_t size, i;
+	FILE *f;
+
+	(void)state;
+	for (i = 0; i < COUNT(cases); i++) {
+		snprintf(text, sizeof(text), LISTENER "process: { workers = %s; };", cases[i].written);
+		f = open_memstream(&errors, &size);
+		s = conf_load_text(text, "test", f);
+		fclose(f);
+		assert_int_equal(s ? (int)s->settings.workers : -1, cases[i].workers);
+		assert_int_equal(size > 0, !s);
+		snapshot_release(s);
+		free(errors);
+	}
+}
+
+static void test_fixed_differences(void **state)
+{
+	static const struct {
+		const char *settings;
+		const char *different; /* NULL: a reload may bring it */
+	} cases[] = {
+		{"", NULL},
+		{"process: { workers = \"auto\"; user = \"oscore-proxy\"; crossing-memory = 1000000; };", NULL},
+		{"process: { workers = 1; };", "process.workers"},
+		{"process: { user = \"\"; };", "process.user"},
+		{"process: { crossing-memory = \"2MB\"; };", "process.crossing-memory"},
+		{"limits: { dedup-memory = \"129MB\"; };", "limits.dedup-memory"},
+		{"limits: { dedup-memory = \"129MB\"; }; process: { workers = 2; };", "limits.dedup-memory"},
+		{"process: { drain-timeout = \"1s\"; watchdog = \"1s\"; }; limits: { exchanges = 7; queue-memory = \"1MB\"; };", NULL},
+		{"log: { level = \"debug\"; file = \"/x\"; kid = \"none\"; }; downstream: { identity = \"x\"; };", NULL},
+		{"routes: { r: { deny = true; }; };", NULL},
+	};
+	struct snapshot *now = must_load(LISTENER), *next;
+	const char *different;
+	char text[300];
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < COUNT(cases); i++) {
+		snprintf(text, sizeof(text), LISTENER "%s", cases[i].settings);
+		next = must_load(text);
+		different = conf_fixed_difference(now, next);
+		if (cases[i].different)
+			assert_string_equal(different, cases[i].different);
+		else
+			assert_null(different);
+		snapshot_release(next);
+	}
+	snapshot_release(now);
 }
 
 static void test_references(void **state)
@@ -392,7 +459,8 @@ static void test_limits(void **state)
 static void test_manual_names_every_setting(void **state)
 {
 	char line[100], *text;
-	size_t size, i;
+	const char *at;
+	size_t size, i, fixed = 0;
 	FILE *f = open_memstream(&text, &size);
 
 	(void)state;
@@ -403,7 +471,14 @@ static void test_manual_names_every_setting(void **state)
 		snprintf(line, sizeof(line), ".It Cm %s Ar ", conf_rows[i].name);
 		assert_non_null(strstr(text, line));
 		assert_true(strlen(conf_rows[i].doc) > 10);
+		fixed += conf_rows[i].fixed;
 	}
+	assert_int_equal(fixed, 4);
+	for (at = text; (at = strstr(at, "\nFixed until restart.\n")); at++)
+		fixed--;
+	assert_int_equal(fixed, 0);
+	assert_non_null(strstr(text, ".It Cm workers Ar number\n"));
+	assert_non_null(strstr(text, "\nFrom 1 to 64, or \"auto\".\nDefault: auto.\nFixed until restart.\n"));
 	assert_non_null(strstr(text, "these must be known to the origins as well (RFC 7252 4.8.1)"));
 	free(text);
 }
@@ -412,7 +487,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_golden_pairs), cmocka_unit_test(test_golden_errors), cmocka_unit_test(test_example),
-		cmocka_unit_test(test_defaults), cmocka_unit_test(test_fields), cmocka_unit_test(test_references),
+		cmocka_unit_test(test_defaults), cmocka_unit_test(test_fields), cmocka_unit_test(test_workers), cmocka_unit_test(test_fixed_differences), cmocka_unit_test(test_references),
 		cmocka_unit_test(test_durations_and_sizes), cmocka_unit_test(test_factors_and_ports), cmocka_unit_test(test_nearest_names),
 		cmocka_unit_test(test_members), cmocka_unit_test(test_many_routes), cmocka_unit_test(test_files_that_are_none),
 		cmocka_unit_test(test_limits), cmocka_unit_test(test_manual_names_every_setting),
