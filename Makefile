@@ -9,7 +9,7 @@ endif
 PREFIX    ?= /usr/local
 DESTDIR   ?=
 VERSION   := 0.1.0
-PKGS      := libevent_core libevent_extra libcoap-3-notls libconfig libcrypto
+PKGS      := libevent_core libevent_extra libcoap-3-notls libconfig libcrypto libseccomp libcap
 
 CFLAGS    ?= -O2 -g
 HARDEN    := -fPIE -fstack-protector-strong $(if $(findstring x86_64,$(shell uname -m)),-fcf-protection)
@@ -39,7 +39,8 @@ CORE_OBJS := translate/outer.o \
              proxy/exchange/hold_back.o proxy/exchange/refusal_log.o proxy/exchange/crossing.o proxy/exchange/crossing_rings.o \
              proxy/exchange/renew.o
 PROXY_OBJS := $(BASE_OBJS) $(COAP_OBJS) $(CONF_OBJS) proxy/decide/explain.o $(CORE_OBJS) \
-             proxy/edge/udp.o proxy/edge/own_addresses.o proxy/edge/has_route.o proxy/process/worker.o proxy/main.o
+             proxy/edge/udp.o proxy/edge/own_addresses.o proxy/edge/has_route.o proxy/process/worker.o \
+             proxy/process/privileges.o proxy/process/sandbox.o proxy/main.o
 DEMO_OBJS := $(BASE_OBJS) $(COAP_OBJS) base/clock.o base/random.o \
              oscore/option.o oscore/context.o oscore/derive.o oscore/unseal.o tools/seal.o tools/demo.o tools/demo_client.o tools/demo_context.o \
              tools/demo_device.o tools/demo_trace.o
