@@ -7,7 +7,8 @@
 
 struct buffers {
 	struct slab *classes[BUFFER_CLASSES];
-	size_t in_use, limit;
+	size_t in_use;
+	uint64_t limit; /* also of more than addresses reach */
 };
 
 enum { BUFFERS_OF_CLASS_MAX = (1 << 24) - 1 };
@@ -17,21 +18,21 @@ static size_t class_size(unsigned class)
 	return (size_t)BUFFER_SMALLEST << class;
 }
 
-static uint32_t most_of(unsigned class, size_t limit)
+static uint32_t most_of(unsigned class, uint64_t limit)
 {
-	size_t most = limit / class_size(class);
+	uint64_t most = limit / class_size(class);
 
 	return most < BUFFERS_OF_CLASS_MAX ? (uint32_t)most : BUFFERS_OF_CLASS_MAX;
 }
 
-void buffers_set_limit(struct buffers *b, size_t limit)
+void buffers_set_limit(struct buffers *b, uint64_t limit)
 {
 	b->limit = limit;
 	for (unsigned i = 0; i < BUFFER_CLASSES; i++)
 		slab_set_limit(b->classes[i], most_of(i, limit));
 }
 
-struct buffers *buffers_create(size_t limit)
+struct buffers *buffers_create(uint64_t limit)
 {
 	struct buffers *b = calloc(1, sizeof *b);
 

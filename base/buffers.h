@@ -21,7 +21,7 @@ struct buffer {
 	uint8_t class;
 };
 
-struct buffers *buffers_create(size_t limit);
+struct buffers *buffers_create(uint64_t limit);
 void buffers_destroy(struct buffers *b);
 
 /* Keeps a copy of len bytes (at most BUFFER_LARGEST) in *out, which must hold none. Returns 0, or -1 at the limit or without memory. */
@@ -30,7 +30,7 @@ int buffers_keep(struct buffers *b, struct buffer *out, const uint8_t *bytes, si
 /* Gives *held back and makes it none; does nothing if it is none. */
 void buffers_drop(struct buffers *b, struct buffer *held);
 
-void buffers_set_limit(struct buffers *b, size_t limit); /* for a reload; what is held beyond it stays */
+void buffers_set_limit(struct buffers *b, uint64_t limit); /* for a reload; what is held beyond it stays */
 
 size_t buffers_in_use(const struct buffers *b); /* bytes held, by class size */
 

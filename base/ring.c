@@ -13,7 +13,7 @@ struct ring_memory {
 	_Alignas(LINE) uint8_t bytes[];
 };
 
-uint32_t ring_capacity(size_t bytes)
+uint32_t ring_capacity(uint64_t bytes)
 {
 	uint32_t capacity = RING_CAPACITY_MAX;
 

@@ -26,7 +26,7 @@ struct ring {
 };
 
 /* The largest capacity that `bytes` of memory hold, or 0 if they are too few; and the memory a capacity takes. */
-uint32_t ring_capacity(size_t bytes);
+uint32_t ring_capacity(uint64_t bytes);
 size_t ring_memory_bytes(uint32_t capacity);
 
 /* Attaches an end to memory that was zero before the first end was attached (a multiple of 64, kept by the caller). */

@@ -82,7 +82,7 @@ struct client *client_get(struct proxy *p, unsigned listener, const struct endpo
 	return c;
 }
 
-bool client_may_take(const struct client *c, size_t used, size_t limit)
+bool client_may_take(const struct client *c, uint64_t used, uint64_t limit)
 {
 	return used < (reachability_is_verified(c) ? limit : limit - limit / 4);
 }

@@ -18,7 +18,7 @@ uint32_t client_hash(const struct proxy *p, unsigned listener, const struct endp
 
 /* True if a client may take one more of something of which `used` of `limit` are taken. Endpoints that may be forged leave a
  * quarter to those that are not, so that a flood of them shuts nobody out. */
-bool client_may_take(const struct client *c, size_t used, size_t limit);
+bool client_may_take(const struct client *c, uint64_t used, uint64_t limit);
 
 /* Stand-ins: the clients of another worker, where that has exchanges with origins of this one (crossing.c). Their listener number is
  * none that a listener has. */

@@ -44,7 +44,7 @@ struct duplicate {
  *
  * A memfd that a predecessor filled under the same `memory` is taken over: its records stand, those pending or acknowledged
  * have the exchange DUPLICATES_NONE, as its exchanges ended with it. Any other content is overwritten. */
-struct duplicates *duplicates_create(size_t memory, int fd);
+struct duplicates *duplicates_create(uint64_t memory, int fd);
 void duplicates_destroy(struct duplicates *d);
 
 /* Looks for (peer, listener, mid). Returns its record (a handle valid until it expires or is evicted, checked at each use)

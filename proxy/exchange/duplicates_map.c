@@ -159,7 +159,7 @@ static int map(struct duplicates *d, size_t segments, int fd)
 	return 0;
 }
 
-struct duplicates *duplicates_create(size_t memory, int fd)
+struct duplicates *duplicates_create(uint64_t memory, int fd)
 {
 	struct duplicates *d;
 	struct stat st;
@@ -167,8 +167,8 @@ struct duplicates *duplicates_create(size_t memory, int fd)
 
 	if (memory > MEMORY_MAX)
 		memory = MEMORY_MAX;
-	segments = segments_within(memory);
-	if (segments < SEGMENTS_MIN || (fd >= 0 && (fstat(fd, &st) != 0 || (size_t)st.st_size < memory)))
+	segments = segments_within((size_t)memory);
+	if (segments < SEGMENTS_MIN || (fd >= 0 && (fstat(fd, &st) != 0 || (uint64_t)st.st_size < memory)))
 		return NULL;
 	d = calloc(1, sizeof(*d));
 	if (d == NULL)

@@ -35,7 +35,8 @@ enum {
 	ANSWER_TICKS = 93 * TICKS,       /* MAX_TRANSMIT_WAIT: nobody repeats the request after it */
 };
 #define MAGIC UINT64_C(0x6475706c69633031) /* another layout has another */
-#define MEMORY_MAX (UINT64_C(16) << 30)
+/* What a place reaches; with 32-bit addresses, what may be free in one piece. */
+#define MEMORY_MAX (UINT64_C(1) << (sizeof(void *) > 4 ? 34 : 30))
 #define NO_SEGMENT UINT32_MAX
 
 /* Logs: class * 2 + (0 records, 1 answers); class: bit 0 unsafe, bit 1 verified. */

@@ -14,7 +14,7 @@ static size_t ring_stride(uint32_t capacity)
 	return align_up(ring_memory_bytes(capacity));
 }
 
-static uint32_t capacity_for(size_t crossing_memory)
+static uint32_t capacity_for(uint64_t crossing_memory)
 {
 	uint32_t capacity = ring_capacity(crossing_memory);
 
@@ -31,14 +31,16 @@ static size_t rings_at(unsigned count)
 	return cells_at() + count * align_up(sizeof(struct house_cell));
 }
 
-size_t house_bytes(unsigned count, size_t crossing_memory)
+size_t house_bytes(unsigned count, uint64_t crossing_memory)
 {
-	return rings_at(count) + (size_t)count * count * ring_stride(capacity_for(crossing_memory));
+	uint64_t bytes = rings_at(count) + (uint64_t)count * count * ring_stride(capacity_for(crossing_memory));
+
+	return bytes < SIZE_MAX ? (size_t)bytes : SIZE_MAX;
 }
 
 _Static_assert(sizeof(struct house_cell) % 64 == 0, "cells do not share a cache line");
 
-int house_map(struct house *h, int fd, unsigned count, size_t crossing_memory, unsigned self)
+int house_map(struct house *h, int fd, unsigned count, uint64_t crossing_memory, unsigned self)
 {
 	uint8_t *at;
 

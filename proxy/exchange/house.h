@@ -68,12 +68,13 @@ struct house {
 	int duplicates_fd;           /* the memfd of the own duplicate table, or -1: it ends with the process (borrowed) */
 };
 
-/* The bytes of the mapping for so many workers, with crossing-memory of the configuration for each ring. */
-size_t house_bytes(unsigned count, size_t crossing_memory);
+/* The bytes of the mapping for so many workers, with crossing-memory of the configuration for each ring; SIZE_MAX, which
+ * nobody can map, where addresses do not reach that far. */
+size_t house_bytes(unsigned count, uint64_t crossing_memory);
 
 /* Maps it: from a descriptor of at least house_bytes() (zero where it was never mapped), or anonymous for -1. Sets everything but
  * `wake` (all -1) and duplicates_fd (-1). Returns 0 or -1. */
-int house_map(struct house *h, int fd, unsigned count, size_t crossing_memory, unsigned self) __attribute__((warn_unused_result));
+int house_map(struct house *h, int fd, unsigned count, uint64_t crossing_memory, unsigned self) __attribute__((warn_unused_result));
 void house_unmap(struct house *h);
 
 /* Draws the keys: once in the life of the mapping, before anybody else maps it. */
