@@ -1,6 +1,7 @@
 #include "base/log.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -13,7 +14,9 @@
 enum { LINE_MAX_BYTES = 1024 };
 
 static int log_fd = STDERR_FILENO;
+static int access_fd = STDOUT_FILENO;
 static enum log_level log_threshold = LOG_LEVEL_INFO;
+static char own_name[LOG_NAME_MAX];
 
 static const char *const level_names[] = {
 	[LOG_LEVEL_ERROR] = "error",
@@ -33,10 +36,29 @@ int log_enabled(enum log_level level)
 	return level <= log_threshold;
 }
 
-/* Writes the wall time in UTC. gmtime_r() may open time zone files, which a confined process cannot, so the date is
- * counted here: in years that begin in March, a leap day is the last day of its year. */
-static int stamp_write(char *out, size_t size)
+int log_reopen(int fd)
 {
+	int before = log_fd;
+
+	log_fd = fd;
+	return before;
+}
+
+void log_name(const char *name)
+{
+	snprintf(own_name, sizeof(own_name), "%s", name);
+}
+
+int log_file_open(const char *path, int otherwise)
+{
+	return *path ? open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640) : otherwise;
+}
+
+/* gmtime_r() may open time zone files, which a confined process cannot, so the date is counted here: in years that begin in
+ * March, a leap day is the last day of its year. */
+size_t log_time(char out[LOG_TIME_MAX], unsigned decimals)
+{
+	char text[80]; /* what the compiler thinks that it may become */
 	uint32_t us;
 	int64_t wall = clock_wall(&us);
 	uint64_t seconds = wall > 0 ? (uint64_t)wall : 0;
@@ -49,8 +71,13 @@ static int stamp_write(char *out, size_t size)
 	unsigned march_month = (5 * in_year + 2) / 153;
 	unsigned month = march_month < 10 ? march_month + 3 : march_month - 9;
 
-	return snprintf(out, size, "%04u-%02u-%02uT%02u:%02u:%02u.%06uZ ", (unsigned)(era * 400) + year + (month <= 2), month,
+	snprintf(text, sizeof(text), "%04u-%02u-%02uT%02u:%02u:%02u.%06uZ", (unsigned)(era * 400) + year + (month <= 2), month,
 		in_year - (153 * march_month + 2) / 5 + 1, second / 3600, second / 60 % 60, second % 60, (unsigned)us);
+	if (decimals == 3)
+		memcpy(text + 23, "Z", 2);
+	memcpy(out, text, LOG_TIME_MAX);
+	out[LOG_TIME_MAX - 1] = '\0';
+	return strlen(out);
 }
 
 static void line_send(const char *line, size_t len)
@@ -75,13 +102,10 @@ static void line_write(enum log_level level, const char *format, va_list args)
 {
 	char line[LINE_MAX_BYTES];
 	const size_t room = sizeof(line) - 1; /* the newline */
-	int n = stamp_write(line, room);
-	size_t at = n > 0 ? (size_t)n : 0;
+	size_t at = log_time(line, 6), text = at;
+	int n = snprintf(line + at, room - at, " %s: %s%s", level_names[level], own_name, own_name[0] ? ": " : "");
 
-	n = snprintf(line + at, room - at, "%s: ", level_names[level]);
 	at += n > 0 ? (size_t)n : 0;
-	size_t text = at;
-
 	n = vsnprintf(line + at, room - at, format, args);
 	if (n > 0 && (size_t)n >= room - at) {
 		at = room - 1;
@@ -135,6 +159,24 @@ void log_fatal(const char *format, ...)
 	line_write(LOG_LEVEL_ERROR, format, args);
 	va_end(args);
 	abort();
+}
+
+int log_access_open(int fd)
+{
+	int before = access_fd;
+
+	access_fd = fd;
+	return before;
+}
+
+int log_access(const char *line, size_t len)
+{
+	ssize_t n;
+
+	do
+		n = write(access_fd, line, len);
+	while (n < 0 && errno == EINTR);
+	return n == (ssize_t)len ? 0 : -1;
 }
 
 const char *log_quote(char *out, size_t out_size, const void *bytes, size_t len)
