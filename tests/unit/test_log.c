@@ -123,7 +123,7 @@ static void the_name_stands_behind_the_level(void **state)
 	log_warning("nameless");
 	at = text_of(pipe_fds[0], text);
 	assert_string_equal(strtok(at, "\n") + 27, " info: worker 2: named");
-	assert_string_equal(strtok(NULL, "\n") + 27, " info: a name of more than thirty-two c: cut");
+	assert_string_equal(strtok(NULL, "\n") + 27, " info: a name of more than thirty-two : cut");
 	assert_string_equal(strtok(NULL, "\n") + 27, " warning: nameless");
 }
 
