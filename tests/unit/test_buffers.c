@@ -52,6 +52,21 @@ static void more_than_a_datagram(void **state)
 	buffers_destroy(b);
 }
 
+/* 4 GB are not nothing where sizes have 32 bits. */
+static void a_bound_beyond_addresses(void **state)
+{
+	struct buffers *b = buffers_create(UINT64_C(4) << 30);
+	struct buffer held = { 0 };
+
+	(void)state;
+	assert_int_equal(buffers_keep(b, &held, message, 100), 0);
+	buffers_drop(b, &held);
+	buffers_set_limit(b, UINT64_C(8) << 30);
+	assert_int_equal(buffers_keep(b, &held, message, 100), 0);
+	buffers_drop(b, &held);
+	buffers_destroy(b);
+}
+
 /* The bound counts what the classes take, not the bytes of the messages. */
 static void the_bound(void **state)
 {
@@ -119,7 +134,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(sizes), cmocka_unit_test(more_than_a_datagram), cmocka_unit_test(the_bound),
-		cmocka_unit_test(none_is_dropped_freely), cmocka_unit_test(neighbours),
+		cmocka_unit_test(a_bound_beyond_addresses), cmocka_unit_test(none_is_dropped_freely), cmocka_unit_test(neighbours),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "base/random.h"
+#include "proxy/exchange/duplicates_map.h"
 #include "tests/unit/duplicates.h"
 
 /* The memory that outlives its process. */
@@ -33,6 +34,24 @@ static void test_too_little_memory(void **state)
 	assert_null(duplicates_create(100000, -1));
 	assert_null(duplicates_create(MB + 4096, fd)); /* the file is shorter */
 	close(fd);
+}
+
+/* More than 32 bits count, also where addresses have no more: as much as can be used is. */
+static void test_more_memory_than_addresses(void **state)
+{
+	static const uint64_t memory[] = { UINT64_C(4) << 30, UINT64_C(64) << 30 };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof memory / sizeof *memory; i++) {
+		struct duplicates *d = duplicates_create(memory[i], -1);
+
+		assert_non_null(d);
+		assert_true(d->mapped <= memory[i] && d->mapped > (size_t)1 << 29);
+		assert_true(d->base + (size_t)d->header->segments * SEGMENT <= d->map + d->mapped);
+		assert_int_equal(fill(d, 0, 100, START, true, true), 100);
+		assert_int_equal(count_known(d, 0, 100, START), 100);
+		duplicates_destroy(d);
+	}
 }
 
 static void test_no_page_is_touched_before_it_is_needed(void **state)
@@ -187,6 +206,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_too_little_memory),
+		cmocka_unit_test(test_more_memory_than_addresses),
 		cmocka_unit_test(test_no_page_is_touched_before_it_is_needed),
 		cmocka_unit_test(test_a_successor_takes_over),
 		cmocka_unit_test(test_a_successor_keeps_the_order),
