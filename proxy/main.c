@@ -17,6 +17,7 @@
 #include "proxy/decide/explain.h"
 #include "proxy/decide/outgoing.h"
 #include "proxy/edge/own_addresses.h"
+#include "proxy/process/parent.h"
 #include "proxy/process/worker.h"
 
 static const char default_path[] = "/etc/oscore-proxy.conf";
@@ -141,9 +142,13 @@ static int explain(const struct snapshot *conf, const char *text)
 int main(int argc, char **argv)
 {
 	struct command c = { .path = default_path };
-	int status = read_arguments(argc, argv, &c);
 	struct snapshot *conf;
+	int status;
 
+	/* How the parent starts a worker; no option of the manual. */
+	if (argc == 2 && strcmp(argv[1], "--worker") == 0)
+		return worker_run();
+	status = read_arguments(argc, argv, &c);
 	if (status >= 0)
 		return status;
 	conf = conf_load_file(c.path, stderr);
@@ -163,7 +168,7 @@ int main(int argc, char **argv)
 		status = explain(conf, c.explain);
 		break;
 	default:
-		status = worker_run(conf, c.steer);
+		status = parent_run(conf, c.path, c.steer);
 	}
 	snapshot_release(conf);
 	return status;
