@@ -46,6 +46,7 @@ CORE_OBJS := translate/outer.o \
              proxy/exchange/renew.o
 PROXY_OBJS := $(BASE_OBJS) $(COAP_OBJS) $(CONF_OBJS) proxy/decide/explain.o $(CORE_OBJS) \
              proxy/edge/udp.o proxy/edge/own_addresses.o proxy/edge/has_route.o proxy/process/worker.o \
+             proxy/process/activation.o proxy/process/notify.o \
              proxy/process/privileges.o proxy/process/sandbox.o proxy/main.o
 DEMO_OBJS := $(BASE_OBJS) $(COAP_OBJS) base/clock.o base/random.o \
              oscore/option.o oscore/context.o oscore/derive.o oscore/unseal.o tools/seal.o tools/demo.o tools/demo_client.o tools/demo_context.o \
@@ -181,18 +182,26 @@ conformance:
 	@python3 tests/conformance/report.py
 
 # ---- install ----------------------------------------------------------------------------------------------------------
+# Where systemd looks for units and users of /usr and /usr/local; for another PREFIX name its folders of /etc.
+UNITDIR     ?= $(PREFIX)/lib/systemd/system
+SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
+DOCDIR       = $(PREFIX)/share/doc/oscore-proxy
+
 install: programs
-	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/share/man/man8 $(DESTDIR)$(PREFIX)/share/man/man5 \
-		$(DESTDIR)$(PREFIX)/share/doc/oscore-proxy
+	install -d $(addprefix $(DESTDIR),$(PREFIX)/sbin $(PREFIX)/share/man/man8 $(PREFIX)/share/man/man5 $(DOCDIR) $(UNITDIR) $(SYSUSERSDIR))
 	install -m 755 $B/oscore-proxy $(DESTDIR)$(PREFIX)/sbin/oscore-proxy
 	install -m 644 docs/oscore-proxy.8 $(DESTDIR)$(PREFIX)/share/man/man8/oscore-proxy.8
 	install -m 644 $B/docs/oscore-proxy.conf.5 $(DESTDIR)$(PREFIX)/share/man/man5/oscore-proxy.conf.5
-	install -m 644 README.md LICENSE proxy.conf.example $(DESTDIR)$(PREFIX)/share/doc/oscore-proxy/
+	install -m 644 README.md LICENSE SECURITY.md docs/OPERATING.md proxy.conf.example deploy/oscore-proxy.socket $(DESTDIR)$(DOCDIR)/
+	install -m 644 deploy/oscore-proxy.service $(DESTDIR)$(UNITDIR)/oscore-proxy.service
+	sed -i 's|/usr/local/sbin/|$(PREFIX)/sbin/|' $(DESTDIR)$(UNITDIR)/oscore-proxy.service
+	install -m 644 deploy/oscore-proxy.sysusers $(DESTDIR)$(SYSUSERSDIR)/oscore-proxy.conf
 
+# The user and what the administrator wrote (configuration, drop-ins, logs) stay.
 uninstall:
-	rm -f $(DESTDIR)$(PREFIX)/sbin/oscore-proxy $(DESTDIR)$(PREFIX)/share/man/man8/oscore-proxy.8 \
-		$(DESTDIR)$(PREFIX)/share/man/man5/oscore-proxy.conf.5
-	rm -rf $(DESTDIR)$(PREFIX)/share/doc/oscore-proxy
+	rm -f $(addprefix $(DESTDIR),$(PREFIX)/sbin/oscore-proxy $(PREFIX)/share/man/man8/oscore-proxy.8 \
+		$(PREFIX)/share/man/man5/oscore-proxy.conf.5 $(UNITDIR)/oscore-proxy.service $(SYSUSERSDIR)/oscore-proxy.conf)
+	rm -rf $(DESTDIR)$(DOCDIR)
 
 clean:
 	rm -rf build
