@@ -38,7 +38,8 @@ CONF_OBJS := conf/arena.o conf/check.o conf/fixed.o conf/grammar.o conf/manual.o
 CORE_OBJS := translate/outer.o \
              proxy/decide/route.o proxy/decide/policy.o proxy/decide/target.o proxy/decide/outgoing.o \
              proxy/exchange/message_ids.o proxy/exchange/congestion.o proxy/exchange/duplicates.o proxy/exchange/duplicates_map.o \
-             proxy/exchange/resolve.o proxy/exchange/metrics.o proxy/exchange/house.o proxy/exchange/client.o proxy/exchange/origin.o \
+             proxy/exchange/resolve.o proxy/exchange/resolve_dns.o proxy/exchange/resolve_texts.o \
+             proxy/exchange/metrics.o proxy/exchange/house.o proxy/exchange/client.o proxy/exchange/origin.o \
              proxy/exchange/ports.o proxy/exchange/delivery.o proxy/exchange/reachability.o \
              proxy/exchange/exchange.o proxy/exchange/receive.o proxy/exchange/forward.o proxy/exchange/transmit.o proxy/exchange/respond.o \
              proxy/exchange/upstream.o proxy/exchange/observe.o proxy/exchange/local.o proxy/exchange/proxy.o \
@@ -47,7 +48,7 @@ CORE_OBJS := translate/outer.o \
 PROXY_OBJS := $(BASE_OBJS) $(COAP_OBJS) $(CONF_OBJS) proxy/decide/explain.o $(CORE_OBJS) \
              proxy/edge/udp.o proxy/edge/own_addresses.o proxy/edge/has_route.o proxy/process/worker.o \
              proxy/process/activation.o proxy/process/notify.o \
-             proxy/process/privileges.o proxy/process/sandbox.o proxy/main.o
+             proxy/process/privileges.o proxy/process/sandbox.o proxy/exchange/resolve_files.o proxy/main.o
 DEMO_OBJS := $(BASE_OBJS) $(COAP_OBJS) base/clock.o base/random.o \
              oscore/option.o oscore/context.o oscore/derive.o oscore/unseal.o tools/seal.o tools/demo.o tools/demo_client.o tools/demo_context.o \
              tools/demo_device.o tools/demo_trace.o

@@ -11,7 +11,7 @@
 #include "proxy/edge/own_addresses.h"
 #include "proxy/edge/udp.h"
 #include "proxy/exchange/proxy.h"
-#include "proxy/exchange/resolve.h"
+#include "proxy/exchange/resolve_files.h"
 #include "proxy/process/steer.h"
 
 static void on_stop(evutil_socket_t signal_number, short what, void *arg)
@@ -67,6 +67,7 @@ static int open_all(struct worker *w, struct snapshot *conf)
 {
 	static const int numbers[] = { SIGTERM, SIGINT, SIGUSR2 };
 	struct event_config *config = event_config_new();
+	struct resolve_files_text texts;
 
 	if (config == NULL)
 		return -1;
@@ -75,7 +76,10 @@ static int open_all(struct worker *w, struct snapshot *conf)
 	event_config_free(config);
 	if (w->base == NULL)
 		return -1;
-	w->resolver = resolver_create(w->base, &conf->settings);
+	if (resolve_files_read(conf->settings.resolv_conf, RESOLVE_HOSTS_PATH, &texts) == 0) {
+		w->resolver = resolver_create(w->base, &conf->settings, &texts.files);
+		resolve_files_free(&texts);
+	}
 	w->proxy = proxy_create(conf, w->resolver, NULL);
 	w->tick = evtimer_new(w->base, on_tick, w);
 	if (w->proxy == NULL || w->tick == NULL) {

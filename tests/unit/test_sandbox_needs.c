@@ -1,4 +1,4 @@
-/* objects: proxy/process/sandbox.o proxy/exchange/resolve.o base/hash.o base/random_seeded.o base/endpoint.o base/log.o base/clock_steered.o base/bytes.o tests/unit/name_server.o */
+/* objects: proxy/process/sandbox.o proxy/exchange/resolve.o proxy/exchange/resolve_dns.o proxy/exchange/resolve_texts.o base/hash.o base/random_seeded.o base/endpoint.o base/log.o base/clock_steered.o base/bytes.o tests/unit/name_server.o */
 /* libs: -levent_core -levent_extra */
 /* What a worker needs works in the sandbox. */
 #include <setjmp.h>
@@ -263,16 +263,15 @@ static int names_child(void)
 	struct event_base *base = event_base_new();
 	struct endpoint addresses[RESOLVE_ADDRESSES_MAX];
 	struct settings settings = { .dns_cache = 16, .dns_timeout = 5000000 };
-	char text[64], path[32];
-	int fd = memfd_create("resolv.conf", MFD_CLOEXEC);
+	struct resolve_files files = { 0 };
+	char text[64];
 	struct resolver *r;
 	size_t count;
 
 	snprintf(text, sizeof text, "nameserver 127.0.0.1:%u\n", name_server_open(&server, base));
-	CHECK(write(fd, text, strlen(text)) == (ssize_t)strlen(text));
-	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-	settings.resolv_conf = path;
-	CHECK((r = resolver_create(base, &settings)) != NULL);
+	files.resolv_conf = text;
+	files.resolv_conf_len = strlen(text);
+	CHECK((r = resolver_create(base, &settings, &files)) != NULL);
 	CHECK(confine(0) == 0);
 	answer.waiter.done = on_answer;
 	CHECK(resolve_name(r, "both.example", 12, addresses, &count, &answer.waiter) == RESOLVE_PENDING);
