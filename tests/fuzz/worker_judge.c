@@ -278,7 +278,7 @@ static void judge_remaining(void *object, uint32_t index, void *arg)
 	CHECK(x->observation->delivery == NULL && x->observation->pending.bytes == NULL && x->lookup == NULL && !x->in_window);
 	CHECK(x->client != NULL && x->client->observation_count > 0);
 	r->observing++;
-	r->bytes += buffer_size(&x->request);
+	r->bytes += buffer_size(&x->request) + buffer_size(&x->observation->message);
 }
 
 static void judge_client(void *object, uint32_t index, void *arg)
