@@ -2,6 +2,7 @@
  * main - the command line.
  */
 #include <coap3/coap.h>
+#include <errno.h>
 #include <event2/event.h>
 #include <getopt.h>
 #include <libconfig.h>
@@ -138,6 +139,20 @@ static int explain(const struct snapshot *conf, const char *text)
 	return result == ERR_NONE ? 0 : 1;
 }
 
+/* Returns 0, or -1 after an error message. */
+static int open_logs(const struct settings *s)
+{
+	int log = log_file_open(s->log_file, STDERR_FILENO), access_log = log_file_open(s->access_file, STDOUT_FILENO);
+
+	if (log >= 0 && access_log >= 0) {
+		log_reopen(log);
+		log_access_open(access_log);
+		return 0;
+	}
+	log_error("%s: %s", log < 0 ? s->log_file : s->access_file, strerror(errno));
+	return -1;
+}
+
 int main(int argc, char **argv)
 {
 	struct command c = { .path = default_path };
@@ -163,7 +178,7 @@ int main(int argc, char **argv)
 		status = explain(conf, c.explain);
 		break;
 	default:
-		status = worker_run(conf, c.steer);
+		status = open_logs(&conf->settings) == 0 ? worker_run(conf, c.steer) : 1;
 	}
 	snapshot_release(conf);
 	return status;
