@@ -35,21 +35,22 @@ BASE_OBJS := base/buffers.o base/bytes.o base/endpoint.o base/errors.o base/hash
 COAP_OBJS := coap/message.o coap/option.o coap/uri.o
 CONF_OBJS := conf/arena.o conf/check.o conf/fixed.o conf/grammar.o conf/manual.o conf/members.o conf/pattern.o conf/print.o conf/read.o \
              conf/snapshot.o conf/value.o conf/words.o
-CORE_OBJS := translate/outer.o \
+CORE_OBJS := translate/outer.o oscore/option.o \
              proxy/decide/route.o proxy/decide/policy.o proxy/decide/target.o proxy/decide/outgoing.o \
              proxy/exchange/message_ids.o proxy/exchange/congestion.o proxy/exchange/duplicates.o proxy/exchange/duplicates_map.o \
-             proxy/exchange/resolve.o proxy/exchange/metrics.o proxy/exchange/house.o proxy/exchange/client.o proxy/exchange/origin.o \
+             proxy/exchange/resolve.o proxy/exchange/resolve_dns.o proxy/exchange/resolve_texts.o \
+             proxy/exchange/metrics.o proxy/exchange/house.o proxy/exchange/client.o proxy/exchange/origin.o \
              proxy/exchange/ports.o proxy/exchange/delivery.o proxy/exchange/reachability.o \
              proxy/exchange/exchange.o proxy/exchange/receive.o proxy/exchange/forward.o proxy/exchange/transmit.o proxy/exchange/respond.o \
              proxy/exchange/upstream.o proxy/exchange/observe.o proxy/exchange/local.o proxy/exchange/proxy.o \
-             proxy/exchange/hold_back.o proxy/exchange/refusal_log.o proxy/exchange/crossing.o proxy/exchange/crossing_rings.o \
-             proxy/exchange/renew.o
+             proxy/exchange/hold_back.o proxy/exchange/refusal_log.o proxy/exchange/access_log.o proxy/exchange/crossing.o \
+             proxy/exchange/crossing_rings.o proxy/exchange/renew.o
 PROXY_OBJS := $(BASE_OBJS) $(COAP_OBJS) $(CONF_OBJS) proxy/decide/explain.o $(CORE_OBJS) \
              proxy/edge/udp.o proxy/edge/sockets.o proxy/edge/own_addresses.o proxy/edge/has_route.o \
              proxy/process/parent.o proxy/process/workers.o proxy/process/reload.o proxy/process/groups.o proxy/process/route_slots.o \
              proxy/process/worker.o proxy/process/worker_start.o proxy/process/worker_reload.o proxy/process/preparing.o \
              proxy/process/channel.o proxy/process/package.o proxy/process/privileges.o proxy/process/sandbox.o \
-             proxy/process/notify.o proxy/process/activation.o proxy/main.o
+             proxy/process/notify.o proxy/process/activation.o proxy/exchange/resolve_files.o proxy/main.o
 DEMO_OBJS := $(BASE_OBJS) $(COAP_OBJS) base/clock.o base/random.o \
              oscore/option.o oscore/context.o oscore/derive.o oscore/unseal.o tools/seal.o tools/demo.o tools/demo_client.o tools/demo_context.o \
              tools/demo_device.o tools/demo_trace.o
@@ -184,18 +185,26 @@ conformance:
 	@python3 tests/conformance/report.py
 
 # ---- install ----------------------------------------------------------------------------------------------------------
+# Where systemd looks for units and users of /usr and /usr/local; for another PREFIX name its folders of /etc.
+UNITDIR     ?= $(PREFIX)/lib/systemd/system
+SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
+DOCDIR       = $(PREFIX)/share/doc/oscore-proxy
+
 install: programs
-	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/share/man/man8 $(DESTDIR)$(PREFIX)/share/man/man5 \
-		$(DESTDIR)$(PREFIX)/share/doc/oscore-proxy
+	install -d $(addprefix $(DESTDIR),$(PREFIX)/sbin $(PREFIX)/share/man/man8 $(PREFIX)/share/man/man5 $(DOCDIR) $(UNITDIR) $(SYSUSERSDIR))
 	install -m 755 $B/oscore-proxy $(DESTDIR)$(PREFIX)/sbin/oscore-proxy
 	install -m 644 docs/oscore-proxy.8 $(DESTDIR)$(PREFIX)/share/man/man8/oscore-proxy.8
 	install -m 644 $B/docs/oscore-proxy.conf.5 $(DESTDIR)$(PREFIX)/share/man/man5/oscore-proxy.conf.5
-	install -m 644 README.md LICENSE proxy.conf.example $(DESTDIR)$(PREFIX)/share/doc/oscore-proxy/
+	install -m 644 README.md LICENSE SECURITY.md docs/OPERATING.md proxy.conf.example deploy/oscore-proxy.socket $(DESTDIR)$(DOCDIR)/
+	install -m 644 deploy/oscore-proxy.service $(DESTDIR)$(UNITDIR)/oscore-proxy.service
+	sed -i 's|/usr/local/sbin/|$(PREFIX)/sbin/|' $(DESTDIR)$(UNITDIR)/oscore-proxy.service
+	install -m 644 deploy/oscore-proxy.sysusers $(DESTDIR)$(SYSUSERSDIR)/oscore-proxy.conf
 
+# The user and what the administrator wrote (configuration, drop-ins, logs) stay.
 uninstall:
-	rm -f $(DESTDIR)$(PREFIX)/sbin/oscore-proxy $(DESTDIR)$(PREFIX)/share/man/man8/oscore-proxy.8 \
-		$(DESTDIR)$(PREFIX)/share/man/man5/oscore-proxy.conf.5
-	rm -rf $(DESTDIR)$(PREFIX)/share/doc/oscore-proxy
+	rm -f $(addprefix $(DESTDIR),$(PREFIX)/sbin/oscore-proxy $(PREFIX)/share/man/man8/oscore-proxy.8 \
+		$(PREFIX)/share/man/man5/oscore-proxy.conf.5 $(UNITDIR)/oscore-proxy.service $(SYSUSERSDIR)/oscore-proxy.conf)
+	rm -rf $(DESTDIR)$(DOCDIR)
 
 clean:
 	rm -rf build

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -27,6 +28,8 @@ static const char *const level_names[] = {
 
 void log_open(int fd, enum log_level threshold)
 {
+	/* whoever reads a log may go away */
+	signal(SIGPIPE, SIG_IGN);
 	log_fd = fd;
 	log_threshold = threshold;
 }

@@ -14,7 +14,8 @@ enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO, LOG_LEVEL_D
 
 enum { LOG_TIME_MAX = 28, LOG_NAME_MAX = 32 }; /* with their NUL */
 
-/* Descriptors are borrowed: whoever opened them closes them once they are no longer in use here. -1: lines go nowhere. */
+/* Descriptors are borrowed: whoever opened them closes them once they are no longer in use here. -1: lines go nowhere. SIGPIPE is
+ * ignored from then on. */
 void log_open(int fd, enum log_level threshold);
 int log_enabled(enum log_level level);
 

@@ -27,21 +27,27 @@ size_t ring_memory_bytes(uint32_t capacity)
 	return sizeof(struct ring_memory) + capacity;
 }
 
+static uint32_t record_size(size_t len)
+{
+	return (uint32_t)(HEAD + (len + 7) / 8 * 8);
+}
+
+/* Positions are multiples of 8. The memory is the other side's too, so that is seen to whenever one is read from it. */
+static uint32_t position_in(const _Atomic uint32_t *from, memory_order order)
+{
+	return atomic_load_explicit(from, order) & ~7u;
+}
+
 void ring_attach_producer(struct ring *r, void *memory, uint32_t capacity)
 {
 	*r = (struct ring){ .memory = memory, .capacity = capacity };
-	r->position = r->published = atomic_load_explicit(&r->memory->produced, memory_order_relaxed);
+	r->position = r->published = position_in(&r->memory->produced, memory_order_relaxed);
 }
 
 void ring_attach_consumer(struct ring *r, void *memory, uint32_t capacity)
 {
 	*r = (struct ring){ .memory = memory, .capacity = capacity };
-	r->position = r->published = atomic_load_explicit(&r->memory->consumed, memory_order_relaxed);
-}
-
-static uint32_t record_size(size_t len)
-{
-	return (uint32_t)(HEAD + (len + 7) / 8 * 8);
+	r->position = r->published = position_in(&r->memory->consumed, memory_order_relaxed);
 }
 
 static uint8_t *at(const struct ring *r, uint32_t position)
@@ -58,10 +64,10 @@ static uint32_t to_the_end(const struct ring *r, uint32_t position)
 
 void *ring_reserve(struct ring *r, size_t len)
 {
-	uint32_t consumed = atomic_load_explicit(&r->memory->consumed, memory_order_acquire);
+	uint32_t consumed = position_in(&r->memory->consumed, memory_order_acquire);
 	uint32_t end = to_the_end(r, r->position), size, skip;
 
-	if (len == 0 || len > r->capacity / 2)
+	if (len == 0 || len > r->capacity / 2 - HEAD) /* what is longer might not fit even into an empty ring */
 		return NULL;
 	size = record_size(len);
 	skip = size > end ? end : 0;
@@ -94,6 +100,12 @@ bool ring_publish(struct ring *r)
 
 /* ---- consumer ---- */
 
+/* Read once: the other side may change it at any time. */
+static uint32_t length_at(const struct ring *r, uint32_t position)
+{
+	return *(const volatile uint32_t *)(const void *)at(r, position);
+}
+
 static int32_t drop_all(struct ring *r)
 {
 	r->position = r->published;
@@ -105,13 +117,13 @@ int32_t ring_take(struct ring *r, void *out, size_t room)
 	uint32_t length, left;
 
 	if (r->position == r->published)
-		r->published = atomic_load_explicit(&r->memory->produced, memory_order_acquire);
+		r->published = position_in(&r->memory->produced, memory_order_acquire);
 	left = r->published - r->position;
 	if (left == 0)
 		return 0;
-	if (left > r->capacity || left < HEAD || left % 8 != 0)
+	if (left > r->capacity)
 		return drop_all(r);
-	memcpy(&length, at(r, r->position), sizeof length);
+	length = length_at(r, r->position);
 	if (length == TO_THE_START) {
 		uint32_t skip = to_the_end(r, r->position);
 
@@ -119,7 +131,7 @@ int32_t ring_take(struct ring *r, void *out, size_t room)
 			return skip == left ? (r->position += skip, 0) : drop_all(r);
 		r->position += skip;
 		left -= skip;
-		memcpy(&length, at(r, r->position), sizeof length);
+		length = length_at(r, r->position);
 	}
 	if (length == 0 || length > room || length > INT32_MAX || record_size(length) > left ||
 		record_size(length) > to_the_end(r, r->position))
@@ -136,5 +148,5 @@ void ring_release(struct ring *r)
 
 bool ring_is_empty(struct ring *r)
 {
-	return r->position == atomic_load_explicit(&r->memory->produced, memory_order_acquire);
+	return r->position == position_in(&r->memory->produced, memory_order_acquire);
 }

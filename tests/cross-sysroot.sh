@@ -39,8 +39,9 @@ END
 export APT_CONFIG="$apt/apt.conf"
 
 echo "setup: reading the lists of packages of $arch"
-# A source that has not caught up (its updates, say) does no harm: what matters is whether the packages below are found.
-apt-get -qq update >"$apt/log" 2>&1 || { sed 's/^/setup: /' "$apt/log" >&2; echo "setup: going on with the lists that came" >&2; }
+# A list that a mirror has out of step in one form may be right in the other. A source that is not to be had (the updates, say)
+# does no harm: what matters is whether the packages below are found.
+apt-get -qq update >"$apt/log" 2>&1 || apt-get -qq -o Acquire::CompressionTypes::Order::=gz update >"$apt/log" 2>&1 || { sed -n 's/^E: /setup: /p' "$apt/log"; echo "setup: going on with the lists that came"; }
 packages=
 for names in $wanted; do
 	for name in $(echo "$names" | tr '|' ' '); do

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Builds for other architectures with Debian's cross compilers and runs the unit tests (the vectors of RFC 8613 among them), the
-# simulations and the program itself under qemu-user. One line for each architecture, "ARCH: N passed, N failed"; ends with
-# the sum of them.
+# Builds for other architectures with Debian's cross compilers and runs under qemu-user: the unit tests (the vectors of RFC 8613
+# among them), the simulations, the fuzz targets over their corpora, and the program as far as it needs no worker. One line for
+# each architecture, "ARCH: N passed, N failed"; ends with the sum of them.
 #
 #   ARCHES="arm64 armhf"     which ones (default: both)
 #   B=build                  where the native program is: what the others print must be what it prints
@@ -16,7 +16,9 @@ ARCHES=${ARCHES:-arm64 armhf}
 # Tests that qemu-user cannot run, since they are about the kernel that it stands in for: NAME and, behind it, why.
 needs_a_kernel() {
 	case $1 in
-	test_sandbox) echo "seccomp filters and Landlock rules are for the kernel, qemu-user refuses both" ;;
+	test_sandbox) echo "seccomp filters and Landlock rules are the kernel's, qemu-user refuses both" ;;
+	test_sandbox_needs) echo "runs in the sandbox, see test_sandbox" ;;
+	test_resolve_confined) echo "kills who opens a file, by a seccomp filter" ;;
 	test_privileges) echo "reads the memory of another process, by a call that qemu-user does not have" ;;
 	*) return 1 ;;
 	esac
@@ -39,7 +41,7 @@ build() {
 	libraries=$sysroot/usr/lib/$triplet/pkgconfig:$sysroot/usr/lib/pkgconfig:$sysroot/usr/share/pkgconfig
 	env PKG_CONFIG_PATH= PKG_CONFIG_LIBDIR="$libraries" PKG_CONFIG_SYSROOT_DIR="$sysroot" \
 		make --no-print-directory -j"$(nproc)" B="$folder" CC="$triplet-gcc --sysroot=$sysroot" EMULATOR="$emulator" \
-		WERROR=-Werror tests
+		WERROR=-Werror FUZZ_MAIN=tests/fuzz/replay.c tests fuzz-programs
 }
 
 # count WORD LOG: the tests behind a word of cmocka.
@@ -78,6 +80,23 @@ run_tests() {
 		[ $((running % 2)) -eq 1 ] || wait
 	done
 	wait
+}
+
+# Each fuzz target over its corpus: one test.
+run_corpora() {
+	for source in tests/fuzz/fuzz_*.c; do
+		name=$(basename "$source" .c)
+		corpus=tests/fuzz/corpus/${name#fuzz_}
+		log=$folder/results/$name.log
+		# shellcheck disable=SC2086
+		if timeout --kill-after=10 "${UNIT_SECONDS:-120}" $emulator "$folder/fuzz/$name" "$corpus" >"$log" 2>&1 </dev/null &&
+			grep -q '^replayed [1-9]' "$log"; then
+			echo "1 0" >"$folder/results/$name.count"
+		else
+			echo "0 1" >"$folder/results/$name.count"
+			{ echo "---- $arch: $name over $corpus"; tail -n 20 "$log"; } >"$folder/results/$name.out"
+		fi
+	done
 }
 
 # same NAME ARGUMENT...: the program says and returns what the native one does.
@@ -125,6 +144,7 @@ one() {
 	fi
 	rm -f "$folder"/results/*
 	run_tests
+	run_corpora
 	run_program
 	cat "$folder"/results/*.out 2>/dev/null
 	# shellcheck disable=SC2046

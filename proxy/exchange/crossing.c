@@ -363,8 +363,9 @@ static void on_error(struct proxy *p, struct exchange *x, const struct crossing_
 }
 
 /* No answer was wanted (RFC 7967). */
-static void on_done(struct proxy *p, struct exchange *x)
+static void on_done(struct proxy *p, struct exchange *x, const struct crossing_record *r)
 {
+	note(x, r);
 	x->crossing->ended = true;
 	respond_acknowledge(p, x);
 	exchange_free(p, x);
@@ -380,7 +381,7 @@ static void on_word_of_home(struct proxy *p, unsigned from, const struct crossin
 	if (r->kind == CROSSING_ERROR)
 		on_error(p, x, r);
 	else if (r->kind == CROSSING_DONE)
-		on_done(p, x);
+		on_done(p, x, r);
 	else if (msg_parse_datagram(&m, bytes, len) != MSG_OK)
 		proxy_count(p, COUNT_CROSSING_BROKEN);
 	else if (r->kind == CROSSING_ANSWER)

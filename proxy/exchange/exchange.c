@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/random.h"
+#include "proxy/exchange/access_log.h"
 #include "proxy/exchange/client.h"
 #include "proxy/exchange/crossing.h"
 #include "proxy/exchange/observe.h"
@@ -119,6 +120,7 @@ void exchange_free(struct proxy *p, struct exchange *x)
 	struct origin *o = x->origin;
 
 	wheel_cancel(&x->timer);
+	access_log_end(x);
 	exchange_end_lookup(p, x);
 	if (x->crossing != NULL)
 		crossing_end(p, x);
@@ -162,6 +164,19 @@ const struct endpoint *exchange_origin_peer(const struct exchange *x)
 	if (x->origin != NULL)
 		return &x->origin->peer;
 	return x->crossing != NULL ? &x->crossing->origin : NULL;
+}
+
+uint64_t exchange_sent_at(const struct exchange *x)
+{
+	if (x->crossing != NULL)
+		return x->crossing->sent_at;
+	/* a refresh that was not sent has the time of the request before it */
+	return x->sent_at >= x->arrived_at ? x->sent_at : 0;
+}
+
+unsigned exchange_retransmissions(const struct exchange *x)
+{
+	return x->crossing != NULL ? x->crossing->retransmissions : x->retransmissions;
 }
 
 void exchange_set_origin(struct exchange *x, struct origin *o)

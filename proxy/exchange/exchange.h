@@ -38,6 +38,11 @@ void exchange_set_origin(struct exchange *x, struct origin *o);
 /* The endpoint of its origin, also where that belongs to another worker; NULL while it is not known. */
 const struct endpoint *exchange_origin_peer(const struct exchange *x);
 
+/* When its request first left for the origin (0: it did not, or that is not known), and how often it was repeated; also where the
+ * origin belongs to another worker. */
+uint64_t exchange_sent_at(const struct exchange *x);
+unsigned exchange_retransmissions(const struct exchange *x);
+
 /* Drops the lookup, if any. */
 void exchange_end_lookup(struct proxy *p, struct exchange *x);
 

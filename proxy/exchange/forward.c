@@ -5,6 +5,7 @@
 #include "proxy/decide/outgoing.h"
 #include "proxy/decide/policy.h"
 #include "proxy/decide/target.h"
+#include "proxy/exchange/access_log.h"
 #include "proxy/exchange/client.h"
 #include "proxy/exchange/crossing.h"
 #include "proxy/exchange/exchange.h"
@@ -321,6 +322,7 @@ static enum error decide(struct passage *g)
 	if (route == NULL)
 		return g->target.question.forward ? ERR_NO_ROUTE_FORWARD : ERR_NO_ROUTE;
 	exchange_set_route(p, x, route);
+	access_log_begin(x, g->m);
 	p->cell->routes[route->metrics_slot].requests++;
 	x->forward = g->target.question.forward;
 	e = policy_check_request(route, &g->target.question);
@@ -424,6 +426,7 @@ void forward_again(struct proxy *p, struct exchange *x, const struct msg_view *m
 	enum error e;
 	size_t len;
 
+	access_log_begin(x, m);
 	begin_passage(&g, p, x, m, r);
 	if (!read_passage(&g, asked, &e) || is_at_last_hop(&g)) {
 		respond_error(p, x, e == ERR_NONE ? ERR_HOP_LIMIT : e, 0);

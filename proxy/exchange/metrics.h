@@ -41,7 +41,8 @@
 	X(COUNT_KERNEL_DROPS, "kernel_drops")                                \
 	X(COUNT_SEND_FAILED, "send_failed")                                  \
 	X(COUNT_CROSSED, "crossed")                                          \
-	X(COUNT_CROSSING_BROKEN, "crossing_broken")
+	X(COUNT_CROSSING_BROKEN, "crossing_broken")                          \
+	X(COUNT_ACCESS_LOST, "access_lines_lost")
 
 enum metric {
 #define X(name, text) name,

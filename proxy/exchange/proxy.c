@@ -7,6 +7,7 @@
 #include "proxy/exchange/observe.h"
 #include "proxy/exchange/origin.h"
 #include "proxy/exchange/ports.h"
+#include "proxy/exchange/refusal_log.h"
 #include "proxy/exchange/renew.h"
 #include "proxy/exchange/respond.h"
 #include "proxy/exchange/table.h"
@@ -78,7 +79,7 @@ struct proxy *proxy_create(struct snapshot *conf, struct resolver *resolver, con
 	p->bindings = calloc((size_t)BINDING_SETS * BINDING_WAYS, sizeof *p->bindings);
 	p->rates = calloc(RATE_BUCKETS, sizeof *p->rates);
 	if (create_tables(p) < 0 || p->wheel == NULL || p->duplicates == NULL || p->buffers == NULL || p->bindings == NULL ||
-		p->rates == NULL || crossings_create(p) < 0)
+		p->rates == NULL || crossings_create(p) < 0 || refusal_log_create(p) < 0)
 		goto fail;
 	return p;
 fail:
@@ -113,6 +114,7 @@ void proxy_destroy(struct proxy *p)
 		slab_each(p->deliveries, drop_delivery, p);
 	if (p->origins != NULL)
 		origins_free(p);
+	refusal_log_destroy(p);
 	slab_destroy(p->exchanges);
 	slab_destroy(p->clients);
 	slab_destroy(p->origins);

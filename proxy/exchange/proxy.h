@@ -134,6 +134,9 @@ struct exchange {
 	uint16_t request_len;         /* bytes of the client's datagram: amplification is measured by it */
 	uint8_t client_type;          /* MSG_CON or MSG_NON */
 	bool client_acknowledged;     /* an Empty ACK was sent: the response will be separate */
+	bool accounted;               /* the access log has its line */
+	uint8_t kid_len;              /* bytes in `kid`, and one; 0: the access log does not name it */
+	uint8_t kid[8];               /* of the OSCORE option, or its hash, as the configuration wants it */
 	/* what is asked */
 	uint8_t code;
 	uint8_t observe;              /* enum observe_ask */
@@ -244,11 +247,6 @@ struct hold_back {
 	uint64_t until;
 };
 
-/* When a reason was last logged, and how often it was not since. */
-struct refusal {
-	uint64_t told_at, left_out;
-};
-
 struct rate_bucket {
 	uint64_t at;
 	int64_t credit; /* millionths of a byte: what comes to less than one between two datagrams is not lost */
@@ -275,7 +273,7 @@ struct proxy {
 	struct renewal *renewal;        /* what a new configuration has still to decide again (renew.c), or NULL */
 	bool draining;                  /* no new exchange is begun */
 	uint64_t listener_used[CONF_SLOTS_MAX]; /* when a request last came to a listener that was accepted, by its slot */
-	struct refusal refusals[ERR_COUNT];
+	struct refusals *refusals;      /* refusal_log.c */
 	struct endpoint *own_addresses; /* owned; of our interfaces: listeners on the unspecified address are reached there */
 	size_t own_count;
 	bool closing;                   /* it is being destroyed: nobody is told anything any more */

@@ -1,17 +1,24 @@
 /*
- * refusal_log - tells the operator why requests are refused: a line for each reason, at most one in ten seconds, with the
- * number that was left out. And what became of each request of a route with access-log.
+ * refusal_log - tells the operator why requests are refused: one line for each reason and network (IPv4 /24, IPv6 /48) in ten
+ * seconds, with the number that was left out.
+ *
+ * What is left out is told ten seconds later even if nothing more comes. Both what is remembered and what is written are bounded:
+ * at most REFUSAL_LINES_A_SECOND lines; what that cuts off, or finds no room in the table, is counted, and the sum is told in one line.
  */
 #ifndef PROXY_EXCHANGE_REFUSAL_LOG_H
 #define PROXY_EXCHANGE_REFUSAL_LOG_H
 
 #include "proxy/exchange/proxy.h"
 
+enum { REFUSAL_LINES_A_SECOND = 100 };
+#define REFUSAL_INTERVAL (10 * CLOCK_SECOND)
+
+/* Sets p->refusals; p->wheel and p->hash_key are there. Returns 0, or -1 without memory. */
+int refusal_log_create(struct proxy *p) __attribute__((warn_unused_result));
+/* Tells what was left out until now. */
+void refusal_log_destroy(struct proxy *p);
+
 /* x is being answered with e. `offender` is the option at fault, or 0. */
 void refusal_log(struct proxy *p, const struct exchange *x, enum error e, uint16_t offender);
-
-/* The request of x is answered with `code`, or would be but for No-Response: a line where its route asks for it. An
- * observation has another if it ends by an error of ours; notifications have none. */
-void access_log(const struct exchange *x, uint8_t code);
 
 #endif

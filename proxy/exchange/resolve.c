@@ -1,25 +1,19 @@
 #include "proxy/exchange/resolve.h"
 
-#include <arpa/inet.h>
 #include <event2/dns.h>
 #include <event2/event.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/log.h"
+#include "proxy/exchange/resolve_dns.h"
 
 enum {
 	QUERIES_MAX = 256,       /* names under way at once */
-	ATTEMPTS = 3,            /* datagrams for each question inside the time allowed */
-	NAME_MAX_BYTES = 253,    /* RFC 1035 2.3.4, without the root */
-	LABEL_MAX = 63,
-	HOSTS_MAX = 4096,        /* names taken from the hosts file */
-	HOSTS_LINE = 1024,
+	BUCKETS_MIN = 64,
 	TTL_MIN = 1, TTL_MAX = 3600, TTL_FAILURE = 5,   /* seconds */
 };
 #define SECOND_FAMILY_WAIT (2 * CLOCK_SECOND) /* for the other family, once one has given addresses */
@@ -41,7 +35,7 @@ struct query {
 		struct endpoint addresses[RESOLVE_ADDRESSES_MAX];
 	} part[FAMILIES];
 	struct event *timer;
-	uint64_t asked;
+	bool outdated;           /* it began under other texts: what it brings is kept for a short while */
 };
 
 struct name {
@@ -50,12 +44,12 @@ struct name {
 	struct resolver *resolver;
 	struct query *query;        /* NULL: not being asked */
 	struct resolve_waiter *waiters;
-	uint64_t expires;           /* UINT64_MAX: from the hosts file */
+	uint64_t expires;
 	enum resolve_result result;
 	size_t count;
 	struct endpoint addresses[RESOLVE_ADDRESSES_MAX];
 	uint8_t len;
-	char text[NAME_MAX_BYTES + 1];
+	char text[RESOLVE_NAME_MAX + 1];
 };
 
 struct resolver {
@@ -67,8 +61,10 @@ struct resolver {
 	struct name *oldest, *newest;
 	size_t cached, cache_max;
 	unsigned under_way;
-	unsigned hosts;
 	uint64_t timeout;
+	struct resolve_conf conf;
+	struct resolve_hosts *hosts;
+	uint64_t conf_hash, hosts_hash; /* of the texts */
 };
 
 /* ---- the names known ---- */
@@ -131,14 +127,43 @@ static void lru_add(struct name *n)
 	r->cached++;
 }
 
-static void cache_trim(struct resolver *r)
+/* Drops the least recently used names but `most`. */
+static void cache_trim(struct resolver *r, size_t most)
 {
-	while (r->cached > r->cache_max) {
+	while (r->cached > most) {
 		struct name *n = r->oldest;
 
 		lru_remove(n);
 		name_free(n);
 	}
+}
+
+/* Gives the table enough buckets for the names that may be in it; it never shrinks. */
+static int table_fit(struct resolver *r)
+{
+	size_t buckets = BUCKETS_MIN, old_buckets = r->buckets;
+	struct name **table, **old = r->table;
+
+	while (buckets < r->cache_max)
+		buckets *= 2;
+	if (buckets <= old_buckets)
+		return 0;
+	table = calloc(buckets, sizeof(*table));
+	if (table == NULL)
+		return -1;
+	r->table = table;
+	r->buckets = buckets;
+	for (size_t i = 0; i < old_buckets; i++) {
+		while (old[i] != NULL) {
+			struct name *n = old[i], **chain = chain_of(r, n->text, n->len);
+
+			old[i] = n->chain;
+			n->chain = *chain;
+			*chain = n;
+		}
+	}
+	free(old);
+	return 0;
 }
 
 /* ---- a query ---- */
@@ -196,7 +221,7 @@ static void combine(struct name *n, const struct query *q)
 	else if (partial)
 		n->result = RESOLVE_TIMEOUT;
 	/* half an answer, as no answer, is asked again soon */
-	if ((partial || n->result != RESOLVE_OK) && ttl > TTL_FAILURE)
+	if ((partial || q->outdated || n->result != RESOLVE_OK) && ttl > TTL_FAILURE)
 		ttl = TTL_FAILURE;
 	n->expires = clock_now() + (ttl < TTL_MIN ? TTL_MIN : ttl) * CLOCK_SECOND;
 }
@@ -222,7 +247,7 @@ static void name_finish(struct name *n)
 		waiter_push(&waiters, w);
 	}
 	lru_add(n);
-	cache_trim(r); /* from here on n may be gone */
+	cache_trim(r, r->cache_max); /* from here on n may be gone */
 	while ((w = waiters) != NULL) {
 		resolve_cancel(w);
 		w->done(w, result, addresses, count);
@@ -320,130 +345,86 @@ static int query_start(struct name *n)
 	return 0;
 }
 
-/* ---- the hosts file ---- */
-
-static void hosts_add(struct resolver *r, const char *text, const struct endpoint *address)
-{
-	size_t len = strlen(text), at;
-	char lower[NAME_MAX_BYTES + 1];
-	struct name *n;
-
-	if (len == 0 || len > NAME_MAX_BYTES || r->hosts >= HOSTS_MAX)
-		return;
-	for (at = 0; at < len; at++)
-		lower[at] = (char)(text[at] >= 'A' && text[at] <= 'Z' ? text[at] + ('a' - 'A') : text[at]);
-	n = name_find(r, lower, len);
-	if (n == NULL) {
-		n = name_new(r, lower, len);
-		if (n == NULL)
-			return;
-		n->expires = UINT64_MAX;
-		n->result = RESOLVE_OK;
-		r->hosts++;
-	}
-	if (n->count == RESOLVE_ADDRESSES_MAX)
-		return;
-	for (at = n->count; at > 0; at--) { /* IPv6 goes before IPv4 */
-		if (endpoint_is_ipv4(address) || !endpoint_is_ipv4(&n->addresses[at - 1]))
-			break;
-		n->addresses[at] = n->addresses[at - 1];
-	}
-	n->addresses[at] = *address;
-	n->count++;
-}
-
-void resolver_load_hosts(struct resolver *r, const char *path)
-{
-	char line[HOSTS_LINE], *save, *word;
-	struct endpoint address;
-	FILE *file = fopen(path, "re");
-
-	if (file == NULL)
-		return;
-	while (fgets(line, sizeof(line), file) != NULL) {
-		line[strcspn(line, "#\n")] = '\0';
-		word = strtok_r(line, " \t\r", &save);
-		if (word == NULL || endpoint_parse_literal(&address, word, strlen(word), true) != 0)
-			continue;
-		while ((word = strtok_r(NULL, " \t\r", &save)) != NULL)
-			hosts_add(r, word, &address);
-	}
-	fclose(file);
-}
-
-/* localhost means this machine whatever files and servers say (RFC 6761 6.3). */
-static void localhost_add(struct resolver *r)
-{
-	struct endpoint loopback;
-
-	if (name_find(r, "localhost", 9) != NULL)
-		return;
-	for (int i = 0; i < 2; i++) {
-		const char *text = i == 0 ? "::1" : "127.0.0.1";
-
-		if (endpoint_parse_literal(&loopback, text, strlen(text), false) == 0)
-			hosts_add(r, "localhost", &loopback);
-	}
-}
-
 /* ---- the resolver ---- */
 
-static void on_log(int is_warning, const char *text)
+static uint64_t text_hash(const struct resolver *r, const char *text, size_t len)
 {
-	if (is_warning)
-		log_info("dns: %s", text);
-	else
-		log_debug("dns: %s", text);
+	return hash_bytes(&r->key, len > 0 ? text : "", len);
 }
 
-static int set_time(struct evdns_base *dns, const char *option, uint64_t time)
+static void conf_take(struct resolver *r, const struct settings *settings, const struct resolve_files *files)
 {
-	char text[32];
+	struct resolve_conf old = r->conf;
 
-	snprintf(text, sizeof(text), "%u.%06u", (unsigned)(time / CLOCK_SECOND), (unsigned)(time % CLOCK_SECOND));
-	return evdns_base_set_option(dns, option, text);
-}
-
-/* Servers and search list from the file, times and bounds from us. */
-static int dns_configure(struct resolver *r, const char *resolv_conf)
-{
-	char inflight[16];
-
-	/* A file with too little in it fails here and fails name queries later; it is not a reason not to start. */
-	evdns_base_resolv_conf_parse(r->dns, DNS_OPTION_SEARCH | DNS_OPTION_NAMESERVERS | DNS_OPTION_MISC |
-		DNS_OPTION_NAMESERVERS_NO_DEFAULT, resolv_conf);
+	resolve_conf_parse(&r->conf, files->resolv_conf, files->resolv_conf_len);
+	if (memcmp(old.servers, r->conf.servers, sizeof(old.servers)) != 0)
+		resolve_dns_set_servers(r->dns, &r->conf);
+	resolve_dns_set_search(r->dns, &r->conf);
+	if (r->conf.refused > 0)
+		log_warning("%s: %u name server(s) left out: not an address, or more than %d", settings->resolv_conf, r->conf.refused,
+			RESOLVE_SERVERS_MAX);
 	if (evdns_base_count_nameservers(r->dns) == 0)
-		log_warning("%s names no name server: only addresses and names in the hosts file will resolve", resolv_conf);
-	snprintf(inflight, sizeof(inflight), "%d", FAMILIES * QUERIES_MAX);
-	if (set_time(r->dns, "timeout:", r->timeout / ATTEMPTS) != 0 || evdns_base_set_option(r->dns, "attempts:", "3") != 0 ||
-	    evdns_base_set_option(r->dns, "max-inflight:", inflight) != 0)
+		log_warning("%s names no name server: only addresses and names in the hosts file will resolve", settings->resolv_conf);
+	r->conf_hash = text_hash(r, files->resolv_conf, files->resolv_conf_len);
+}
+
+static int hosts_take(struct resolver *r, const struct resolve_files *files)
+{
+	struct resolve_hosts *hosts = resolve_hosts_new(files->hosts, files->hosts_len);
+
+	if (hosts == NULL)
 		return -1;
+	resolve_hosts_free(r->hosts);
+	r->hosts = hosts;
+	r->hosts_hash = text_hash(r, files->hosts, files->hosts_len);
 	return 0;
 }
 
-struct resolver *resolver_create(struct event_base *base, const struct settings *settings)
+static int bounds_take(struct resolver *r, const struct settings *settings)
+{
+	r->cache_max = settings->dns_cache;
+	r->timeout = settings->dns_timeout;
+	cache_trim(r, r->cache_max);
+	return table_fit(r) != 0 || resolve_dns_set_timeout(r->dns, r->timeout) != 0 ? -1 : 0;
+}
+
+struct resolver *resolver_create(struct event_base *base, const struct settings *settings, const struct resolve_files *files)
 {
 	struct resolver *r = calloc(1, sizeof(*r));
 
 	if (r == NULL)
 		return NULL;
 	r->base = base;
-	r->cache_max = settings->dns_cache;
-	r->timeout = settings->dns_timeout;
-	r->buckets = 64;
-	while (r->buckets < r->cache_max)
-		r->buckets *= 2;
-	r->table = calloc(r->buckets, sizeof(*r->table));
 	hash_key_init(&r->key);
-	evdns_set_log_fn(on_log);
-	r->dns = evdns_base_new(base, EVDNS_BASE_DISABLE_WHEN_INACTIVE);
-	if (r->table == NULL || r->dns == NULL || dns_configure(r, settings->resolv_conf) != 0) {
+	r->dns = resolve_dns_new(base, FAMILIES * QUERIES_MAX);
+	if (r->dns == NULL || bounds_take(r, settings) != 0 || hosts_take(r, files) != 0) {
 		resolver_destroy(r);
 		return NULL;
 	}
-	resolver_load_hosts(r, "/etc/hosts");
-	localhost_add(r);
+	conf_take(r, settings, files);
 	return r;
+}
+
+/* Forgets what was cached; what is being asked goes on, and is soon asked again. */
+static void cache_drop(struct resolver *r)
+{
+	cache_trim(r, 0);
+	for (size_t i = 0; i < r->buckets; i++)
+		for (struct name *n = r->table[i]; n != NULL; n = n->chain)
+			n->query->outdated = true;
+}
+
+void resolver_update(struct resolver *r, const struct settings *settings, const struct resolve_files *files)
+{
+	bool conf = text_hash(r, files->resolv_conf, files->resolv_conf_len) != r->conf_hash;
+	bool hosts = text_hash(r, files->hosts, files->hosts_len) != r->hosts_hash;
+
+	if (bounds_take(r, settings) != 0 || (hosts && hosts_take(r, files) != 0))
+		log_warning("not enough memory for all of the name resolution: part of it stays as it was");
+	if (conf)
+		conf_take(r, settings, files);
+	if (conf || hosts)
+		cache_drop(r);
 }
 
 void resolver_destroy(struct resolver *r)
@@ -464,39 +445,15 @@ void resolver_destroy(struct resolver *r)
 	}
 	if (r->dns != NULL)
 		evdns_base_free(r->dns, 1);
+	resolve_hosts_free(r->hosts);
 	free(r->table);
 	free(r);
 }
 
-/* A name that can be asked for: letters, digits, '-' and '_' in labels of at most 63 (RFC 1035 2.3.1, and what is in use);
- * a last dot is allowed. Returns its length without that dot, or 0. */
-static size_t name_check(const char *name, size_t len)
-{
-	size_t label = 0;
-
-	if (len > 0 && name[len - 1] == '.')
-		len--;
-	if (len == 0 || len > NAME_MAX_BYTES)
-		return 0;
-	for (size_t i = 0; i < len; i++) {
-		char c = name[i];
-
-		if (c == '.' ? label == 0 : ++label > LABEL_MAX)
-			return 0;
-		if (c == '.')
-			label = 0;
-		else if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_'))
-			return 0;
-	}
-	return label == 0 ? 0 : len;
-}
-
 static enum resolve_result answer_from(struct name *n, struct endpoint *addresses, size_t *count)
 {
-	if (n->expires != UINT64_MAX) {
-		lru_remove(n);
-		lru_add(n);
-	}
+	lru_remove(n);
+	lru_add(n);
 	*count = n->count;
 	memcpy(addresses, n->addresses, n->count * sizeof(*addresses));
 	return n->result;
@@ -505,15 +462,21 @@ static enum resolve_result answer_from(struct name *n, struct endpoint *addresse
 enum resolve_result resolve_name(struct resolver *r, const char *name, size_t len, struct endpoint addresses[RESOLVE_ADDRESSES_MAX],
 	size_t *count, struct resolve_waiter *w)
 {
+	const struct endpoint *found;
 	struct name *n;
 
 	*count = 0;
-	len = name_check(name, len);
+	len = resolve_name_length(name, len);
 	if (len == 0)
 		return RESOLVE_FAILED;
 	if (len > 10 && memcmp(name + len - 10, ".localhost", 10) == 0) {
 		name = "localhost";
 		len = strlen(name);
+	}
+	found = resolve_hosts_find(r->hosts, name, len, count);
+	if (found != NULL) {
+		memcpy(addresses, found, *count * sizeof(*addresses));
+		return RESOLVE_OK;
 	}
 	n = name_find(r, name, len);
 	if (n != NULL && n->query == NULL && clock_now() < n->expires)

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "proxy/exchange/access_log.h"
 #include "proxy/exchange/client.h"
 #include "proxy/exchange/crossing.h"
 #include "proxy/exchange/delivery.h"
@@ -97,7 +98,7 @@ static bool end(struct proxy *p, struct exchange *x, struct answer *a)
 	proxy_count(p, COUNT_RESPONSES);
 	if (x->route != NULL)
 		p->cell->routes[x->route->metrics_slot].responses++;
-	access_log(x, a->bytes[1]);
+	access_log_answer(x, a->bytes[1], len);
 	if (a->type != MSG_CON) {
 		edge_send_client(x->client->listener, &x->client->peer, &x->local, a->bytes, len);
 		if (x->record != DUPLICATES_NONE)
@@ -124,7 +125,6 @@ static bool is_silenced(struct proxy *p, struct exchange *x, uint8_t code)
 	if (!(x->no_response >> (MSG_CLASS(code) - 1) & 1))
 		return false;
 	proxy_count(p, COUNT_SILENCED);
-	access_log(x, code);
 	respond_acknowledge(p, x);
 	return true;
 }

@@ -173,7 +173,7 @@ static int take_all(struct activation *a)
 		return -1;
 	if (count == 0)
 		return 0;
-	a->sockets = calloc(count, sizeof(*a->sockets));
+	a->sockets = calloc((size_t)count, sizeof(*a->sockets));
 	if (!a->sockets) {
 		log_error("not enough memory for %u passed sockets", (unsigned)count);
 		return -1;

@@ -11,12 +11,11 @@
 #include <unistd.h>
 
 #include "proxy/edge/own_addresses.h"
+#include "proxy/exchange/resolve_files.h"
 
-enum { ALIGNMENT = 8, TEXT_FILE_MAX = 4 << 20 };
+enum { ALIGNMENT = 8 };
 #define MAGIC UINT64_C(0x7061636b61676531)
 #define SEALS (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
-
-static const char hosts_path[] = "/etc/hosts";
 
 /* The beginning of the memfd. */
 struct header {
@@ -40,23 +39,7 @@ static const struct {
 
 /* ---- writing ---- */
 
-/* Copies a file, as much of it as a text may have. */
-static void copy_file(FILE *out, const char *path)
-{
-	char block[4096];
-	size_t left = TEXT_FILE_MAX, n;
-	FILE *in = fopen(path, "re");
-
-	if (in == NULL)
-		return;
-	while (left > 0 && (n = fread(block, 1, left < sizeof block ? left : sizeof block, in)) > 0) {
-		fwrite(block, 1, n, out);
-		left -= n;
-	}
-	fclose(in);
-}
-
-static void write_part(FILE *out, enum package_part part, const struct snapshot *conf)
+static void write_part(FILE *out, enum package_part part, const struct snapshot *conf, const struct resolve_files *files)
 {
 	struct endpoint *addresses;
 
@@ -65,10 +48,10 @@ static void write_part(FILE *out, enum package_part part, const struct snapshot 
 		snapshot_print(conf, out);
 		break;
 	case PACKAGE_RESOLV_CONF:
-		copy_file(out, conf->settings.resolv_conf);
+		fwrite(files->resolv_conf, 1, files->resolv_conf_len, out);
 		break;
 	case PACKAGE_HOSTS:
-		copy_file(out, hosts_path);
+		fwrite(files->hosts, 1, files->hosts_len, out);
 		break;
 	case PACKAGE_OWN_ADDRESSES:
 		fwrite(addresses, sizeof *addresses, own_addresses_read(&addresses), out);
@@ -87,7 +70,7 @@ static void write_part(FILE *out, enum package_part part, const struct snapshot 
 	}
 }
 
-static int write_all(FILE *out, const struct snapshot *conf)
+static int write_all(FILE *out, const struct snapshot *conf, const struct resolve_files *files)
 {
 	struct header h = { .magic = MAGIC };
 
@@ -96,7 +79,7 @@ static int write_all(FILE *out, const struct snapshot *conf)
 	for (int i = 0; i < PACKAGE_PARTS; i++) {
 		long at = ftell(out), end;
 
-		write_part(out, (enum package_part)i, conf);
+		write_part(out, (enum package_part)i, conf, files);
 		end = ftell(out);
 		if (at < 0 || end < at)
 			return -1;
@@ -111,24 +94,34 @@ static int write_all(FILE *out, const struct snapshot *conf)
 	return ferror(out) ? -1 : 0;
 }
 
+/* Returns 0, or -1 with errno. */
+static int write_to(int fd, const struct snapshot *conf)
+{
+	struct resolve_files_text texts;
+	int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0), result = -1;
+	FILE *out = copy >= 0 ? fdopen(copy, "w") : NULL;
+
+	if (out == NULL) {
+		if (copy >= 0)
+			close(copy);
+		return -1;
+	}
+	if (resolve_files_read(conf->settings.resolv_conf, RESOLVE_HOSTS_PATH, &texts) == 0) {
+		result = write_all(out, conf, &texts.files);
+		resolve_files_free(&texts);
+	}
+	return fclose(out) == 0 ? result : -1;
+}
+
 int package_write(const struct snapshot *conf)
 {
-	int fd = memfd_create("package", MFD_CLOEXEC | MFD_ALLOW_SEALING), copy, error;
-	FILE *out;
-	bool good;
+	int fd = memfd_create("package", MFD_CLOEXEC | MFD_ALLOW_SEALING), error;
 
 	if (fd < 0)
 		return -1;
-	copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-	out = copy >= 0 ? fdopen(copy, "w") : NULL;
-	good = out != NULL && write_all(out, conf) == 0;
-	error = errno;
-	if (out != NULL)
-		fclose(out);
-	else if (copy >= 0)
-		close(copy);
-	if (good && fcntl(fd, F_ADD_SEALS, SEALS) == 0)
+	if (write_to(fd, conf) == 0 && fcntl(fd, F_ADD_SEALS, SEALS) == 0)
 		return fd;
+	error = errno;
 	close(fd);
 	errno = error;
 	return -1;
@@ -222,4 +215,12 @@ struct snapshot *package_load(const struct package *p, char *error, size_t room)
 	if (conf != NULL)
 		snapshot_place(conf, p->parts[PACKAGE_LISTENER_SLOTS].bytes, p->parts[PACKAGE_ROUTE_SLOTS].bytes);
 	return conf;
+}
+
+struct resolve_files package_files(const struct package *p)
+{
+	return (struct resolve_files){
+		.resolv_conf = p->parts[PACKAGE_RESOLV_CONF].bytes, .resolv_conf_len = p->parts[PACKAGE_RESOLV_CONF].len,
+		.hosts = p->parts[PACKAGE_HOSTS].bytes, .hosts_len = p->parts[PACKAGE_HOSTS].len,
+	};
 }

@@ -10,6 +10,7 @@
 
 #include "base/endpoint.h"
 #include "conf/snapshot.h"
+#include "proxy/exchange/resolve.h"
 
 enum package_part {
 	PACKAGE_CONFIGURATION,  /* text */
@@ -42,5 +43,8 @@ void package_close(struct package *p);
 
 /* The configuration in it as a snapshot in its place (see snapshot_place()), or NULL with the first error's text in `error`. */
 struct snapshot *package_load(const struct package *p, char *error, size_t room);
+
+/* The texts of it that the resolver wants; they live as long as the package. */
+struct resolve_files package_files(const struct package *p);
 
 #endif

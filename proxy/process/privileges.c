@@ -50,15 +50,12 @@ static int bounding_set_drop(cap_t now)
 	return 0;
 }
 
-/* Makes wanted all that the process has, and looks whether it is. */
+/* Makes wanted all that the process has, and looks whether it is. With the inheritable set the kernel empties the ambient one. */
 static int capabilities_set(cap_t wanted)
 {
 	cap_t now;
 	int same;
 
-	/* A kernel or an emulator without ambient capabilities has none to reset. */
-	if (cap_reset_ambient() < 0 && errno != EINVAL)
-		return -1;
 	if (cap_set_proc(wanted) < 0)
 		return -1;
 	now = cap_get_proc();

@@ -115,7 +115,8 @@ static const char *const fatal_calls[] = {
 	"keyctl", "add_key", "request_key", "io_uring_setup", "mount", "umount2", "move_mount", "fsopen", "fsmount", "open_tree",
 	"pivot_root", "chroot", "setns", "unshare", "open_by_handle_at", "name_to_handle_at", "swapon", "swapoff", "reboot",
 	"settimeofday", "clock_settime", "clock_settime64", "adjtimex", "clock_adjtime", "capset", "setuid", "setgid", "setresuid",
-	"setresgid", "setreuid", "setregid", "setgroups", "iopl", "ioperm", "modify_ldt", "personality",
+	"setresgid", "setreuid", "setregid", "setgroups", "setuid32", "setgid32", "setresuid32", "setresgid32", "setreuid32",
+	"setregid32", "setgroups32", "iopl", "ioperm", "modify_ldt", "personality",
 };
 
 /* Allowed if all of these hold: (argument & mask) == value. Arguments of type int are compared in their 32 bits. */

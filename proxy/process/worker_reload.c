@@ -101,12 +101,15 @@ void worker_abort(struct worker *w, uint32_t generation)
 
 void worker_commit(struct worker *w, uint32_t generation)
 {
+	const struct resolve_files files = package_files(&w->prepared.package);
+
 	if (generation != w->wanted || w->prepared.conf == NULL) {
 		log_error("generation %u was never prepared", (unsigned)generation);
 		w->lost = true;
 		return;
 	}
 	proxy_renew(w->proxy, w->prepared.conf);
+	resolver_update(w->resolver, &w->prepared.conf->settings, &files);
 	log_open(w->log_fd, w->prepared.conf->settings.log_level);
 	for (unsigned i = 0; i < CONF_SLOTS_MAX; i++) {
 		if (w->fresh[i] >= 0 && !udp_has_listener(i)) { /* else it was removed and is back, and was served all the time */

@@ -159,6 +159,7 @@ static int copy_own_addresses(struct worker *w)
 static int build(struct worker *w, struct snapshot *conf)
 {
 	struct event_config *config = event_config_new();
+	const struct resolve_files files = package_files(&w->package);
 
 	if (config == NULL)
 		return -1;
@@ -167,7 +168,7 @@ static int build(struct worker *w, struct snapshot *conf)
 	event_config_free(config);
 	if (w->base == NULL)
 		return -1;
-	w->resolver = resolver_create(w->base, &conf->settings);
+	w->resolver = resolver_create(w->base, &conf->settings, &files);
 	w->proxy = proxy_create(conf, w->resolver, &w->house);
 	if (w->resolver == NULL || w->proxy == NULL || copy_own_addresses(w) < 0)
 		return -1;

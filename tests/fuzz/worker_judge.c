@@ -278,7 +278,7 @@ static void judge_remaining(void *object, uint32_t index, void *arg)
 	CHECK(x->observation->delivery == NULL && x->observation->pending.bytes == NULL && x->lookup == NULL && !x->in_window);
 	CHECK(x->client != NULL && x->client->observation_count > 0);
 	r->observing++;
-	r->bytes += buffer_size(&x->request);
+	r->bytes += buffer_size(&x->request) + buffer_size(&x->observation->message);
 }
 
 static void judge_client(void *object, uint32_t index, void *arg)
@@ -313,7 +313,7 @@ void judge_end(void)
 	CHECK(slab_count(p->flows) == 0 && slab_count(p->lookups) == 0 && slab_count(p->deliveries) == 0);
 	CHECK(slab_count(p->observations) == r.observing && buffers_in_use(p->buffers) == r.bytes);
 	for (size_t i = 0; i < p->conf->route_count; i++)
-		exchanges -= p->route_exchanges[i];
+		exchanges -= house_route_exchanges(&p->house, p->conf->routes[i].metrics_slot);
 	CHECK(exchanges == 0);
 	for (const struct request *q = requests; q != NULL; q = q->next) {
 		CHECK(q->type == MSG_NON || q->acknowledged || q->piggybacked != NULL);

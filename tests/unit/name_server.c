@@ -113,7 +113,7 @@ static void on_question(evutil_socket_t fd, short what, void *arg)
 	for (size_t i = 0; i < sizeof(zone) / sizeof(zone[0]); i++)
 		if (strcmp(zone[i].name, name) == 0 && zone[i].type == type)
 			row = &zone[i];
-	if (row != NULL && row->answer == SILENT)
+	if (s->silent || (row != NULL && row->answer == SILENT))
 		return;
 	if (row != NULL)
 		code = row->answer == SERVER_FAILURE ? 2 : row->answer == NAME_ERROR ? 3 : 0;

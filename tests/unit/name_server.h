@@ -4,6 +4,7 @@
 #ifndef TESTS_UNIT_NAME_SERVER_H
 #define TESTS_UNIT_NAME_SERVER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include <event2/event.h>
@@ -13,6 +14,7 @@ enum { NAME_SERVER_LOG_MAX = 4096 };
 struct name_server {
 	struct event *event;
 	int socket;
+	bool silent; /* it keeps what it is asked and answers nothing */
 	char asked[NAME_SERVER_LOG_MAX][64]; /* "name type" of every query that came */
 	unsigned asked_count;
 };

@@ -99,6 +99,23 @@ static void closed_log_is_no_harm(void **state)
 	assert_int_equal(log_access_open(before), -1);
 }
 
+static void a_reader_that_went_away_is_no_harm(void **state)
+{
+	int fds[2], before;
+
+	(void)state;
+	signal(SIGPIPE, SIG_DFL);
+	assert_int_equal(pipe(fds), 0);
+	close(fds[0]);
+	log_open(fds[1], LOG_LEVEL_DEBUG);
+	before = log_access_open(fds[1]);
+	log_error("nobody reads this");
+	assert_int_equal(log_access("nor this\n", 9), -1);
+	log_access_open(before);
+	log_open(STDERR_FILENO, LOG_LEVEL_INFO);
+	close(fds[1]);
+}
+
 /* What a descriptor holds by now, terminated. */
 static char *text_of(int fd, char text[1024])
 {
@@ -286,6 +303,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(lines_by_level, begin, end),
 		cmocka_unit_test_setup_teardown(long_lines_are_cut, begin, end),
 		cmocka_unit_test_setup_teardown(closed_log_is_no_harm, begin, end),
+		cmocka_unit_test(a_reader_that_went_away_is_no_harm),
 		cmocka_unit_test_setup_teardown(the_name_stands_behind_the_level, begin, end),
 		cmocka_unit_test_setup_teardown(files_are_appended_to_and_rotated, begin, end),
 		cmocka_unit_test_setup_teardown(access_lines_of_processes_never_mix, begin, end),

@@ -1,168 +1,15 @@
-/* objects: proxy/exchange/resolve.o base/hash.o base/random_seeded.o base/endpoint.o base/log.o base/clock_steered.o base/bytes.o tests/unit/name_server.o */
+/* objects: proxy/exchange/resolve.o proxy/exchange/resolve_dns.o proxy/exchange/resolve_texts.o base/hash.o base/random_seeded.o base/endpoint.o base/log.o base/clock_steered.o base/bytes.o tests/unit/name_server.o tests/unit/resolve_world.o */
 /* libs: -levent_core -levent_extra */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <time.h>
-#include <unistd.h>
 
 #include <cmocka.h>
-#include <event2/event.h>
 
-#include "base/clock.h"
-#include "proxy/exchange/resolve.h"
-#include "tests/unit/name_server.h"
-
-#define MS UINT64_C(1000)
-
-struct world {
-	struct event_base *base;
-	struct name_server server;
-	char conf[64], hosts[64];
-	int conf_fd, hosts_fd;
-	struct settings settings;
-	struct resolver *resolver;
-};
-
-/* A file in memory and a path to it; returns its descriptor. */
-static int file_make(char *path, size_t size, const char *text)
-{
-	int fd = memfd_create("file", MFD_CLOEXEC);
-
-	assert_true(fd >= 0);
-	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
-	snprintf(path, size, "/proc/self/fd/%d", fd);
-	return fd;
-}
-
-static void world_open(struct world *w, unsigned cache, uint64_t timeout, const char *search)
-{
-	char text[256];
-
-	memset(w, 0, sizeof(*w));
-	w->base = event_base_new();
-	snprintf(text, sizeof(text), "nameserver 127.0.0.1:%u\n%s", name_server_open(&w->server, w->base), search);
-	w->conf_fd = file_make(w->conf, sizeof(w->conf), text);
-	w->hosts_fd = file_make(w->hosts, sizeof(w->hosts),
-		"# comment\n10.9.0.1 Printer printer.lab  # both\nfd00::9\tprinter\nnonsense x\n10.9.0.2 printer\n\n");
-	w->settings.dns_cache = cache;
-	w->settings.dns_timeout = timeout;
-	w->settings.resolv_conf = w->conf;
-	w->resolver = resolver_create(w->base, &w->settings);
-	assert_non_null(w->resolver);
-	resolver_load_hosts(w->resolver, w->hosts);
-}
-
-static void world_close(struct world *w)
-{
-	resolver_destroy(w->resolver);
-	event_base_loop(w->base, EVLOOP_NONBLOCK);
-	name_server_close(&w->server);
-	event_base_free(w->base);
-	close(w->conf_fd);
-	close(w->hosts_fd);
-}
-
-/* ---- what asks ---- */
-
-struct asker {
-	struct resolve_waiter waiter;
-	struct world *world;
-	unsigned calls;
-	enum resolve_result result;
-	size_t count;
-	struct endpoint addresses[RESOLVE_ADDRESSES_MAX];
-	void (*then)(struct asker *a);
-	unsigned turn; /* the how manieth call of all */
-};
-
-static unsigned turns;
-
-static void on_done(struct resolve_waiter *waiter, enum resolve_result result, const struct endpoint *addresses, size_t count)
-{
-	struct asker *a = (struct asker *)(void *)waiter;
-
-	assert_null(waiter->link);
-	a->calls++;
-	a->turn = ++turns;
-	a->result = result;
-	a->count = count;
-	assert_true(count <= RESOLVE_ADDRESSES_MAX);
-	memcpy(a->addresses, addresses, count * sizeof(*addresses));
-	if (a->then != NULL)
-		a->then(a);
-}
-
-static enum resolve_result ask(struct world *w, struct asker *a, const char *name)
-{
-	enum resolve_result result;
-
-	*a = (struct asker){ .waiter.done = on_done, .world = w, .then = a->then };
-	result = resolve_name(w->resolver, name, strlen(name), a->addresses, &a->count, &a->waiter);
-	assert_int_equal(a->calls, 0); /* never before it returns */
-	assert_int_equal(a->waiter.link != NULL, result == RESOLVE_PENDING);
-	return result;
-}
-
-static void wait_for(struct world *w, const struct asker *a)
-{
-	struct timeval limit = { 5, 0 };
-
-	event_base_loopexit(w->base, &limit);
-	while (a->calls == 0 && !event_base_got_exit(w->base))
-		assert_true(event_base_loop(w->base, EVLOOP_ONCE) >= 0);
-	assert_int_equal(a->calls, 1);
-}
-
-/* Asks and waits if need be; returns the result. */
-static enum resolve_result resolve(struct world *w, struct asker *a, const char *name)
-{
-	enum resolve_result result;
-
-	a->then = NULL;
-	result = ask(w, a, name);
-	if (result != RESOLVE_PENDING)
-		return result;
-	wait_for(w, a);
-	return a->result;
-}
-
-static void assert_addresses(const struct asker *a, const char *expected)
-{
-	char text[512] = "", one[ENDPOINT_TEXT_MAX];
-
-	for (size_t i = 0; i < a->count; i++) {
-		assert_int_equal(a->addresses[i].port, 0);
-		assert_int_equal(a->addresses[i].scope, 0);
-		strcat(strcat(text, i > 0 ? " " : ""), endpoint_format_address(&a->addresses[i], one));
-	}
-	assert_string_equal(text, expected);
-}
-
-static unsigned asked(const struct world *w, const char *question)
-{
-	return name_server_count(&w->server, question);
-}
-
-static void pass(uint64_t microseconds)
-{
-	clock_steer(clock_now() + microseconds);
-}
-
-static uint64_t real_now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
-}
-
-/* ---- tests ---- */
+#include "tests/unit/resolve_world.h"
 
 static void test_answers(void **state)
 {
@@ -187,7 +34,7 @@ static void test_answers(void **state)
 	world_open(&w, 100, 3000 * MS, "");
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		for (int again = 0; again < 2; again++) { /* from the server, then from the cache */
-			assert_int_equal(resolve(&w, &a, rows[i].name), rows[i].result);
+			assert_int_equal(ask_and_wait(&w, &a, rows[i].name), rows[i].result);
 			assert_addresses(&a, rows[i].addresses);
 		}
 	}
@@ -209,7 +56,7 @@ static void test_names_that_are_not_asked_for(void **state)
 	};
 	char text[300];
 	struct world w;
-	struct asker a = { .waiter.done = on_done };
+	struct asker a = { .waiter.done = asker_done };
 
 	(void)state;
 	world_open(&w, 100, 3000 * MS, "");
@@ -265,7 +112,7 @@ static void test_all_waiters_leave(void **state)
 	world_open(&w, 100, 3000 * MS, "");
 	assert_int_equal(ask(&w, &a, "four.example"), RESOLVE_PENDING);
 	resolve_cancel(&a.waiter);
-	assert_int_equal(resolve(&w, &other, "both.example"), RESOLVE_OK);
+	assert_int_equal(ask_and_wait(&w, &other, "both.example"), RESOLVE_OK);
 	assert_int_equal(ask(&w, &other, "four.example"), RESOLVE_OK);
 	assert_int_equal(a.calls, 0);
 	world_close(&w);
@@ -318,13 +165,13 @@ static void test_time_to_live(void **state)
 	(void)state;
 	world_open(&w, 100, 3000 * MS, "");
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		enum resolve_result result = resolve(&w, &a, rows[i].name);
+		enum resolve_result result = ask_and_wait(&w, &a, rows[i].name);
 
 		pass(rows[i].kept * CLOCK_SECOND);
 		assert_int_equal(ask(&w, &a, rows[i].name), result);
 		assert_int_equal(asked(&w, rows[i].question), 1);
 		pass((rows[i].gone - rows[i].kept) * CLOCK_SECOND);
-		assert_int_equal(resolve(&w, &a, rows[i].name), result);
+		assert_int_equal(ask_and_wait(&w, &a, rows[i].name), result);
 		assert_int_equal(asked(&w, rows[i].question), 2);
 	}
 	world_close(&w);
@@ -337,11 +184,11 @@ static void test_the_least_recently_used_goes(void **state)
 
 	(void)state;
 	world_open(&w, 3, 3000 * MS, "");
-	resolve(&w, &a, "both.example");
-	resolve(&w, &a, "four.example");
-	resolve(&w, &a, "six.example");
+	ask_and_wait(&w, &a, "both.example");
+	ask_and_wait(&w, &a, "four.example");
+	ask_and_wait(&w, &a, "six.example");
 	assert_int_equal(ask(&w, &a, "both.example"), RESOLVE_OK); /* used: now four.example is the oldest */
-	resolve(&w, &a, "none.example");
+	ask_and_wait(&w, &a, "none.example");
 	assert_int_equal(ask(&w, &a, "both.example"), RESOLVE_OK);
 	assert_int_equal(ask(&w, &a, "six.example"), RESOLVE_OK);
 	assert_int_equal(ask(&w, &a, "none.example"), RESOLVE_FAILED);
@@ -359,7 +206,7 @@ static void test_a_silent_server(void **state)
 	(void)state;
 	world_open(&w, 100, 400 * MS, "");
 	began = real_now();
-	assert_int_equal(resolve(&w, &a, "silent.example"), RESOLVE_TIMEOUT);
+	assert_int_equal(ask_and_wait(&w, &a, "silent.example"), RESOLVE_TIMEOUT);
 	assert_in_range(real_now() - began, 300 * MS, 900 * MS);
 	assert_in_range(asked(&w, "silent.example A"), 2, 3); /* asked again inside the time allowed */
 	/* remembered for a short while, as failures are */
@@ -381,7 +228,7 @@ static void test_one_family_is_silent(void **state)
 	(void)state;
 	world_open(&w, 100, 4500 * MS, "");
 	began = real_now();
-	assert_int_equal(resolve(&w, &a, "deaf6.example"), RESOLVE_OK);
+	assert_int_equal(ask_and_wait(&w, &a, "deaf6.example"), RESOLVE_OK);
 	assert_in_range(real_now() - began, 1900 * MS, 3000 * MS);
 	assert_addresses(&a, "10.0.0.6");
 	pass(4 * CLOCK_SECOND);
@@ -428,14 +275,14 @@ static void test_search_list(void **state)
 
 	(void)state;
 	world_open(&w, 100, 3000 * MS, "search lab.example other.example\n");
-	assert_int_equal(resolve(&w, &a, "device"), RESOLVE_OK);
+	assert_int_equal(ask_and_wait(&w, &a, "device"), RESOLVE_OK);
 	assert_addresses(&a, "10.0.3.1");
-	assert_int_equal(resolve(&w, &a, "plant"), RESOLVE_OK); /* in no domain of the list: as it is, at last */
+	assert_int_equal(ask_and_wait(&w, &a, "plant"), RESOLVE_OK); /* in no domain of the list: as it is, at last */
 	assert_addresses(&a, "10.0.2.1");
 	assert_int_equal(asked(&w, "plant.lab.example A"), 1);
 	assert_int_equal(asked(&w, "plant.other.example A"), 1);
 	/* a name with a dot is never completed */
-	assert_int_equal(resolve(&w, &a, "unknown.example"), RESOLVE_FAILED);
+	assert_int_equal(ask_and_wait(&w, &a, "unknown.example"), RESOLVE_FAILED);
 	assert_int_equal(asked(&w, "unknown.example.lab.example A"), 0);
 	assert_int_equal(asked(&w, "unknown.example A"), 1);
 	world_close(&w);
@@ -454,18 +301,7 @@ static void test_hosts_file(void **state)
 	assert_int_equal(ask(&w, &a, "printer.lab"), RESOLVE_OK);
 	assert_addresses(&a, "10.9.0.1");
 	assert_int_equal(w.server.asked_count, 0);
-	resolver_load_hosts(w.resolver, "/nonexistent/hosts");
 	world_close(&w);
-}
-
-static void assert_loopback(struct world *w, const char *name)
-{
-	struct asker a = { 0 };
-
-	assert_int_equal(ask(w, &a, name), RESOLVE_OK);
-	assert_true(a.count > 0);
-	for (size_t i = 0; i < a.count; i++)
-		assert_true(endpoint_is_loopback(&a.addresses[i]));
 }
 
 static void test_localhost_stays_here(void **state)
@@ -483,15 +319,17 @@ static void test_localhost_stays_here(void **state)
 
 static void test_no_servers(void **state)
 {
-	static const char *const files[] = { "/nonexistent/resolv.conf", "/dev/null" };
+	static const struct resolve_files rows[] = {
+		{ NULL, 0, NULL, 0 }, { "", 0, "", 0 }, { "search a.example\n", 17, "", 0 }, { "nameserver nonsense\n", 20, "", 0 },
+	};
 
 	(void)state;
-	for (unsigned i = 0; i < 2; i++) {
-		struct settings settings = { .dns_cache = 10, .dns_timeout = 3000 * MS, .resolv_conf = (char *)(uintptr_t)files[i] };
+	for (unsigned i = 0; i < 4; i++) {
+		struct settings settings = { .dns_cache = 10, .dns_timeout = 3000 * MS, .resolv_conf = (char *)(uintptr_t)"resolv.conf" };
 		struct world w = { .base = event_base_new() };
 		struct asker a = { 0 };
 
-		w.resolver = resolver_create(w.base, &settings);
+		w.resolver = resolver_create(w.base, &settings, &rows[i]);
 		assert_non_null(w.resolver);
 		assert_int_equal(ask(&w, &a, "both.example"), RESOLVE_FAILED);
 		assert_int_equal(ask(&w, &a, "plant"), RESOLVE_FAILED);

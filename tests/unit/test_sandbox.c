@@ -95,7 +95,7 @@ static int landlock_child(void)
 	REFUSED(openat(folder, "etc/passwd", O_RDONLY | O_CLOEXEC), EACCES);
 	REFUSED(open("/dev/null", O_WRONLY | O_CLOEXEC), EACCES);
 	REFUSED(open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), EACCES);
-	REFUSED(execl("/bin/true", "true", (char *)NULL), EACCES);
+	REFUSED(execl("/bin/false", "false", (char *)NULL), EACCES);
 	REFUSED(mkdir("a-folder-of-this-test", 0700), EACCES);
 	REFUSED(ptrace(PTRACE_ATTACH, getppid(), NULL, NULL), EPERM);
 	CHECK(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0) >= 0);
@@ -124,7 +124,8 @@ static int landlock_scope_child(void)
 static int unix_child(void)
 {
 	struct sockaddr_un at = { .sun_family = AF_UNIX };
-	int listening = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), udp = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), pair[2];
+	int listening = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), pair[2];
+	int udp = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	socklen_t len = sizeof at;
 
 	/* an automatic abstract name */
@@ -182,6 +183,7 @@ static int processes_child(void)
 	REFUSED(kill(getppid(), 0), EPERM);
 	REFUSED(kill(getpid(), 0), EPERM);
 	REFUSED(syscall(SYS_tgkill, getppid(), getppid(), 0), EPERM);
+	REFUSED(syscall(SYS_tgkill, 0x3fffffff, 0x3fffffff, 0), EPERM); /* nobody; by the filter, not by Landlock */
 	REFUSED(syscall(SYS_tkill, getppid(), 0), EPERM);
 	REFUSED(fcntl(fd, F_SETOWN, getppid()), EPERM);
 	REFUSED(syscall(SYS_pidfd_open, getppid(), 0), EPERM);

@@ -1,4 +1,4 @@
-/* objects: proxy/process/sandbox.o proxy/exchange/resolve.o base/hash.o base/random_seeded.o base/endpoint.o base/log.o base/clock_steered.o base/bytes.o tests/unit/name_server.o */
+/* objects: proxy/process/sandbox.o proxy/exchange/resolve.o proxy/exchange/resolve_dns.o proxy/exchange/resolve_texts.o base/hash.o base/random_seeded.o base/endpoint.o base/log.o base/clock_steered.o base/bytes.o tests/unit/name_server.o */
 /* libs: -levent_core -levent_extra */
 /* What a worker needs works in the sandbox. */
 #include <setjmp.h>
@@ -10,16 +10,19 @@
 #include <arpa/inet.h>
 #include <event2/event.h>
 #include <fcntl.h>
+#include <linux/futex.h>
 #include <netinet/in.h>
 #include <openssl/core_names.h>
 #include <openssl/evp.h>
 #include <openssl/kdf.h>
 #include <openssl/params.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <time.h>
 
 #include "proxy/exchange/resolve.h"
@@ -37,7 +40,9 @@ static int socket_make(struct sockaddr_in *at)
 	if (fd < 0 || bind(fd, (struct sockaddr *)at, len) < 0 || getsockname(fd, (struct sockaddr *)at, &len) < 0 ||
 		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size) < 0 ||
 		setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size) < 0 ||
-		setsockopt(fd, SOL_SOCKET, SO_RXQ_OVFL, &on, sizeof on) < 0 || setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &on, sizeof on) < 0 ||
+		/* an emulated machine does not know this one */
+		(setsockopt(fd, SOL_SOCKET, SO_RXQ_OVFL, &on, sizeof on) < 0 && errno != ENOPROTOOPT) ||
+		setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &on, sizeof on) < 0 ||
 		setsockopt(fd, IPPROTO_IP, IP_RECVERR, &on, sizeof on) < 0 || getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, &len) < 0)
 		return -1;
 	return fd;
@@ -98,7 +103,7 @@ static int ground_child(void)
 {
 	enum { MANY = 2000, NUMBERS = 100000 };
 	void *blocks[MANY];
-	int memory = memfd_create("package", MFD_CLOEXEC), *numbers, copy;
+	int memory = memfd_create("package", MFD_CLOEXEC), *numbers, copy = 0;
 	struct timespec t;
 	struct stat st;
 	char *mapped, *big, buffer[16];
@@ -120,10 +125,12 @@ static int ground_child(void)
 	CHECK(numbers[0] == 0 && numbers[NUMBERS - 1] == NUMBERS - 1);
 	free(numbers);
 	CHECK(clock_gettime(CLOCK_MONOTONIC, &t) == 0 && syscall(SYS_clock_gettime, CLOCK_REALTIME, &t) == 0);
+	CHECK(syscall(SYS_getpid) > 0 && syscall(SYS_futex, &copy, FUTEX_WAKE, 1, NULL, NULL, 0) == 0);
+	CHECK(signal(SIGUSR2, SIG_IGN) != SIG_ERR);
 	CHECK(getrandom(buffer, sizeof buffer, 0) == sizeof buffer);
 	CHECK(fstat(memory, &st) == 0 && st.st_size == 5 && lseek(memory, 0, SEEK_SET) == 0);
 	mapped = mmap(NULL, 5, PROT_READ, MAP_SHARED, memory, 0);
-	CHECK(mapped != MAP_FAILED && memcmp(mapped, "text\n", 5) == 0 && munmap(mapped, 5) == 0);
+	CHECK(mapped != MAP_FAILED && memcmp(mapped, "text\n", 5) == 0 && mremap(mapped, 5, 5, 0) == mapped && munmap(mapped, 5) == 0);
 	copy = fcntl(memory, F_DUPFD_CLOEXEC, 0);
 	CHECK(copy >= 0 && pread(copy, buffer, 5, 0) == 5 && (stream = fdopen(copy, "r")) != NULL);
 	CHECK(fgets(buffer, sizeof buffer, stream) != NULL && strcmp(buffer, "text\n") == 0 && fclose(stream) == 0);
@@ -150,6 +157,7 @@ static int channel_child(void)
 	CHECK(recvmsg(pair[1], &h, MSG_CMSG_CLOEXEC) == 1 && CMSG_FIRSTHDR(&h) != NULL);
 	memcpy(&got, CMSG_DATA(CMSG_FIRSTHDR(&h)), sizeof(int));
 	CHECK(read(got, &value, sizeof value) == sizeof value && value == 5 && write(got, &value, sizeof value) == sizeof value);
+	CHECK(sendmsg(pair[1], &h, MSG_NOSIGNAL) == 1 && readv(pair[0], &v, 1) == 1);
 	CHECK(send(pair[1], "y", 1, MSG_NOSIGNAL) == 1 && dup3(got, passed, O_CLOEXEC) == passed && close(got) == 0);
 	return CHILD_GOOD;
 }
@@ -263,16 +271,15 @@ static int names_child(void)
 	struct event_base *base = event_base_new();
 	struct endpoint addresses[RESOLVE_ADDRESSES_MAX];
 	struct settings settings = { .dns_cache = 16, .dns_timeout = 5000000 };
-	char text[64], path[32];
-	int fd = memfd_create("resolv.conf", MFD_CLOEXEC);
+	struct resolve_files files = { 0 };
+	char text[64];
 	struct resolver *r;
 	size_t count;
 
 	snprintf(text, sizeof text, "nameserver 127.0.0.1:%u\n", name_server_open(&server, base));
-	CHECK(write(fd, text, strlen(text)) == (ssize_t)strlen(text));
-	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-	settings.resolv_conf = path;
-	CHECK((r = resolver_create(base, &settings)) != NULL);
+	files.resolv_conf = text;
+	files.resolv_conf_len = strlen(text);
+	CHECK((r = resolver_create(base, &settings, &files)) != NULL);
 	CHECK(confine(0) == 0);
 	answer.waiter.done = on_answer;
 	CHECK(resolve_name(r, "both.example", 12, addresses, &count, &answer.waiter) == RESOLVE_PENDING);

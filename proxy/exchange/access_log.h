@@ -1,0 +1,43 @@
+/*
+ * access_log - one line for each request of a route that asks for it, as pairs of key and value or as a JSON object.
+ *
+ * Notifications have none. No payload, no token and no key is written; the kid is hashed unless the configuration says otherwise.
+ * The keys and their order are documented in docs/OPERATING.md.
+ */
+#ifndef PROXY_EXCHANGE_ACCESS_LOG_H
+#define PROXY_EXCHANGE_ACCESS_LOG_H
+
+#include "proxy/exchange/proxy.h"
+
+/* The work behind the inline functions, for routes that log. */
+void access_log_note(struct exchange *x, const struct msg_view *m);
+void access_log_write(struct exchange *x, uint8_t code, size_t len);
+
+/* One compare for a route that does not log. */
+static inline bool access_log_wants(const struct exchange *x)
+{
+	return x->route != NULL && x->route->access_log != ACCESS_NONE;
+}
+
+/* The request m of x has found its route, or comes under that of the observation it refreshes. */
+static inline void access_log_begin(struct exchange *x, const struct msg_view *m)
+{
+	if (access_log_wants(x))
+		access_log_note(x, m);
+}
+
+/* It is answered, by a datagram of so many bytes. What ends an observation later is no answer to it. */
+static inline void access_log_answer(struct exchange *x, uint8_t code, size_t len)
+{
+	if (access_log_wants(x) && !x->accounted)
+		access_log_write(x, code, len);
+}
+
+/* x ends. If it was not answered (No-Response, a client that may not exist) its line says so. */
+static inline void access_log_end(struct exchange *x)
+{
+	if (access_log_wants(x) && !x->accounted)
+		access_log_write(x, CODE_EMPTY, 0);
+}
+
+#endif
