@@ -144,7 +144,7 @@ static void note_ready(struct parent *p, struct place *place)
 		return;
 	if (p->phase == PARENT_STARTING) {
 		p->phase = PARENT_SERVING;
-		log_info("ready: %u %s", p->count, p->count == 1 ? "worker" : "workers");
+		log_info("%u %s ready", p->count, p->count == 1 ? "worker is" : "workers are");
 		notify_ready();
 	} else {
 		log_info("worker %u serves (process %d)", place->number, (int)place->pid);

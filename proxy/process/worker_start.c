@@ -275,18 +275,18 @@ void worker_close(struct worker *w)
 	if (w->proxy != NULL)
 		udp_close();
 	proxy_destroy(w->proxy);
-	if (w->resolver != NULL) {
-		resolver_destroy(w->resolver);
-		event_base_loop(w->base, EVLOOP_NONBLOCK); /* what evdns put off until now */
-	}
-	preparing_destroy(w->preparing);
-	prepared_release(&w->prepared);
 	free_event(&w->tick);
 	free_event(&w->look);
 	free_event(&w->beat);
 	free_event(&w->wake);
 	free_event(&w->asked);
 	free_event(&w->parsed);
+	if (w->resolver != NULL) {
+		resolver_destroy(w->resolver);
+		event_base_loop(w->base, EVLOOP_NONBLOCK); /* what evdns put off until now */
+	}
+	preparing_destroy(w->preparing);
+	prepared_release(&w->prepared);
 	if (w->base != NULL)
 		event_base_free(w->base);
 	house_unmap(&w->house);
