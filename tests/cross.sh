@@ -19,7 +19,6 @@ needs_a_kernel() {
 	test_sandbox) echo "seccomp filters and Landlock rules are the kernel's, qemu-user refuses both" ;;
 	test_sandbox_needs) echo "runs in the sandbox, see test_sandbox" ;;
 	test_resolve_confined) echo "kills who opens a file, by a seccomp filter" ;;
-	test_privileges) echo "reads the memory of another process, by a call that qemu-user does not have" ;;
 	*) return 1 ;;
 	esac
 }

@@ -218,7 +218,7 @@ static enum error check_room(const struct proxy *p, const struct client *c)
 	if (c->exchanges >= s->client_exchanges)
 		return ERR_CLIENT_LIMIT;
 	if (!client_may_take(c, house_exchanges(&p->house), s->exchanges) ||
-		!client_may_take(c, buffers_in_use(p->buffers), s->queue_memory))
+		!client_may_take(c, buffers_in_use(p->buffers), s->queue_memory / p->house.count))
 		return ERR_OVERLOAD;
 	return ERR_NONE;
 }
