@@ -46,16 +46,18 @@ CORE_OBJS := translate/outer.o oscore/option.o \
              proxy/exchange/hold_back.o proxy/exchange/refusal_log.o proxy/exchange/access_log.o proxy/exchange/crossing.o \
              proxy/exchange/crossing_rings.o proxy/exchange/renew.o
 PROXY_OBJS := $(BASE_OBJS) $(COAP_OBJS) $(CONF_OBJS) proxy/decide/explain.o $(CORE_OBJS) \
-             proxy/edge/udp.o proxy/edge/own_addresses.o proxy/edge/has_route.o proxy/process/worker.o \
-             proxy/process/activation.o proxy/process/notify.o \
-             proxy/process/privileges.o proxy/process/sandbox.o proxy/exchange/resolve_files.o proxy/main.o
+             proxy/edge/udp.o proxy/edge/sockets.o proxy/edge/own_addresses.o proxy/edge/has_route.o \
+             proxy/process/parent.o proxy/process/workers.o proxy/process/reload.o proxy/process/groups.o proxy/process/route_slots.o \
+             proxy/process/worker.o proxy/process/worker_start.o proxy/process/worker_reload.o proxy/process/preparing.o \
+             proxy/process/channel.o proxy/process/package.o proxy/process/privileges.o proxy/process/sandbox.o \
+             proxy/process/notify.o proxy/process/activation.o proxy/exchange/resolve_files.o proxy/main.o
 DEMO_OBJS := $(BASE_OBJS) $(COAP_OBJS) base/clock.o base/random.o \
              oscore/option.o oscore/context.o oscore/derive.o oscore/unseal.o tools/seal.o tools/demo.o tools/demo_client.o tools/demo_context.o \
              tools/demo_device.o tools/demo_trace.o
 
 # The product reads the real clock; the test build differs in these objects alone.
 PRODUCT_ONLY := base/clock.o base/random.o proxy/edge/datagrams.o proxy/process/steer_none.o
-TEST_ONLY    := base/clock_steered.o base/random.o proxy/edge/datagrams_faulty.o proxy/process/steer.o
+TEST_ONLY    := base/clock_steered.o base/random.o proxy/edge/datagrams_faulty.o proxy/process/steer.o proxy/process/steer_worker.o proxy/process/steer_try.o
 
 PROGRAMS := $B/oscore-proxy $B/oscore-demo
 LOAD     := $B/load/relay $B/load/origin $B/load/load

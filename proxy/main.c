@@ -2,7 +2,6 @@
  * main - the command line.
  */
 #include <coap3/coap.h>
-#include <errno.h>
 #include <event2/event.h>
 #include <getopt.h>
 #include <libconfig.h>
@@ -18,6 +17,7 @@
 #include "proxy/decide/explain.h"
 #include "proxy/decide/outgoing.h"
 #include "proxy/edge/own_addresses.h"
+#include "proxy/process/parent.h"
 #include "proxy/process/worker.h"
 
 static const char default_path[] = "/etc/oscore-proxy.conf";
@@ -139,26 +139,16 @@ static int explain(const struct snapshot *conf, const char *text)
 	return result == ERR_NONE ? 0 : 1;
 }
 
-/* Returns 0, or -1 after an error message. */
-static int open_logs(const struct settings *s)
-{
-	int log = log_file_open(s->log_file, STDERR_FILENO), access_log = log_file_open(s->access_file, STDOUT_FILENO);
-
-	if (log >= 0 && access_log >= 0) {
-		log_reopen(log);
-		log_access_open(access_log);
-		return 0;
-	}
-	log_error("%s: %s", log < 0 ? s->log_file : s->access_file, strerror(errno));
-	return -1;
-}
-
 int main(int argc, char **argv)
 {
 	struct command c = { .path = default_path };
-	int status = read_arguments(argc, argv, &c);
 	struct snapshot *conf;
+	int status;
 
+	/* How the parent starts a worker; no option of the manual. */
+	if (argc == 2 && strcmp(argv[1], "--worker") == 0)
+		return worker_run();
+	status = read_arguments(argc, argv, &c);
 	if (status >= 0)
 		return status;
 	conf = conf_load_file(c.path, stderr);
@@ -178,7 +168,7 @@ int main(int argc, char **argv)
 		status = explain(conf, c.explain);
 		break;
 	default:
-		status = open_logs(&conf->settings) == 0 ? worker_run(conf, c.steer) : 1;
+		status = parent_run(conf, c.path, c.steer);
 	}
 	snapshot_release(conf);
 	return status;

@@ -12,6 +12,7 @@
 
 #include "base/log.h"
 #include "proxy/edge/datagrams.h"
+#include "proxy/edge/sockets.h"
 #include "proxy/exchange/proxy.h"
 
 enum {
@@ -51,8 +52,8 @@ static struct {
 	struct proxy *proxy;
 	struct event_base *base;
 	uint32_t receive_buffer;
-	struct udp_socket *listeners[CONF_LISTENERS_MAX];
-	unsigned listener_count;
+	struct udp_socket *listeners[CONF_SLOTS_MAX];
+	uint64_t activity;
 	struct udp_socket *slots[ORIGIN_SLOTS_MAX][2]; /* [slot][is IPv4] */
 	struct udp_socket *dirty;
 	struct send_slot *free_slots;
@@ -122,7 +123,8 @@ static void queue(struct udp_socket *s, const struct endpoint *peer, const struc
 void edge_send_client(unsigned listener, const struct endpoint *peer, const struct local_address *from, const uint8_t *bytes,
 	size_t len)
 {
-	queue(edge.listeners[listener], peer, from, bytes, len);
+	if (udp_has_listener(listener)) /* else its configuration is long gone */
+		queue(edge.listeners[listener], peer, from, bytes, len);
 }
 
 void edge_send_origin(unsigned slot, const struct endpoint *peer, const uint8_t *bytes, size_t len)
@@ -166,16 +168,6 @@ static bool has_no_way(int error)
 		error == EADDRNOTAVAIL;
 }
 
-/* Datagrams go without fragmentation, which spares the kernel an IP identification for each; what is too long for that is
- * sent in fragments all the same (RFC 7252 4.6 leaves it to the sender). */
-static void allow_fragments(const struct udp_socket *s, bool allowed)
-{
-	int mode = allowed ? IP_PMTUDISC_WANT : IP_PMTUDISC_DO;
-
-	if (s->family == AF_INET)
-		setsockopt(s->fd, IPPROTO_IP, IP_MTU_DISCOVER, &mode, sizeof mode);
-}
-
 /* Sends a batch; an error belongs to one datagram (or to an earlier one, by ICMP): it is stepped over, the rest goes on.
  * Nothing is told to the exchange layer here, which may be in the middle of sending. */
 static void send_batch(struct udp_socket *s, struct send_slot **slots, struct mmsghdr *messages, unsigned count)
@@ -195,7 +187,7 @@ static void send_batch(struct udp_socket *s, struct send_slot **slots, struct mm
 			continue;
 		if (errno == EMSGSIZE && !fragments) {
 			fragments = true;
-			allow_fragments(s, true);
+			socket_allow_fragments(s->fd, s->family == AF_INET, true);
 			continue;
 		}
 		if (s->upstream && !repeated && errno != EAGAIN && errno != ENOBUFS) {
@@ -210,7 +202,7 @@ static void send_batch(struct udp_socket *s, struct send_slot **slots, struct mm
 		done++;
 	}
 	if (fragments)
-		allow_fragments(s, false);
+		socket_allow_fragments(s->fd, s->family == AF_INET, false);
 }
 
 static void give_back(struct send_slot *slot)
@@ -383,6 +375,7 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 			read_errors(s);
 		if (got <= 0)
 			return;
+		edge.activity += (unsigned)got;
 		for (int i = 0; i < got; i++)
 			announce(s, (unsigned)i);
 		for (int i = 0; i < got; i++)
@@ -440,61 +433,25 @@ static void read_errors(struct udp_socket *s)
 
 /* ---- sockets ---- */
 
-static void set_buffers(const struct udp_socket *s)
-{
-	int size = (int)edge.receive_buffer, real = 0, on = 1;
-	socklen_t len = sizeof real;
-	static bool told;
-
-	if (setsockopt(s->fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size) < 0)
-		setsockopt(s->fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
-	setsockopt(s->fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
-	setsockopt(s->fd, SOL_SOCKET, SO_RXQ_OVFL, &on, sizeof on);
-	if (!told && getsockopt(s->fd, SOL_SOCKET, SO_RCVBUF, &real, &len) == 0 && real / 2 < size) {
-		told = true;
-		log_warning("receive buffers are %d bytes instead of receive-buffer %d: raise net.core.rmem_max", real / 2, size);
-	}
-}
-
-static struct udp_socket *open_socket(int family, const struct endpoint *at, bool upstream, unsigned number)
+/* Takes fd, also where it fails. */
+static struct udp_socket *socket_new(int fd, bool ipv4, bool upstream, unsigned number)
 {
 	struct udp_socket *s = calloc(1, sizeof *s);
-	struct sockaddr_storage sa;
-	socklen_t len = endpoint_to_sockaddr(at, family, &sa);
-	int on = 1, off = 0;
 
 	if (s == NULL)
-		return NULL;
-	s->family = family;
+		goto out;
+	s->fd = fd;
+	s->family = ipv4 ? AF_INET : AF_INET6;
 	s->upstream = upstream;
 	s->number = number;
-	s->fd = socket(family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (s->fd < 0)
-		goto out;
-	set_buffers(s);
-	allow_fragments(s, false);
-	if (family == AF_INET6)
-		setsockopt(s->fd, IPPROTO_IPV6, IPV6_V6ONLY, upstream ? &on : &off, sizeof on);
-	if (upstream) {
-		setsockopt(s->fd, IPPROTO_IP, IP_RECVERR, &on, sizeof on);
-		if (family == AF_INET6)
-			setsockopt(s->fd, IPPROTO_IPV6, IPV6_RECVERR, &on, sizeof on);
-	} else if (family == AF_INET) {
-		setsockopt(s->fd, IPPROTO_IP, IP_PKTINFO, &on, sizeof on);
-	} else {
-		setsockopt(s->fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof on);
-	}
-	if (bind(s->fd, (const struct sockaddr *)&sa, len) < 0)
-		goto out;
-	s->event = event_new(edge.base, s->fd, EV_READ | EV_PERSIST, on_readable, s);
-	if (s->event == NULL || event_add(s->event, NULL) < 0)
-		goto out;
-	return s;
-out:
+	s->drops = socket_drops(fd);
+	s->event = event_new(edge.base, fd, EV_READ | EV_PERSIST, on_readable, s);
+	if (s->event != NULL && event_add(s->event, NULL) == 0)
+		return s;
 	if (s->event != NULL)
 		event_free(s->event);
-	if (s->fd >= 0)
-		close(s->fd);
+out:
+	close(fd);
 	free(s);
 	return NULL;
 }
@@ -510,15 +467,15 @@ static void close_socket(struct udp_socket *s)
 
 int edge_open_slot(unsigned slot, bool ipv4)
 {
-	struct endpoint any = { .port = 0 };
+	int fd;
 
 	if (slot >= ORIGIN_SLOTS_MAX)
 		return -1;
 	if (edge.slots[slot][ipv4] != NULL)
 		return 0;
-	if (ipv4)
-		any.addr[10] = any.addr[11] = 0xff;
-	edge.slots[slot][ipv4] = open_socket(ipv4 ? AF_INET : AF_INET6, &any, true, slot);
+	fd = socket_open_source(ipv4, edge.receive_buffer);
+	if (fd >= 0)
+		edge.slots[slot][ipv4] = socket_new(fd, ipv4, true, slot);
 	if (edge.slots[slot][ipv4] == NULL) {
 		log_warning("no socket for a source port: %s", strerror(errno));
 		return -1;
@@ -526,33 +483,44 @@ int edge_open_slot(unsigned slot, bool ipv4)
 	return 0;
 }
 
-int udp_open(struct event_base *base, struct proxy *p, const struct snapshot *conf)
+void udp_open(struct event_base *base, struct proxy *p, uint32_t receive_buffer)
 {
-	char text[ENDPOINT_TEXT_MAX];
-
 	edge.base = base;
 	edge.proxy = p;
-	edge.receive_buffer = conf->settings.receive_buffer;
-	for (size_t i = 0; i < conf->listener_count; i++) {
-		const struct endpoint *at = &conf->listeners[i].address;
-		int family = endpoint_is_ipv4(at) ? AF_INET : AF_INET6;
+	edge.receive_buffer = receive_buffer;
+}
 
-		edge.listeners[i] = open_socket(family, at, false, (unsigned)i);
-		if (edge.listeners[i] == NULL) {
-			log_error("listener %s: cannot bind %s: %s", conf->listeners[i].name, endpoint_format(at, text),
-				strerror(errno));
-			return -1;
-		}
-		edge.listener_count++;
-		log_info("listener %s on %s", conf->listeners[i].name, endpoint_format(at, text));
+int udp_add_listener(unsigned slot, int fd)
+{
+	int family = 0;
+	socklen_t len = sizeof family;
+
+	if (slot >= CONF_SLOTS_MAX || edge.listeners[slot] != NULL || getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &len) < 0) {
+		close(fd);
+		return -1;
 	}
-	return 0;
+	edge.listeners[slot] = socket_new(fd, family == AF_INET, false, slot);
+	return edge.listeners[slot] != NULL ? 0 : -1;
+}
+
+bool udp_has_listener(unsigned slot)
+{
+	return slot < CONF_SLOTS_MAX && edge.listeners[slot] != NULL;
+}
+
+void udp_remove_listener(unsigned slot)
+{
+	if (!udp_has_listener(slot))
+		return;
+	udp_flush();
+	close_socket(edge.listeners[slot]);
+	edge.listeners[slot] = NULL;
 }
 
 void udp_close(void)
 {
 	udp_flush();
-	for (unsigned i = 0; i < edge.listener_count; i++)
+	for (unsigned i = 0; i < CONF_SLOTS_MAX; i++)
 		close_socket(edge.listeners[i]);
 	for (unsigned i = 0; i < ORIGIN_SLOTS_MAX; i++) {
 		close_socket(edge.slots[i][0]);
@@ -566,13 +534,19 @@ void udp_close(void)
 	}
 }
 
+uint64_t udp_activity(void)
+{
+	return edge.activity;
+}
+
 bool udp_is_readable(void)
 {
-	struct pollfd fds[CONF_LISTENERS_MAX + 64];
+	struct pollfd fds[CONF_SLOTS_MAX + 64];
 	nfds_t count = 0;
 
-	for (unsigned i = 0; i < edge.listener_count; i++)
-		fds[count++] = (struct pollfd){ edge.listeners[i]->fd, POLLIN, 0 };
+	for (unsigned i = 0; i < CONF_SLOTS_MAX; i++)
+		if (edge.listeners[i] != NULL)
+			fds[count++] = (struct pollfd){ edge.listeners[i]->fd, POLLIN, 0 };
 	for (unsigned i = 0; i < ORIGIN_SLOTS_MAX && count + 2 < sizeof fds / sizeof *fds; i++)
 		for (int family = 0; family < 2; family++)
 			if (edge.slots[i][family] != NULL)

@@ -5,20 +5,30 @@
 #define PROXY_EDGE_UDP_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "conf/snapshot.h"
 #include "proxy/edge/edge.h"
 
 struct event_base;
 
-/* Binds every listener of the configuration. Returns 0, or -1 with the reason in the log. */
-int udp_open(struct event_base *base, struct proxy *p, const struct snapshot *conf);
+/* Sets the edge up without any listener. receive_buffer: bytes, of the sockets it opens itself. */
+void udp_open(struct event_base *base, struct proxy *p, uint32_t receive_buffer);
+/* Sends what is queued and closes everything. */
 void udp_close(void);
+
+/* Serves a listener's socket under its slot (takes fd, also where it fails). Returns 0, or -1 without memory or if the slot has one. What the kernel dropped there before is not counted again. */
+int udp_add_listener(unsigned slot, int fd);
+bool udp_has_listener(unsigned slot);
+/* Sends what is queued and closes it; does nothing if the slot has none. */
+void udp_remove_listener(unsigned slot);
 
 /* Sends what this turn queued, one call per socket and batch. */
 void udp_flush(void);
 
 /* True if a socket has something to read (the steered loop asks). */
 bool udp_is_readable(void);
+/* Datagrams received so far. */
+uint64_t udp_activity(void);
 
 #endif

@@ -1,43 +1,19 @@
 #include "proxy/process/worker.h"
 
+#include <errno.h>
 #include <event2/event.h>
 #include <signal.h>
-#include <stdio.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/random.h"
 #include "base/wheel.h"
-#include "proxy/edge/own_addresses.h"
 #include "proxy/edge/udp.h"
+#include "proxy/exchange/crossing.h"
 #include "proxy/exchange/proxy.h"
-#include "proxy/exchange/resolve_files.h"
-#include "proxy/process/steer.h"
+#include "proxy/process/steer_worker.h"
 
-static void on_stop(evutil_socket_t signal_number, short what, void *arg)
-{
-	struct worker *w = arg;
-
-	(void)signal_number, (void)what;
-	w->stop = true;
-}
-
-static void on_counters(evutil_socket_t signal_number, short what, void *arg)
-{
-	struct worker *w = arg;
-
-	(void)signal_number, (void)what;
-	metrics_print(w->proxy->metrics, stdout);
-	fflush(stdout);
-}
-
-static void on_tick(evutil_socket_t fd, short what, void *arg)
-{
-	struct worker *w = arg;
-
-	(void)fd, (void)what;
-	w->armed = 0;
-}
+/* ---- the loop ---- */
 
 /* The one libevent timer stands at or before the wheel's next time; it is moved only forward in need. */
 static void arm(struct worker *w)
@@ -57,80 +33,139 @@ static void arm(struct worker *w)
 void worker_turn(struct worker *w, bool wait)
 {
 	arm(w);
+	if (wait && !crossing_may_sleep(w->proxy)) {
+		crossing_awake(w->proxy);
+		wait = false;
+	}
 	event_base_loop(w->base, EVLOOP_ONCE | (wait ? 0 : EVLOOP_NONBLOCK));
+	if (wait)
+		crossing_awake(w->proxy);
 	clock_update();
+	w->received += crossing_receive(w->proxy);
 	proxy_turn(w->proxy);
 	udp_flush();
+	crossing_publish(w->proxy);
 }
 
-static int open_all(struct worker *w, struct snapshot *conf)
+unsigned long long worker_activity(const struct worker *w)
 {
-	static const int numbers[] = { SIGTERM, SIGINT, SIGUSR2 };
-	struct event_config *config = event_config_new();
-	struct resolve_files_text texts;
-
-	if (config == NULL)
-		return -1;
-	event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
-	w->base = event_base_new_with_config(config);
-	event_config_free(config);
-	if (w->base == NULL)
-		return -1;
-	if (resolve_files_read(conf->settings.resolv_conf, RESOLVE_HOSTS_PATH, &texts) == 0) {
-		w->resolver = resolver_create(w->base, &conf->settings, &texts.files);
-		resolve_files_free(&texts);
-	}
-	w->proxy = proxy_create(conf, w->resolver, NULL);
-	w->tick = evtimer_new(w->base, on_tick, w);
-	if (w->proxy == NULL || w->tick == NULL) {
-		log_error("not enough memory to start");
-		return -1;
-	}
-	w->proxy->own_count = own_addresses_read(&w->proxy->own_addresses);
-	for (int i = 0; i < 3; i++) {
-		w->signals[i] = evsignal_new(w->base, numbers[i], numbers[i] == SIGUSR2 ? on_counters : on_stop, w);
-		if (w->signals[i] == NULL || event_add(w->signals[i], NULL) < 0)
-			return -1;
-	}
-	return udp_open(w->base, w->proxy, conf);
+	return udp_activity() + w->received;
 }
 
-static void close_all(struct worker *w)
+/* ---- the parent's word ---- */
+
+void worker_tell(struct worker *w, const struct channel_message *m)
 {
-	if (w->proxy != NULL)
-		udp_close();
-	steer_close();
-	proxy_destroy(w->proxy);
-	if (w->resolver != NULL) {
-		resolver_destroy(w->resolver);
-		event_base_loop(w->base, EVLOOP_NONBLOCK); /* what evdns put off until now */
-	}
-	for (int i = 0; i < 3; i++)
-		if (w->signals[i] != NULL)
-			event_free(w->signals[i]);
-	if (w->tick != NULL)
-		event_free(w->tick);
-	if (w->base != NULL)
-		event_base_free(w->base);
+	if (channel_send(CHANNEL_WORKER_FD, m, NULL, 0) == 0)
+		return;
+	log_error("the parent does not listen: %s", strerror(errno));
+	w->lost = true;
 }
 
-int worker_run(struct snapshot *conf, const char *steer_path)
+static void begin_to_drain(struct worker *w)
 {
-	struct worker w = { .base = NULL };
+	static const struct timeval look_again = { 0, 20000 };
+
+	if (w->draining)
+		return;
+	w->draining = true;
+	proxy_drain(w->proxy);
+	evtimer_add(w->look, &look_again);
+}
+
+/* Descriptors that are used up here are taken out of *got. */
+static void take_message(struct worker *w, const struct channel_message *m, struct channel_descriptors *got)
+{
+	switch ((enum channel_kind)m->kind) {
+	case CHANNEL_LISTENER:
+		worker_take_listener(w, m, got->fds[0]);
+		got->count = 0;
+		break;
+	case CHANNEL_PREPARE:
+		w->wanted = m->generation;
+		preparing_begin(w->preparing, m->generation, got->fds[0]);
+		got->count = 0;
+		break;
+	case CHANNEL_COMMIT:
+		worker_commit(w, m->generation);
+		break;
+	case CHANNEL_ABORT:
+		worker_abort(w, m->generation);
+		break;
+	case CHANNEL_DRAIN:
+		begin_to_drain(w);
+		break;
+	case CHANNEL_STOP:
+		w->ended = true;
+		break;
+	case CHANNEL_LOGS:
+		worker_use_logs(w, got->fds[0], got->fds[1]);
+		got->count = 0;
+		break;
+	case CHANNEL_STEER:
+		steer_worker_obey(w, m);
+		break;
+	default:
+		log_error("the parent said what it may not say now: %u", (unsigned)m->kind);
+		w->lost = true;
+	}
+}
+
+/* Between turns, since some of them take turns. */
+static void take_messages(struct worker *w)
+{
+	struct channel_descriptors got;
+	struct channel_message m;
+	int n = 1;
+
+	if (!w->is_asked)
+		return;
+	w->is_asked = false;
+	while (!w->ended && !w->lost && (n = channel_receive(CHANNEL_WORKER_FD, true, &m, &got)) > 0) {
+		take_message(w, &m, &got);
+		channel_close_all(&got);
+	}
+	if (n < 0) {
+		if (errno != 0)
+			log_error("the parent cannot be understood: %s", strerror(errno));
+		w->lost = true;
+	}
+}
+
+static void tell_if_drained(struct worker *w)
+{
+	if (!w->draining || w->drained || !proxy_is_drained(w->proxy))
+		return;
+	w->drained = true;
+	worker_tell(w, &(struct channel_message){ .kind = CHANNEL_DRAINED });
+}
+
+int worker_run(void)
+{
+	static const int ignored[] = { SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGPIPE };
+	struct worker w = { .number = 0 };
 	int status = 1;
 
-	random_start();
-	clock_update();
-	if (open_all(&w, conf) < 0 || steer_open(&w, steer_path) < 0)
+	/* They go to all of a terminal's process group, and are the parent's to handle. */
+	for (size_t i = 0; i < sizeof ignored / sizeof ignored[0]; i++)
+		signal(ignored[i], SIG_IGN);
+	if (worker_start(&w) < 0)
 		goto out;
-	log_info("ready");
-	while (!w.stop) {
+	worker_tell(&w, &(struct channel_message){ .kind = CHANNEL_READY });
+	while (!w.ended && !w.lost) {
 		worker_turn(&w, true);
-		steer_obey();
+		take_messages(&w);
+		worker_take_parsed(&w);
+		worker_retire_listeners(&w);
+		tell_if_drained(&w);
 	}
-	log_info("stopped");
-	status = 0;
+	if (w.ended) {
+		proxy_give_up(w.proxy);
+		udp_flush();
+		crossing_publish(w.proxy);
+		status = 0;
+	}
 out:
-	close_all(&w);
+	worker_close(&w);
 	return status;
 }

@@ -22,6 +22,7 @@ from coap import ACK, CON, NON, RST, Message
 BUILD = pathlib.Path(os.environ.get("OSCORE_PROXY_BUILD") or os.environ.get("B", "build") + "/test")
 if not BUILD.is_absolute():
     BUILD = pathlib.Path(__file__).resolve().parents[2] / BUILD
+WORKERS = int(os.environ.get("OSCORE_PROXY_WORKERS") or 1)
 WAIT = 1.0  # seconds of real time that a datagram may take once the proxy has settled
 SANITIZER = re.compile(r"ERROR: \w*Sanitizer|runtime error:|SUMMARY: \w*Sanitizer|== ?ERROR")
 REVERSE_ROUTES = 40
@@ -250,6 +251,8 @@ class Proxy:
         routes = "".join('  r%d: { from = ["coap"]; hosts = ["r%d.example"]; to = ["coap://%s:%d"]; };\n' %
                          (i, i, h, self.reverse_port) for i, h in enumerate(self.reverse_hosts)) + routes
         listeners = listeners or 'coap: { url = "coap://%s:%d"; };' % (in_brackets(host), self.port)
+        if not re.search(r"^\s*process\s*[:=]", sections, re.M):
+            sections += '\nprocess: { workers = %d; user = ""; };\n' % WORKERS
         self.config = self.directory / "proxy.conf"
         self.config.write_text("listeners: { %s };\nroutes: {\n%s};\n%s\n" % (listeners, routes, sections))
         self.log = self.directory / "stderr"
@@ -377,6 +380,21 @@ class Proxy:
         assert self.process.poll() is None, "the proxy died\n%s" % self.explain()
         assert not SANITIZER.search(self.explain()), self.explain()
 
+    def _wait_for_the_end(self):
+        """Until what is under way is answered; what never will be is given up when drain-timeout is over."""
+        for patience in (0.3, 20):
+            try:
+                self.process.wait(patience)
+                return
+            except subprocess.TimeoutExpired:
+                try:
+                    self.steer.sendall(b"advance 3600000\n")
+                except OSError:
+                    pass
+        self.process.kill()
+        self.process.wait()
+        raise AssertionError("the proxy does not end on SIGTERM\n%s" % self.explain())
+
     def stop(self, drained=True):
         """Ends the process. Unless told otherwise nothing may be left under way after ten minutes without traffic."""
         left = None
@@ -388,12 +406,7 @@ class Proxy:
         finally:
             if self.process.poll() is None:
                 self.process.send_signal(signal.SIGTERM)
-                try:
-                    self.process.wait(20)
-                except subprocess.TimeoutExpired:
-                    self.process.kill()
-                    self.process.wait()
-                    raise AssertionError("the proxy does not end on SIGTERM\n%s" % self.explain())
+                self._wait_for_the_end()
             self.steer.close()
             self.close_peers()
         assert not SANITIZER.search(self.explain()), self.explain()

@@ -1,0 +1,150 @@
+#include "proxy/process/groups.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "proxy/edge/sockets.h"
+
+static void group_close(struct groups *g, struct group *group)
+{
+	for (unsigned i = 0; i < g->workers && group->state != GROUP_FREE; i++)
+		if (group->fds[i] >= 0)
+			close(group->fds[i]);
+	group->state = GROUP_FREE;
+}
+
+static bool close_if_unused(struct groups *g, struct group *group)
+{
+	uint64_t all = g->workers == 64 ? UINT64_MAX : (UINT64_C(1) << g->workers) - 1;
+
+	if (group->state != GROUP_LINGERING || group->wanted || group->retired != all)
+		return false;
+	group_close(g, group);
+	return true;
+}
+
+/* Where an address is served already, sharing it would not fail: so it is bound alone first. */
+static int probe(const struct endpoint *at, uint32_t buffer)
+{
+	int fd = socket_open_listener(at, false, buffer);
+
+	if (fd < 0)
+		return -1;
+	close(fd);
+	return 0;
+}
+
+static int group_open(struct groups *g, struct group *group, const struct endpoint *at, uint32_t buffer)
+{
+	bool shared = g->workers > 1;
+	int error;
+
+	if (shared && probe(at, buffer) < 0)
+		return -1;
+	group->state = GROUP_FRESH;
+	group->address = *at;
+	group->retired = 0;
+	for (unsigned i = 0; i < g->workers; i++)
+		group->fds[i] = -1;
+	for (unsigned i = 0; i < g->workers; i++) {
+		group->fds[i] = socket_open_listener(at, shared, buffer);
+		if (group->fds[i] < 0) {
+			error = errno;
+			group_close(g, group);
+			errno = error;
+			return -1;
+		}
+	}
+	return 0;
+}
+
+static int find(const struct groups *g, const struct endpoint *at)
+{
+	for (int i = 0; i < CONF_SLOTS_MAX; i++)
+		if (g->slots[i].state != GROUP_FREE && endpoint_equal(&g->slots[i].address, at))
+			return i;
+	return -1;
+}
+
+static int find_free(const struct groups *g)
+{
+	for (int i = 0; i < CONF_SLOTS_MAX; i++)
+		if (g->slots[i].state == GROUP_FREE)
+			return i;
+	errno = ENOSPC;
+	return -1;
+}
+
+int groups_place(struct groups *g, const struct snapshot *conf, uint8_t slots[CONF_LISTENERS_MAX])
+{
+	char text[ENDPOINT_TEXT_MAX];
+
+	for (size_t i = 0; i < conf->listener_count; i++) {
+		const struct listener *l = &conf->listeners[i];
+		int slot = find(g, &l->address);
+
+		if (slot < 0) {
+			slot = find_free(g);
+			if (slot < 0 || group_open(g, &g->slots[slot], &l->address, conf->settings.receive_buffer) < 0) {
+				log_error("listener %s: cannot bind %s: %s", l->name, endpoint_format(&l->address, text), strerror(errno));
+				groups_abort(g);
+				return -1;
+			}
+		}
+		g->slots[slot].wanted = true;
+		slots[i] = (uint8_t)slot;
+	}
+	return 0;
+}
+
+void groups_commit(struct groups *g, const struct snapshot *conf)
+{
+	char text[ENDPOINT_TEXT_MAX];
+
+	for (unsigned i = 0; i < CONF_SLOTS_MAX; i++) {
+		struct group *group = &g->slots[i];
+		const struct listener *l = snapshot_listener(conf, i);
+
+		group->wanted = false;
+		if (group->state == GROUP_FREE)
+			continue;
+		if (l != NULL) {
+			if (group->state != GROUP_SERVING)
+				log_info("listener %s on %s", l->name, endpoint_format(&l->address, text));
+			group->state = GROUP_SERVING;
+			group->retired = 0;
+		} else if (group->state == GROUP_SERVING) {
+			log_info("%s is not listened on any more, what was begun there is ended", endpoint_format(&group->address, text));
+			group->state = GROUP_LINGERING;
+		}
+	}
+}
+
+void groups_abort(struct groups *g)
+{
+	for (unsigned i = 0; i < CONF_SLOTS_MAX; i++) {
+		if (g->slots[i].state == GROUP_FRESH)
+			group_close(g, &g->slots[i]);
+		g->slots[i].wanted = false;
+		close_if_unused(g, &g->slots[i]);
+	}
+}
+
+bool groups_retire(struct groups *g, unsigned slot, unsigned worker)
+{
+	struct group *group;
+
+	if (slot >= CONF_SLOTS_MAX || g->slots[slot].state != GROUP_LINGERING)
+		return false;
+	group = &g->slots[slot];
+	group->retired |= UINT64_C(1) << worker;
+	return close_if_unused(g, group);
+}
+
+void groups_close(struct groups *g)
+{
+	for (unsigned i = 0; i < CONF_SLOTS_MAX; i++)
+		group_close(g, &g->slots[i]);
+}

@@ -1,0 +1,407 @@
+#include "proxy/process/parent.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/random.h"
+#include "proxy/exchange/metrics.h"
+#include "proxy/process/notify.h"
+#include "proxy/process/reload.h"
+#include "proxy/process/sandbox.h"
+#include "proxy/process/steer.h"
+#include "proxy/process/workers.h"
+
+static const struct timeval stop_patience = { 5, 0 }, stop_impatience = { 1, 0 };
+
+static struct timeval interval_of(uint64_t microseconds)
+{
+	return (struct timeval){ (time_t)(microseconds / CLOCK_SECOND), (suseconds_t)(microseconds % CLOCK_SECOND) };
+}
+
+/* ---- counters ---- */
+
+static void print_counters(struct parent *p)
+{
+	struct metrics sum;
+
+	house_metrics(&p->house, &sum);
+	metrics_print(&sum, stdout);
+	for (size_t i = 0; i < p->conf->route_count; i++) {
+		struct route_metrics route;
+
+		house_route_metrics(&p->house, p->conf->routes[i].metrics_slot, &route);
+		metrics_print_route(&route, p->conf->routes[i].name, stdout);
+	}
+	fflush(stdout);
+}
+
+/* ---- logs ---- */
+
+static int open_logs(const struct settings *s, int *log_fd, int *access_log_fd)
+{
+	*log_fd = log_file_open(s->log_file, STDERR_FILENO);
+	if (*log_fd < 0) {
+		log_error("log.file: cannot open %s: %s", s->log_file, strerror(errno));
+		return -1;
+	}
+	*access_log_fd = log_file_open(s->access_file, STDOUT_FILENO);
+	if (*access_log_fd >= 0)
+		return 0;
+	log_error("log.access-file: cannot open %s: %s", s->access_file, strerror(errno));
+	if (*log_fd != STDERR_FILENO)
+		close(*log_fd);
+	return -1;
+}
+
+static void close_logs(int log_fd, int access_log_fd)
+{
+	if (log_fd > STDERR_FILENO)
+		close(log_fd);
+	if (access_log_fd > STDERR_FILENO)
+		close(access_log_fd);
+}
+
+int parent_reopen_logs(struct parent *p, const struct snapshot *conf)
+{
+	int log_fd, access_log_fd, fds[2];
+
+	if (open_logs(&conf->settings, &log_fd, &access_log_fd) < 0)
+		return -1;
+	log_open(log_fd, conf->settings.log_level);
+	close_logs(p->log_fd, p->access_log_fd);
+	p->log_fd = fds[0] = log_fd;
+	p->access_log_fd = fds[1] = access_log_fd;
+	workers_tell_all(p, &(struct channel_message){ .kind = CHANNEL_LOGS }, fds, 2);
+	return 0;
+}
+
+/* ---- the end ---- */
+
+void parent_stop(struct parent *p)
+{
+	bool again = p->phase == PARENT_STOPPING;
+
+	p->phase = PARENT_STOPPING;
+	notify_send("STOPPING=1");
+	if (!again)
+		workers_tell_all(p, &(struct channel_message){ .kind = CHANNEL_STOP }, NULL, 0);
+	evtimer_add(p->deadline, again ? &stop_impatience : &stop_patience);
+	p->end = workers_are_gone(p);
+}
+
+void parent_drain(struct parent *p)
+{
+	struct timeval patience = interval_of(p->conf->settings.drain_timeout);
+	bool again = p->phase >= PARENT_DRAINING;
+
+	if (p->phase != PARENT_SERVING || p->conf->settings.drain_timeout == 0) {
+		parent_stop(p);
+		if (again)
+			evtimer_add(p->deadline, &stop_impatience);
+		return;
+	}
+	log_info("no new exchange from now on, %llu ms for those under way",
+		(unsigned long long)(p->conf->settings.drain_timeout / CLOCK_MS));
+	p->phase = PARENT_DRAINING;
+	notify_send("STOPPING=1");
+	p->drained_by = clock_now() + p->conf->settings.drain_timeout;
+	if (!clock_is_steered())
+		evtimer_add(p->deadline, &patience);
+	workers_tell_all(p, &(struct channel_message){ .kind = CHANNEL_DRAIN }, NULL, 0);
+	if (workers_are_drained(p))
+		parent_stop(p);
+}
+
+static void on_deadline(evutil_socket_t fd, short what, void *arg)
+{
+	struct parent *p = arg;
+
+	(void)fd, (void)what;
+	if (p->phase == PARENT_DRAINING) {
+		log_warning("what is still under way is given up");
+		parent_stop(p);
+		return;
+	}
+	log_error("workers that do not end are killed");
+	p->status = 1;
+	workers_kill(p);
+}
+
+/* ---- what workers say ---- */
+
+static void note_ready(struct parent *p, struct place *place)
+{
+	place->ready = true;
+	if (!workers_are_ready(p))
+		return;
+	if (p->phase == PARENT_STARTING) {
+		p->phase = PARENT_SERVING;
+		log_info("%u %s ready", p->count, p->count == 1 ? "worker is" : "workers are");
+		notify_ready();
+	} else {
+		log_info("worker %u serves (process %d)", place->number, (int)place->pid);
+	}
+	reload_worker_ready(p);
+}
+
+void parent_worker_said(struct parent *p, struct place *place, const struct channel_message *m)
+{
+	switch ((enum channel_kind)m->kind) {
+	case CHANNEL_READY:
+		note_ready(p, place);
+		break;
+	case CHANNEL_PREPARED:
+	case CHANNEL_FAILED:
+	case CHANNEL_COMMITTED:
+		reload_worker_said(p, place, m);
+		break;
+	case CHANNEL_RETIRED:
+		if (m->number[0] < CONF_SLOTS_MAX)
+			groups_retire(&p->groups, (unsigned)m->number[0], place->number);
+		break;
+	case CHANNEL_DRAINED:
+		place->drained = true;
+		if (p->phase == PARENT_DRAINING && workers_are_drained(p))
+			parent_stop(p);
+		break;
+	case CHANNEL_STEERED:
+		steer_worker_said(p, place, m);
+		break;
+	default:
+		break;
+	}
+}
+
+void parent_worker_ended(struct parent *p, struct place *place, bool failed)
+{
+	reload_worker_ended(p, place);
+	if (p->phase == PARENT_STARTING) {
+		p->status = 1;
+		parent_stop(p);
+		return;
+	}
+	if (p->phase == PARENT_SERVING)
+		return;
+	if (failed)
+		p->status = 1;
+	if (p->phase == PARENT_DRAINING && workers_are_drained(p))
+		parent_stop(p);
+	p->end = workers_are_gone(p);
+}
+
+/* ---- events ---- */
+
+static void on_signal(evutil_socket_t number, short what, void *arg)
+{
+	struct parent *p = arg;
+
+	(void)what;
+	switch (number) {
+	case SIGTERM:
+	case SIGINT:
+		parent_drain(p);
+		break;
+	case SIGHUP:
+		reload_begin(p);
+		break;
+	case SIGUSR1:
+		if (parent_reopen_logs(p, p->conf) == 0)
+			log_info("logs are opened anew");
+		break;
+	case SIGUSR2:
+		print_counters(p);
+		break;
+	default:
+		workers_reap(p);
+	}
+}
+
+static void on_watch(evutil_socket_t fd, short what, void *arg)
+{
+	struct parent *p = arg;
+	struct timeval again = interval_of(p->conf->settings.watchdog / WATCH_LOOKS);
+
+	(void)fd, (void)what;
+	if (p->phase != PARENT_STOPPING)
+		workers_watch(p);
+	evtimer_add(p->watch, &again);
+}
+
+static void on_manager(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd, (void)what, (void)arg;
+	notify_send("WATCHDOG=1");
+}
+
+static int open_events(struct parent *p)
+{
+	static const int numbers[PARENT_SIGNALS] = { SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGCHLD };
+	struct timeval look = interval_of(p->conf->settings.watchdog / WATCH_LOOKS), manager = interval_of(notify_watchdog_interval());
+
+	p->base = event_base_new();
+	if (p->base == NULL)
+		return -1;
+	for (int i = 0; i < PARENT_SIGNALS; i++) {
+		p->signals[i] = evsignal_new(p->base, numbers[i], on_signal, p);
+		if (p->signals[i] == NULL || event_add(p->signals[i], NULL) < 0)
+			return -1;
+	}
+	p->watch = evtimer_new(p->base, on_watch, p);
+	p->deadline = evtimer_new(p->base, on_deadline, p);
+	p->manager = event_new(p->base, -1, EV_PERSIST, on_manager, p);
+	if (p->watch == NULL || p->deadline == NULL || p->manager == NULL || evtimer_add(p->watch, &look) < 0)
+		return -1;
+	if (notify_watchdog_interval() != 0)
+		event_add(p->manager, &manager);
+	signal(SIGPIPE, SIG_IGN);
+	return 0;
+}
+
+static void close_events(struct parent *p)
+{
+	struct event *all[] = { p->watch, p->deadline, p->manager };
+
+	for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
+		if (all[i] != NULL)
+			event_free(all[i]);
+	for (int i = 0; i < PARENT_SIGNALS; i++)
+		if (p->signals[i] != NULL)
+			event_free(p->signals[i]);
+	if (p->base != NULL)
+		event_base_free(p->base);
+}
+
+void parent_turn(struct parent *p)
+{
+	event_base_loop(p->base, EVLOOP_ONCE);
+	clock_update();
+	if (p->phase == PARENT_DRAINING && clock_is_steered() && clock_now() >= p->drained_by)
+		on_deadline(-1, 0, p);
+}
+
+/* ---- the start ---- */
+
+static unsigned count_workers(const struct settings *s)
+{
+	cpu_set_t set;
+	int processors = 1;
+
+	if (s->workers != 0)
+		return s->workers;
+	if (sched_getaffinity(0, sizeof set, &set) == 0)
+		processors = CPU_COUNT(&set);
+	return processors < HOUSE_WORKERS_MAX ? (unsigned)processors : HOUSE_WORKERS_MAX;
+}
+
+/* A socket for each listener and worker takes more descriptors than many systems give at first. */
+static void raise_descriptor_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur == limit.rlim_max)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+static const char default_user[] = "oscore-proxy";
+
+static int find_user(struct parent *p)
+{
+	const char *name = p->conf->settings.user;
+
+	if (name[0] == '\0' || !p->privileges.can_set_user)
+		return 0;
+	p->has_user = privileges_find_user(name, &p->user) == 0;
+	if (p->has_user)
+		return 0;
+	/* Somebody who tries the program out has not made the user that the default names. */
+	if (strcmp(name, default_user) == 0) {
+		log_warning("process.user: there is no user %s yet", name);
+		return 0;
+	}
+	log_error("process.user: there is no user %s", name);
+	return -1;
+}
+
+static void tell_what_is_missing(const struct parent *p)
+{
+	struct privileges_missing missing;
+	struct sandbox_report sandbox;
+
+	sandbox_probe(&sandbox);
+	privileges_list_missing(&missing, &p->privileges, p->has_user ? &p->user : NULL, &sandbox);
+	for (unsigned i = 0; i < missing.count; i++)
+		log_warning("not separated: %s", missing.lines[i]);
+}
+
+static int start(struct parent *p, struct snapshot *conf, const char *steer_path)
+{
+	if (open_events(p) < 0) {
+		log_error("not enough memory to start");
+		return -1;
+	}
+	if (reload_first(p, conf) < 0)
+		return -1;
+	activation_close_rest(&p->activation);
+	p->groups.activation = NULL;
+	if (privileges_drop_parent(&p->privileges) < 0) {
+		log_error("cannot give up what the parent does not need: %s", strerror(errno));
+		return -1;
+	}
+	if (find_user(p) < 0 || workers_create(p) < 0 || steer_open(p, steer_path) < 0)
+		return -1;
+	tell_what_is_missing(p);
+	workers_start(p);
+	return 0;
+}
+
+int parent_run(struct snapshot *conf, const char *path, const char *steer_path)
+{
+	static struct parent p;
+
+	p.path = path;
+	p.conf = snapshot_keep(conf);
+	p.generation = 1;
+	p.package_fd = p.reload.package_fd = p.house_fd = -1;
+	p.log_fd = p.access_log_fd = -1;
+	p.count = p.groups.workers = count_workers(&conf->settings);
+	for (unsigned i = 0; i < HOUSE_WORKERS_MAX; i++) {
+		p.places[i] = (struct place){ .parent = &p, .number = i, .channel = -1, .duplicates_fd = -1 };
+		p.house.wake[i] = -1;
+	}
+	p.status = 1;
+	if (activation_take(&p.activation) < 0 || open_logs(&conf->settings, &p.log_fd, &p.access_log_fd) < 0)
+		goto out;
+	p.groups.activation = &p.activation;
+	log_open(p.log_fd, conf->settings.log_level);
+	random_start();
+	notify_open();
+	raise_descriptor_limit();
+	if (start(&p, conf, steer_path) < 0)
+		goto out;
+	p.status = 0;
+	while (!p.end) {
+		parent_turn(&p);
+		steer_obey();
+	}
+	log_info("stopped");
+out:
+	steer_close();
+	workers_destroy(&p);
+	reload_close(&p);
+	groups_close(&p.groups);
+	close_events(&p);
+	notify_close();
+	close_logs(p.log_fd, p.access_log_fd);
+	snapshot_release(p.conf);
+	return p.status;
+}

@@ -1,0 +1,252 @@
+#include "proxy/process/reload.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "proxy/process/notify.h"
+#include "proxy/process/package.h"
+#include "proxy/process/route_slots.h"
+#include "proxy/process/workers.h"
+
+/* ---- a configuration and what goes with it ---- */
+
+/* Gives it its numbers; the groups are placed and not yet committed. Returns its package, or -1 with the reason in the log. */
+static int place(struct parent *p, struct snapshot *next, uint32_t *routes_placed)
+{
+	uint32_t *routes = calloc(next->route_count + 1, sizeof *routes);
+	uint8_t listeners[CONF_LISTENERS_MAX];
+	int fd = -1;
+
+	if (routes == NULL || route_slots_place(p->conf, next, routes_placed, routes) < 0) {
+		log_error("not enough memory for the configuration");
+		goto out;
+	}
+	if (groups_place(&p->groups, next, listeners) < 0)
+		goto out;
+	snapshot_place(next, listeners, routes);
+	fd = package_write(next);
+	if (fd < 0) {
+		log_error("cannot write the package for the workers: %s", strerror(errno));
+		groups_abort(&p->groups);
+	}
+out:
+	free(routes);
+	return fd;
+}
+
+int reload_first(struct parent *p, struct snapshot *conf)
+{
+	p->routes_placed = (uint32_t)conf->route_count;
+	p->package_fd = place(p, conf, &p->routes_placed);
+	if (p->package_fd < 0)
+		return -1;
+	groups_commit(&p->groups, conf);
+	return 0;
+}
+
+static void log_lines(char *text)
+{
+	char *save = NULL;
+
+	for (char *line = strtok_r(text, "\n", &save); line != NULL; line = strtok_r(NULL, "\n", &save))
+		log_error("%s", line);
+}
+
+/* Every error of the file goes to the log. */
+static struct snapshot *read_file(const struct parent *p)
+{
+	char *text = NULL;
+	const char *fixed;
+	size_t size = 0;
+	FILE *errors = open_memstream(&text, &size);
+	struct snapshot *next = NULL;
+
+	if (errors == NULL)
+		return NULL;
+	next = conf_load_file(p->path, errors);
+	fclose(errors);
+	log_lines(text);
+	free(text);
+	if (next == NULL)
+		return NULL;
+	fixed = conf_fixed_difference(p->conf, next);
+	if (fixed == NULL)
+		return next;
+	log_error("%s: %s is fixed until the gateway is restarted", p->path, fixed);
+	snapshot_release(next);
+	return NULL;
+}
+
+/* ---- an attempt ---- */
+
+static void forget_attempt(struct parent *p)
+{
+	if (p->reload.package_fd >= 0)
+		close(p->reload.package_fd);
+	p->reload.package_fd = -1;
+	snapshot_release(p->reload.next);
+	p->reload.next = NULL;
+	p->reload.state = RELOAD_IDLE;
+	notify_ready();
+}
+
+static void begin_again(struct parent *p)
+{
+	if (!p->reload.again || p->reload.state != RELOAD_IDLE || !workers_are_ready(p))
+		return;
+	p->reload.again = false;
+	reload_begin(p);
+}
+
+static void abort_attempt(struct parent *p)
+{
+	workers_tell_all(p, &(struct channel_message){ .kind = CHANNEL_ABORT, .generation = p->reload.asked }, NULL, 0);
+	groups_abort(&p->groups);
+	forget_attempt(p);
+}
+
+static void tell_prepare(struct parent *p, struct place *at)
+{
+	struct channel_message m = { .kind = CHANNEL_LISTENER, .generation = p->reload.asked };
+
+	at->answered = false;
+	for (unsigned i = 0; i < CONF_SLOTS_MAX; i++) {
+		const struct group *g = &p->groups.slots[i];
+
+		m.number[0] = i;
+		if (g->wanted && (g->state == GROUP_FRESH || g->state == GROUP_LINGERING))
+			workers_tell(p, at, &m, &g->fds[at->number], 1);
+	}
+	m = (struct channel_message){ .kind = CHANNEL_PREPARE, .generation = p->reload.asked };
+	workers_tell(p, at, &m, &p->reload.package_fd, 1);
+}
+
+void reload_begin(struct parent *p)
+{
+	struct snapshot *next;
+
+	if (p->phase > PARENT_SERVING)
+		return;
+	if (p->reload.state != RELOAD_IDLE || !workers_are_ready(p)) {
+		p->reload.again = true;
+		return;
+	}
+	notify_reloading();
+	next = read_file(p);
+	if (next != NULL)
+		p->reload.package_fd = place(p, next, &p->routes_placed);
+	if (next == NULL || p->reload.package_fd < 0) {
+		log_error("the configuration stays as it was");
+		snapshot_release(next);
+		notify_ready();
+		return;
+	}
+	p->reload.next = next;
+	p->reload.asked++;
+	p->reload.state = RELOAD_PREPARING;
+	for (unsigned i = 0; i < p->count; i++)
+		tell_prepare(p, &p->places[i]);
+}
+
+static bool all_have_answered(const struct parent *p)
+{
+	for (unsigned i = 0; i < p->count; i++)
+		if (!p->places[i].answered)
+			return false;
+	return true;
+}
+
+static void ask_again(struct parent *p)
+{
+	for (unsigned i = 0; i < p->count; i++)
+		p->places[i].answered = false;
+}
+
+static bool logs_differ(const struct settings *a, const struct settings *b)
+{
+	return strcmp(a->log_file, b->log_file) != 0 || strcmp(a->access_file, b->access_file) != 0;
+}
+
+/* From here on it is the one in force: a worker that dies now has a successor that begins with it. */
+static void commit(struct parent *p)
+{
+	struct snapshot *old = p->conf;
+
+	ask_again(p);
+	p->reload.state = RELOAD_COMMITTING;
+	p->conf = p->reload.next;
+	p->reload.next = NULL;
+	close(p->package_fd);
+	p->package_fd = p->reload.package_fd;
+	p->reload.package_fd = -1;
+	p->generation++;
+	groups_commit(&p->groups, p->conf);
+	workers_tell_all(p, &(struct channel_message){ .kind = CHANNEL_COMMIT, .generation = p->reload.asked }, NULL, 0);
+	if (logs_differ(&old->settings, &p->conf->settings))
+		parent_reopen_logs(p, p->conf);
+	else
+		log_open(p->log_fd, p->conf->settings.log_level);
+	snapshot_release(old);
+}
+
+static void finish_if_answered(struct parent *p)
+{
+	if (p->reload.state == RELOAD_IDLE || !all_have_answered(p))
+		return;
+	if (p->reload.state == RELOAD_PREPARING) {
+		commit(p);
+		return;
+	}
+	log_info("configuration in force (generation %u)", (unsigned)p->generation);
+	forget_attempt(p);
+	begin_again(p);
+}
+
+void reload_worker_said(struct parent *p, struct place *at, const struct channel_message *m)
+{
+	enum channel_kind expected = p->reload.state == RELOAD_COMMITTING ? CHANNEL_COMMITTED : CHANNEL_PREPARED;
+
+	if (p->reload.state == RELOAD_IDLE || m->generation != p->reload.asked)
+		return; /* to an attempt that was given up */
+	if (p->reload.state == RELOAD_PREPARING && m->kind == CHANNEL_FAILED) {
+		log_error("worker %u cannot take the configuration: %s", at->number, m->text);
+		log_error("the configuration stays as it was");
+		abort_attempt(p);
+		begin_again(p);
+		return;
+	}
+	if (m->kind != expected)
+		return;
+	at->answered = true;
+	finish_if_answered(p);
+}
+
+void reload_worker_ended(struct parent *p, struct place *at)
+{
+	if (p->reload.state == RELOAD_PREPARING) {
+		log_warning("the new configuration waits for the worker that ended");
+		abort_attempt(p);
+		p->reload.again = true;
+	} else if (p->reload.state == RELOAD_COMMITTING) {
+		at->answered = true;
+		finish_if_answered(p);
+	}
+}
+
+void reload_worker_ready(struct parent *p)
+{
+	begin_again(p);
+}
+
+void reload_close(struct parent *p)
+{
+	if (p->package_fd >= 0)
+		close(p->package_fd);
+	if (p->reload.package_fd >= 0)
+		close(p->reload.package_fd);
+	snapshot_release(p->reload.next);
+}
