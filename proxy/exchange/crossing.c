@@ -63,6 +63,7 @@ static struct crossing_record record_of(const struct proxy *p, const struct exch
 
 static void tell(struct proxy *p, const struct exchange *x, struct crossing_record *r, const uint8_t *bytes, size_t len)
 {
+	crossing_forget_newest(x->crossing); /* what comes later stays behind this */
 	crossing_put(p, x->crossing->worker, r, bytes, len);
 }
 
@@ -167,7 +168,10 @@ void crossing_tell_notification(struct proxy *p, struct exchange *x, const struc
 		return;
 	r.last = last;
 	x->crossing->ended = last;
-	tell(p, x, &r, m->bytes, m->len);
+	if (last)
+		tell(p, x, &r, m->bytes, m->len);
+	else
+		crossing_put_notification(p, x, &r, m->bytes, m->len);
 }
 
 void crossing_tell_error(struct proxy *p, struct exchange *x, enum error e, uint16_t offender)
@@ -202,6 +206,7 @@ void crossing_end(struct proxy *p, struct exchange *x)
 		r.last = c->tell_origin;
 		tell(p, x, &r, NULL, 0);
 	}
+	crossing_forget_newest(c);
 	slab_free(p->crossings->slab, c->own_index);
 	x->crossing = NULL;
 }
@@ -231,7 +236,7 @@ static struct exchange *stand_in_for(struct proxy *p, unsigned from, const struc
 	if (c == NULL)
 		return NULL;
 	c->hash = q->client_hash;
-	c->trusted = q->verified;
+	c->trusted = q->verified != 0;
 	x = exchange_new(p, c);
 	if (x == NULL)
 		return NULL;
@@ -252,9 +257,9 @@ static void fill(struct exchange *x, const struct crossing_request *q)
 	x->code = q->code;
 	x->observe = q->observe;
 	x->no_response = q->no_response;
-	x->oscore = q->oscore;
-	x->confirmable = q->confirmable;
-	x->has_block2 = q->has_block2;
+	x->oscore = q->oscore != 0;
+	x->confirmable = q->confirmable != 0;
+	x->has_block2 = q->has_block2 != 0;
 	x->block1 = q->block1;
 	x->resource = q->resource;
 	x->arrived_at = q->arrived_at;
@@ -384,7 +389,7 @@ static void on_word_of_home(struct proxy *p, unsigned from, const struct crossin
 		on_error(p, x, r);
 	else if (r->kind == CROSSING_DONE)
 		on_done(p, x, r);
-	else if (msg_parse_datagram(&m, bytes, len) != MSG_OK)
+	else if (msg_parse_datagram(&m, bytes, len) != MSG_OK || !msg_code_is_response(m.code))
 		proxy_count(p, COUNT_CROSSING_BROKEN);
 	else if (r->kind == CROSSING_ANSWER)
 		on_answer(p, x, r, &m);
@@ -442,6 +447,23 @@ static void settle_one(void *object, uint32_t index, void *arg)
 		let_go(d->p, x, true);
 }
 
+static void pump_one(void *object, uint32_t index, void *arg)
+{
+	(void)index;
+	transmit_pump(arg, object);
+}
+
+/* Places in windows that become free are given away when all the dead one's exchanges are gone. */
+static void settle(struct proxy *p, unsigned from, uint32_t living)
+{
+	struct death d = { p, from, living };
+
+	p->pumping = true;
+	slab_each(p->exchanges, settle_one, &d);
+	p->pumping = false;
+	slab_each(p->origins, pump_one, p);
+}
+
 /* ---- once a turn ---- */
 
 static void dispatch(struct proxy *p, unsigned from, uint8_t *bytes, size_t len)
@@ -486,9 +508,10 @@ static bool receive_from(struct proxy *p, unsigned from)
 	static uint8_t record[CROSSING_RECORD_MAX];
 	struct crossing_peer *peer = &p->crossings->peers[from];
 	uint32_t living = house_incarnation(&p->house, from);
-	int taken = 0;
+	/* All that a worker can have left behind, but no more, if it is one that died. */
+	uint32_t most = living == peer->incarnation ? RECORDS_A_TURN : p->house.ring_capacity / sizeof(struct crossing_record), taken = 0;
 
-	while (taken < RECORDS_A_TURN || living != peer->incarnation) {
+	while (taken < most) {
 		int32_t len = ring_take(&peer->in, record, sizeof record);
 
 		if (len == 0)
@@ -503,10 +526,8 @@ static bool receive_from(struct proxy *p, unsigned from)
 		ring_release(&peer->in);
 	/* What it said before it died was heard; the rest of what it owed is ours. */
 	if (living != peer->incarnation) {
-		struct death d = { p, from, living };
-
 		peer->incarnation = living;
-		slab_each(p->exchanges, settle_one, &d);
+		settle(p, from, living);
 		taken++;
 	}
 	return taken > 0;

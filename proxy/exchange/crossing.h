@@ -28,6 +28,8 @@ void crossing_publish(struct proxy *p);
 /* Before the loop sleeps: false if something has come meanwhile. From then on others wake this worker through house->wake. */
 bool crossing_may_sleep(struct proxy *p);
 void crossing_awake(struct proxy *p);
+/* True if records are not published yet, or wait for room. */
+bool crossing_is_behind(const struct proxy *p);
 /* True if records wait to be received (the steered loop asks). */
 bool crossing_is_readable(struct proxy *p);
 

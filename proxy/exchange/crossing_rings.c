@@ -7,9 +7,11 @@
 
 #include "proxy/exchange/crossing.h"
 #include "proxy/exchange/crossing_wire.h"
+#include "proxy/exchange/upstream.h"
 
 struct crossing_late {
 	struct crossing_late *next;
+	struct crossing *owner; /* whose `newest` this is, or NULL */
 	size_t len;
 	uint8_t bytes[];
 };
@@ -36,26 +38,34 @@ int crossing_put_request(struct proxy *p, unsigned to, const struct crossing_req
 	return peer->first == NULL && put_parts(&peer->out, q, sizeof *q, bytes, len) ? 0 : -1;
 }
 
-static void wait_for_room(struct proxy *p, struct crossing_peer *peer, const struct crossing_record *r, const uint8_t *bytes, size_t len)
+static void fill_late(struct crossing_late *l, const struct crossing_record *r, const uint8_t *bytes, size_t len)
 {
-	struct crossing_late *l = malloc(sizeof *l + sizeof *r + len);
-
-	/* Its exchange then ends by its deadline. */
-	if (l == NULL) {
-		proxy_count(p, COUNT_CROSSING_BROKEN);
-		return;
-	}
-	l->next = NULL;
 	l->len = sizeof *r + len;
 	memcpy(l->bytes, r, sizeof *r);
 	if (len > 0)
 		memcpy(l->bytes + sizeof *r, bytes, len);
+}
+
+/* Returns it, with room for `room` bytes behind the record, or NULL without memory: its exchange then ends by its deadline. */
+static struct crossing_late *wait_for_room(struct proxy *p, struct crossing_peer *peer, const struct crossing_record *r, const uint8_t *bytes,
+	size_t len, size_t room)
+{
+	struct crossing_late *l = malloc(sizeof *l + sizeof *r + room);
+
+	if (l == NULL) {
+		proxy_count(p, COUNT_CROSSING_BROKEN);
+		return NULL;
+	}
+	l->next = NULL;
+	l->owner = NULL;
+	fill_late(l, r, bytes, len);
 	if (peer->last != NULL)
 		peer->last->next = l;
 	else
 		peer->first = l;
 	peer->last = l;
 	wheel_set(p->wheel, &p->crossings->retry, clock_now() + WHEEL_TICK);
+	return l;
 }
 
 void crossing_put(struct proxy *p, unsigned to, const struct crossing_record *r, const uint8_t *bytes, size_t len)
@@ -63,7 +73,33 @@ void crossing_put(struct proxy *p, unsigned to, const struct crossing_record *r,
 	struct crossing_peer *peer = &p->crossings->peers[to];
 
 	if (peer->first != NULL || !put_parts(&peer->out, r, sizeof *r, bytes, len))
-		wait_for_room(p, peer, r, bytes, len);
+		(void)wait_for_room(p, peer, r, bytes, len, len);
+}
+
+void crossing_put_notification(struct proxy *p, struct exchange *x, const struct crossing_record *r, const uint8_t *bytes, size_t len)
+{
+	struct crossing_peer *peer = &p->crossings->peers[x->crossing->worker];
+	struct crossing_late *l = x->crossing->newest;
+
+	if (l != NULL) {
+		upstream_acknowledge(x, l->bytes + sizeof *r, l->len - sizeof *r);
+		proxy_count(p, COUNT_NOTIFICATIONS_SKIPPED);
+		fill_late(l, r, bytes, len);
+		return;
+	}
+	if (peer->first == NULL && put_parts(&peer->out, r, sizeof *r, bytes, len))
+		return;
+	l = wait_for_room(p, peer, r, bytes, len, MSG_DATAGRAM_MAX);
+	if (l != NULL)
+		l->owner = x->crossing;
+	x->crossing->newest = l;
+}
+
+void crossing_forget_newest(struct crossing *c)
+{
+	if (c->newest != NULL)
+		c->newest->owner = NULL;
+	c->newest = NULL;
 }
 
 /* Whoever makes room does not tell: it is looked for once a tick. crossing_publish() follows in the same turn. */
@@ -86,6 +122,8 @@ static void put_late(struct crossing_peer *peer)
 		peer->first = l->next;
 		if (peer->first == NULL)
 			peer->last = NULL;
+		if (l->owner != NULL)
+			crossing_forget_newest(l->owner);
 		free(l);
 	}
 }
@@ -103,6 +141,17 @@ void crossing_publish(struct proxy *p)
 		if (ring_publish(&peer->out))
 			house_wake(&p->house, w);
 	}
+}
+
+bool crossing_is_behind(const struct proxy *p)
+{
+	for (unsigned w = 0; p->crossings != NULL && w < p->house.count; w++) {
+		const struct crossing_peer *peer = &p->crossings->peers[w];
+
+		if (peer->first != NULL || peer->out.position != peer->out.published)
+			return true;
+	}
+	return false;
 }
 
 bool crossing_is_readable(struct proxy *p)

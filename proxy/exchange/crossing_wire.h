@@ -40,7 +40,7 @@ struct crossing_request {
 	uint32_t client_hash;
 	uint16_t listener;
 	uint8_t code, observe, no_response, block1;
-	bool verified, oscore, confirmable, has_block2;
+	uint8_t verified, oscore, confirmable, has_block2; /* 0 or not */
 	uint32_t patience, patience_acknowledged, rest; /* milliseconds */
 	uint64_t resource, arrived_at, deadline;
 };
@@ -71,5 +71,11 @@ int crossing_put_request(struct proxy *p, unsigned to, const struct crossing_req
 
 /* Puts any other record in, behind what waits: these answer, or end, what was taken on, so they wait for room. */
 void crossing_put(struct proxy *p, unsigned to, const struct crossing_record *r, const uint8_t *bytes, size_t len);
+
+/* A notification of x that is not the last. Of those that wait for room only the newest of each observation is kept; one that it replaces is
+ * acknowledged to the origin. */
+void crossing_put_notification(struct proxy *p, struct exchange *x, const struct crossing_record *r, const uint8_t *bytes, size_t len);
+/* c goes: what waits of it is replaced by nothing any more. */
+void crossing_forget_newest(struct crossing *c);
 
 #endif

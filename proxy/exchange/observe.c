@@ -185,8 +185,11 @@ static void keep_pending(struct proxy *p, struct exchange *x, const struct msg_v
 		proxy_count(p, COUNT_NOTIFICATIONS_SKIPPED);
 	}
 	o->pending_at = clock_now();
-	if (buffers_keep(p->buffers, &o->pending, m->bytes, m->len) < 0)
-		proxy_count(p, COUNT_NOTIFICATIONS_SKIPPED);
+	if (buffers_keep(p->buffers, &o->pending, m->bytes, m->len) == 0)
+		return;
+	proxy_count(p, COUNT_NOTIFICATIONS_SKIPPED);
+	if (x->crossing != NULL)
+		upstream_acknowledge(x, m->bytes, m->len); /* its home awaits that, and takes no repeat */
 }
 
 /* The client is another worker's. What is not the last one is acknowledged when that worker has passed it on. */
@@ -196,6 +199,8 @@ static void hand_over(struct proxy *p, struct exchange *x, const struct msg_view
 
 	if (last)
 		upstream_acknowledge(x, m->bytes, m->len);
+	else if (m->type == MSG_CON)
+		upstream_await(x, m->mid);
 	crossing_tell_notification(p, x, m, last);
 	if (last)
 		exchange_free(p, x);

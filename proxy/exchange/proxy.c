@@ -153,8 +153,13 @@ static void withdraw_for_the_end(void *object, uint32_t index, void *arg)
 	struct observation *o = object;
 
 	(void)index;
-	if (!o->exchange->stand_in)
+	if (o->exchange->stand_in)
+		return;
+	/* A registration or refresh under way gets its answer, which says by having no Observe that nothing follows. */
+	if (o->exchange->state == EXCHANGE_OBSERVING)
 		observe_withdraw(arg, o, ERR_DRAINING);
+	else
+		observe_end(arg, o);
 }
 
 void proxy_drain(struct proxy *p)
@@ -167,12 +172,12 @@ void proxy_drain(struct proxy *p)
 
 bool proxy_is_drained(const struct proxy *p)
 {
-	return slab_count(p->exchanges) == 0 && slab_count(p->deliveries) == 0;
+	return slab_count(p->exchanges) == 0 && slab_count(p->deliveries) == 0 && !crossing_is_behind(p);
 }
 
 static bool was_sent(const struct proxy *p, const struct exchange *x)
 {
-	if (x->crossing != NULL)
+	if (x->state == EXCHANGE_CROSSED)
 		return atomic_load_explicit(&p->cell->sent[x->index], memory_order_acquire) != 0;
 	return x->state == EXCHANGE_SENT || x->state == EXCHANGE_ACKNOWLEDGED;
 }
@@ -183,7 +188,8 @@ static void give_up_one(void *object, uint32_t index, void *arg)
 	struct proxy *p = arg;
 
 	(void)index;
-	if (x->client != NULL && !x->stand_in && x->state != EXCHANGE_OBSERVING)
+	/* A stand-in tells its client's worker, where the observation may not have ended yet. */
+	if (x->client != NULL && (x->stand_in || x->state != EXCHANGE_OBSERVING))
 		respond_error(p, x, was_sent(p, x) ? ERR_LOST_SENT : ERR_DRAINING, 0);
 	exchange_free(p, x);
 }

@@ -186,6 +186,7 @@ struct crossing {
 	uint32_t own_index;           /* in the slab of crossings */
 	struct endpoint origin;
 	uint64_t sent_at;             /* as the home told with the answer; 0: never, or not known */
+	struct crossing_late *newest; /* the home's: a notification that waits for room in the ring (crossing_rings.c) */
 };
 
 /* Finding the origin of an exchange: a name being resolved, and the origins not tried yet. */

@@ -59,17 +59,31 @@ static enum error last_word(const struct exchange *x, enum error e)
 	return e == ERR_NO_ROUTE && !x->oscore ? ERR_NO_ROUTE : ERR_WITHDRAWN;
 }
 
+bool renew_observation(struct proxy *p, struct exchange *x)
+{
+	enum error e = forward_decide_again(p, x);
+
+	if (e != ERR_NONE)
+		observe_withdraw(p, x->observation, last_word(x, e));
+	return e == ERR_NONE;
+}
+
 /* True if it was one that had to be decided. */
 static bool decide_one(struct proxy *p, struct observation *o)
 {
 	struct exchange *x = o->exchange;
-	enum error e;
 
-	if (x->stand_in || x->conf == p->conf || x->route == NULL || (x->origin == NULL && x->crossing == NULL))
+	if (x->conf == p->conf)
 		return false;
-	e = forward_decide_again(p, x);
-	if (e != ERR_NONE)
-		observe_withdraw(p, o, last_word(x, e));
+	if (x->stand_in) { /* decided where its client is */
+		snapshot_release(x->conf);
+		x->conf = snapshot_keep(p->conf);
+		return false;
+	}
+	/* What is under way goes on as it began; it is decided once it is an observation. */
+	if (x->state != EXCHANGE_OBSERVING)
+		return false;
+	renew_observation(p, x);
 	return true;
 }
 
@@ -82,10 +96,10 @@ static void on_tick(struct wheel_timer *t)
 	while (budget > 0 && r->left > 0) {
 		struct observation *o = slab_get(p->observations, r->next++);
 
+		size_t cost = o != NULL && decide_one(p, o) ? p->conf->route_count + 1 : 1;
+
 		r->left--;
-		budget -= o != NULL && decide_one(p, o) && p->conf->route_count < budget ? p->conf->route_count : 1;
-		if (p->conf->route_count >= ROUTES_A_TICK && o != NULL)
-			break;
+		budget -= cost < budget ? cost : budget;
 	}
 	if (r->left > 0)
 		wheel_set(p->wheel, t, clock_now() + WHEEL_TICK);

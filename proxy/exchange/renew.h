@@ -14,6 +14,10 @@
  * request, waits for the others. Limits that became lower end nothing. What is fixed until restart must not differ. */
 void proxy_renew(struct proxy *p, struct snapshot *next);
 
+/* Decides about the observation of x, which waits for nothing: for one that was only registered, or refreshed, when the configuration came. Returns
+ * false if it was ended; x may then be gone. */
+bool renew_observation(struct proxy *p, struct exchange *x);
+
 /* True while observations are still to be looked at. */
 bool proxy_is_renewing(const struct proxy *p);
 

@@ -8,6 +8,7 @@
 #include "proxy/exchange/observe.h"
 #include "proxy/exchange/origin.h"
 #include "proxy/exchange/ports.h"
+#include "proxy/exchange/renew.h"
 #include "proxy/exchange/respond.h"
 #include "proxy/exchange/transmit.h"
 #include "translate/outer.h"
@@ -75,16 +76,26 @@ static void reject(const struct answer_arrival *a)
 		send_empty(a->slot, a->peer, MSG_RST, a->m->mid);
 }
 
+void upstream_await(struct exchange *x, uint16_t mid)
+{
+	uint64_t hash = duplicates_hash(x->proxy->duplicates, &x->origin->peer, UPSTREAM_LISTENER | x->slot, mid);
+
+	duplicates_add(x->proxy->duplicates, hash, clock_now(), x->index, true, false, true);
+}
+
 /* A message that came before: acknowledged or reset as then (RFC 7252 4.5). Returns true if it did. */
-static bool is_repeat(const struct answer_arrival *a)
+static bool is_repeat(const struct answer_arrival *a, const struct exchange *x)
 {
 	uint64_t hash = duplicates_hash(a->p->duplicates, a->peer, UPSTREAM_LISTENER | a->slot, a->m->mid);
 	struct duplicate known;
 
 	if (duplicates_find(a->p->duplicates, hash, clock_now(), &known) == DUPLICATES_NONE)
 		return false;
+	/* It was handed on, and is acknowledged once it is passed on; unless whoever would do that is gone. */
+	if (known.state == DUPLICATE_PENDING && (x == NULL || known.exchange != x->index))
+		return false;
 	proxy_count(a->p, COUNT_DUPLICATES);
-	if (a->m->type == MSG_CON)
+	if (a->m->type == MSG_CON && known.state != DUPLICATE_PENDING)
 		send_empty(a->slot, a->peer, known.state == DUPLICATE_REJECTED ? MSG_RST : MSG_ACK, a->m->mid);
 	return true;
 }
@@ -176,7 +187,7 @@ bool upstream_pass_answer(struct proxy *p, struct exchange *x, const struct msg_
 	exchange_set_state(x, EXCHANGE_OBSERVING);
 	x->deadline = 0;
 	exchange_schedule(p, x);
-	return true;
+	return x->conf == p->conf || renew_observation(p, x);
 }
 
 /* The same where the client is another worker's. */
@@ -274,7 +285,7 @@ static void on_response(const struct answer_arrival *a)
 			on_acknowledged(p, x);
 		return;
 	}
-	if ((m->type == MSG_CON || (x != NULL && x->observation != NULL)) && is_repeat(a))
+	if ((m->type == MSG_CON || (x != NULL && x->observation != NULL)) && is_repeat(a, x))
 		return;
 	if (x == NULL || (!expects_answer(x) && !is_notification(x, m))) {
 		proxy_count(p, COUNT_UNEXPECTED_RESPONSES);

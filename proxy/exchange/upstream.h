@@ -13,6 +13,9 @@ void upstream_acknowledge(struct exchange *x, const uint8_t *bytes, size_t len);
 /* The same by the message's ID. x has its origin here. */
 void upstream_acknowledge_id(struct exchange *x, uint16_t mid);
 
+/* A CON message of the origin of x will be acknowledged later: its repeats are dropped until then. */
+void upstream_await(struct exchange *x, uint16_t mid);
+
 /* Relays the origin's answer to x's client; false if x has ended with it. */
 bool upstream_pass_answer(struct proxy *p, struct exchange *x, const struct msg_view *m);
 
