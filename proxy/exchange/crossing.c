@@ -203,6 +203,7 @@ void crossing_end(struct proxy *p, struct exchange *x)
 	if (!c->ended && !p->closing) {
 		struct crossing_record r = record_of(p, x, c->homeward ? CROSSING_CANCEL : CROSSING_DONE);
 
+		r.last = c->tell_origin;
 		tell(p, x, &r, NULL, 0);
 	}
 	crossing_forget_newest(c);
@@ -212,15 +213,16 @@ void crossing_end(struct proxy *p, struct exchange *x)
 
 /* ---- the origin's half: what its client's worker sends ---- */
 
-/* Nobody listens any more. A plain observation is told so, everything else is forgotten: what the origin still says is reset. */
-static void let_go(struct proxy *p, struct exchange *x)
+/* Nobody listens any more. `tell`: of a plain observation the origin is told so. Everything else is forgotten: what the origin still says
+ * is reset. */
+static void let_go(struct proxy *p, struct exchange *x, bool tell)
 {
 	struct observation *o = x->observation;
 
 	x->crossing->ended = true;
 	if (x->client == NULL)
 		return; /* it is telling the origin already */
-	if (o != NULL && o->established && x->state == EXCHANGE_OBSERVING)
+	if (tell && o != NULL && o->established && x->state == EXCHANGE_OBSERVING)
 		observe_client_gone(p, o);
 	else
 		exchange_free(p, x);
@@ -293,7 +295,7 @@ static void on_request(struct proxy *p, unsigned from, const struct crossing_req
 		return;
 	x = slab_get(p->exchanges, *half_of(p, from, q->record.index) - 1);
 	if (x != NULL && x->crossing != NULL)
-		let_go(p, x); /* of an incarnation that died */
+		let_go(p, x, true); /* of an incarnation that died */
 	*half_of(p, from, q->record.index) = 0;
 	x = stand_in_for(p, from, q);
 	if (x == NULL) {
@@ -402,7 +404,7 @@ static void on_word_of_client(struct proxy *p, unsigned from, const struct cross
 	if (x == NULL)
 		return;
 	if (r->kind == CROSSING_CANCEL)
-		let_go(p, x);
+		let_go(p, x, r->last);
 	else if (x->client != NULL)
 		upstream_acknowledge_id(x, r->mid);
 }
@@ -442,7 +444,7 @@ static void settle_one(void *object, uint32_t index, void *arg)
 	if (c->homeward)
 		complete(d->p, x);
 	else if (!c->ended)
-		let_go(d->p, x);
+		let_go(d->p, x, true);
 }
 
 static void pump_one(void *object, uint32_t index, void *arg)

@@ -22,7 +22,7 @@ enum crossing_kind {
 /* What every record begins with. The client's half names the pair. */
 struct crossing_record {
 	uint8_t kind;
-	uint8_t last;          /* this half has ended */
+	uint8_t last;          /* this half has ended; of a cancel: the origin is to be told */
 	uint16_t mid;
 	uint32_t from, to;     /* incarnations of the two workers */
 	uint32_t index;        /* of the client's half in its slab */

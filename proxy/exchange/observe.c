@@ -274,6 +274,8 @@ void observe_client_gone(struct proxy *p, struct observation *o)
 		return;
 	}
 	if (x->oscore || x->request.bytes == NULL) {
+		if (x->crossing != NULL)
+			x->crossing->tell_origin = true;
 		exchange_free(p, x);
 		return;
 	}

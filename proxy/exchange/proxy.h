@@ -177,6 +177,7 @@ struct exchange {
 struct crossing {
 	bool homeward;                /* this is the client's half, `worker` the origin's home; else the other way round */
 	bool ended;                   /* the other half is gone, or was told to go */
+	bool tell_origin;             /* the client gave up its observation: the home tells the origin, if it may */
 	uint8_t retransmissions;      /* as the home told with the answer */
 	uint8_t salt[5];              /* of the client's half */
 	uint16_t worker;

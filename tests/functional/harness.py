@@ -23,6 +23,8 @@ BUILD = pathlib.Path(os.environ.get("OSCORE_PROXY_BUILD") or os.environ.get("B",
 if not BUILD.is_absolute():
     BUILD = pathlib.Path(__file__).resolve().parents[2] / BUILD
 WORKERS = int(os.environ.get("OSCORE_PROXY_WORKERS") or 1)
+# For tests of what each worker has of its own: its tables, its part of a memory, its names.
+ONE_WORKER = '\nprocess: { workers = 1; user = ""; };\n'
 WAIT = 1.0  # seconds of real time that a datagram may take once the proxy has settled
 SANITIZER = re.compile(r"ERROR: \w*Sanitizer|runtime error:|SUMMARY: \w*Sanitizer|== ?ERROR")
 REVERSE_ROUTES = 40

@@ -4,7 +4,7 @@ import pytest
 
 import coap
 from coap import CON, GET, NON, POST, Message
-from harness import DEFAULT_ROUTE, Pair, oscore_request
+from harness import DEFAULT_ROUTE, ONE_WORKER, Pair, oscore_request
 
 BUSY, TOO_MANY = coap.code("5.03"), coap.code("4.29")
 
@@ -25,8 +25,8 @@ def answers(client):
     return [m for m in client.pending() if m.code]
 
 
-def limited(start, limits, routes=DEFAULT_ROUTE):
-    return start(sections="limits: { %s };" % limits, routes=routes)
+def limited(start, limits, more=""):
+    return start(sections="limits: { %s };" % limits + more)
 
 
 @pytest.mark.covers("C8516-3-1")
@@ -121,7 +121,7 @@ def test_limits_free_up_with_timeouts(start):
 
 @pytest.mark.covers("C7252-11.4-2")
 def test_more_clients_than_the_table_holds(start):
-    proxy = limited(start, "clients = 8;")
+    proxy = limited(start, "clients = 8;", ONE_WORKER)
     for _ in range(40):
         Pair(proxy).exchange()
         proxy.close_peers()
@@ -131,7 +131,7 @@ def test_more_clients_than_the_table_holds(start):
 @pytest.mark.covers("C7252-4.4-1")
 def test_more_origins_than_the_table_holds(start):
     """The idle one that was used longest ago is forgotten; its Message IDs go on where they were when it comes back."""
-    proxy = limited(start, "origins = 2;")
+    proxy = limited(start, "origins = 2;", ONE_WORKER)
     first = Pair(proxy)
     _, up, _ = first.exchange()
     for _ in range(8):
@@ -142,7 +142,7 @@ def test_more_origins_than_the_table_holds(start):
 
 
 def test_origins_in_use_are_not_forgotten(start):
-    proxy = limited(start, "origins = 2;")
+    proxy = limited(start, "origins = 2;", ONE_WORKER)
     a, b = Pair(proxy), Pair(proxy)
     _, up_a = a.forward()
     _, up_b = b.forward()
@@ -192,7 +192,7 @@ def test_5_03_of_an_origin_passes_with_its_delay(pair, age):
 @pytest.mark.covers("C7252-4.5-1")
 def test_full_duplicate_store_refuses_what_it_may_not_forget(start):
     """Safe plain requests are forgotten first; a new unsafe one is then refused without a record."""
-    proxy = start(sections='limits: { dedup-memory = "1MB"; };')
+    proxy = start(sections='limits: { dedup-memory = "1MB"; };' + ONE_WORKER)
     pair = Pair(proxy)
     client, full = pair.client, None
     for i in range(60_000):

@@ -4,7 +4,7 @@ import pytest
 
 import coap
 from coap import GET, POST, Message
-from harness import NameServer, Pair, fresh_address, free_port, oscore_request
+from harness import NameServer, ONE_WORKER, Pair, fresh_address, free_port, oscore_request
 
 FORBIDDEN, NOT_FOUND, NO_PROXY, BAD_OPTION = (coap.code(c) for c in ("4.03", "4.04", "5.05", "4.02"))
 FORWARD = 'f: { from = ["coap"]; forward-to = ["coap://127.0.0.0/8:*"]; allow-networks = ["127.0.0.0/8"]; };'
@@ -224,7 +224,7 @@ def named(start, tmp_path):
     dns = NameServer()
     file = tmp_path / "resolv.conf"
     file.write_text("nameserver %s:%d\n" % (dns.host, dns.port))
-    yield start(routes=NAMED, sections='upstream: { resolv-conf = "%s"; };' % file), dns
+    yield start(routes=NAMED, sections='upstream: { resolv-conf = "%s"; };' % file + ONE_WORKER), dns
     dns.close()
 
 
