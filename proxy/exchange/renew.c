@@ -36,15 +36,20 @@ static void renew_origin(void *object, uint32_t index, void *arg)
 	congestion_set_maximum(&o->congestion, (uint16_t)p->conf->settings.origin_window);
 }
 
-static void renew_limits(struct proxy *p)
+static uint32_t with_stand_ins(const struct proxy *p, uint32_t before, uint32_t now)
+{
+	/* What other workers took on under the limit before may still be on its way here. */
+	return p->house.count > 1 ? 2 * (before > now ? before : now) : now;
+}
+
+static void renew_limits(struct proxy *p, const struct settings *before)
 {
 	const struct settings *s = &p->conf->settings;
-	uint32_t times = p->house.count > 1 ? 2 : 1; /* stand-ins */
 
-	slab_set_limit(p->exchanges, s->exchanges * times);
-	slab_set_limit(p->flows, s->exchanges * times);
+	slab_set_limit(p->exchanges, with_stand_ins(p, before->exchanges, s->exchanges));
+	slab_set_limit(p->flows, with_stand_ins(p, before->exchanges, s->exchanges));
 	slab_set_limit(p->lookups, s->exchanges);
-	slab_set_limit(p->observations, s->observations * times);
+	slab_set_limit(p->observations, with_stand_ins(p, before->observations, s->observations));
 	slab_set_limit(p->clients, s->clients);
 	slab_set_limit(p->origins, s->origins);
 	buffers_set_limit(p->buffers, s->queue_memory / p->house.count);
@@ -128,7 +133,7 @@ void proxy_renew(struct proxy *p, struct snapshot *next)
 
 	renewal_forget(p);
 	p->conf = snapshot_keep(next);
-	renew_limits(p);
+	renew_limits(p, &before->settings);
 	snapshot_release(before);
 	if (r == NULL) {
 		log_warning("not enough memory to look at the observations again: they go on as they are");

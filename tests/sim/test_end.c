@@ -1,0 +1,385 @@
+/* objects: tests/sim/workers.o base/buffers.o base/bytes.o base/endpoint.o base/errors.o base/hash.o base/log.o base/ring.o base/slab.o base/wheel.o base/clock_steered.o base/random_seeded.o coap/message.o coap/option.o coap/uri.o conf/arena.o conf/check.o conf/grammar.o conf/manual.o conf/members.o conf/pattern.o conf/print.o conf/read.o conf/snapshot.o conf/value.o conf/words.o translate/outer.o proxy/decide/route.o proxy/decide/policy.o proxy/decide/target.o proxy/decide/outgoing.o proxy/exchange/message_ids.o proxy/exchange/congestion.o proxy/exchange/duplicates.o proxy/exchange/duplicates_map.o proxy/exchange/resolve.o proxy/exchange/resolve_dns.o proxy/exchange/resolve_texts.o proxy/exchange/metrics.o proxy/exchange/house.o proxy/exchange/client.o proxy/exchange/origin.o proxy/exchange/ports.o proxy/exchange/delivery.o proxy/exchange/reachability.o proxy/exchange/exchange.o proxy/exchange/receive.o proxy/exchange/forward.o proxy/exchange/transmit.o proxy/exchange/respond.o proxy/exchange/upstream.o proxy/exchange/observe.o proxy/exchange/local.o proxy/exchange/proxy.o proxy/exchange/hold_back.o proxy/exchange/crossing.o proxy/exchange/crossing_rings.o proxy/exchange/renew.o proxy/exchange/refusal_log.o proxy/exchange/access_log.o oscore/option.o */
+/*
+ * How a worker ends: it drains, it gives up, and its successor has its table of duplicates.
+ */
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "tests/sim/workers.h"
+
+#define OSCORE "9=090a0b0c"
+
+enum { NEAR, FAR };
+
+static int set_up(void **state)
+{
+	(void)state;
+	workers_begin(2, NULL, "");
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	workers_end();
+	return 0;
+}
+
+static void drain_all(void)
+{
+	for (unsigned w = 0; w < the.count; w++) {
+		the.current = w;
+		proxy_drain(the.proxy[w]);
+	}
+	settle();
+}
+
+static void give_up_all(void)
+{
+	for (unsigned w = 0; w < the.count; w++) {
+		the.current = w;
+		proxy_give_up(the.proxy[w]);
+	}
+	settle();
+}
+
+static bool are_drained(void)
+{
+	return proxy_is_drained(the.proxy[0]) && proxy_is_drained(the.proxy[1]);
+}
+
+/* ---- draining ---- */
+
+static void what_is_under_way_is_answered(void **state)
+{
+	(void)state;
+	for (unsigned home = 0; home < 2; home++)
+		ask(0, 1, MSG_CON, CODE_POST, (uint16_t)home, origin_at(home, 1), OSCORE, "x");
+	settle();
+	assert_false(are_drained());
+	drain_all();
+	drain_all();
+	assert_false(are_drained());
+	ask(0, 1, MSG_CON, CODE_GET, 10, origin_at(NEAR, 1), "11='a'", NULL);
+	is_message(next_to_client(), MSG_ACK, CODE_UNAVAILABLE, "14=05", "Gateway is closing down");
+	for (unsigned home = 0; home < 2; home++) {
+		answer(next_to_origin(), MSG_ACK, 0, CODE_CHANGED, "", "done");
+		settle();
+		is_message(next_to_client(), MSG_ACK, CODE_CHANGED, "", "done");
+	}
+	assert_true(are_drained());
+	/* repeats are answered to the end */
+	ask(0, 1, MSG_CON, CODE_POST, 1, origin_at(FAR, 1), OSCORE, "x");
+	is_message(next_to_client(), MSG_ACK, CODE_CHANGED, "", "done");
+	nothing_more();
+	nothing_remains();
+}
+
+/* A home has not drained before its last words are where its client's worker hears them. */
+static void what_was_said_must_be_heard(void **state)
+{
+	static char payload[1801];
+
+	(void)state;
+	memset(payload, 'p', sizeof payload - 1);
+	for (uint16_t i = 0; i < 30; i++)
+		ask(0, 1, MSG_NON, CODE_POST, i, origin_at(FAR, 1), OSCORE, "x");
+	settle();
+	drain_all();
+	do {
+		while (the.to_origin.seen < the.to_origin.count)
+			answer(next_to_origin(), MSG_NON, (uint16_t)the.to_origin.seen, CODE_CHANGED, OSCORE, payload);
+		if (slab_count(the.proxy[FAR]->exchanges) == 0)
+			break;
+		turn(FAR);
+	} while (true);
+	assert_false(proxy_is_drained(the.proxy[FAR]));
+	turn(FAR);
+	assert_false(proxy_is_drained(the.proxy[FAR])); /* some wait for room */
+	pass_time(CLOCK_SECOND);
+	assert_true(are_drained());
+	assert_int_equal(the.to_client.count, 30);
+}
+
+static void observations_end(void **state)
+{
+	const struct sent *s[2];
+
+	(void)state;
+	for (unsigned home = 0; home < 2; home++) {
+		ask(0, 1, MSG_CON, CODE_GET, (uint16_t)home, origin_at(home, 1), "6= 11='a'", NULL);
+		settle();
+		s[home] = next_to_origin();
+		answer(s[home], MSG_ACK, 0, CODE_CONTENT, "6=01", "x");
+		settle();
+		next_to_client();
+	}
+	drain_all();
+	for (unsigned i = 0; i < 2; i++) {
+		const struct sent *n = next_to_client();
+
+		is_message(n, MSG_CON, CODE_UNAVAILABLE, "14=05", "Gateway is closing down");
+		assert_false(are_drained());
+		client_empty(0, 1, MSG_ACK, n->m.mid);
+	}
+	for (unsigned i = 0; i < 2; i++) {
+		const struct sent *c = next_to_origin();
+
+		assert_int_equal(option_value(c, OPT_OBSERVE), 1);
+		answer(c, MSG_ACK, 0, CODE_CONTENT, "", "");
+	}
+	settle();
+	assert_true(are_drained());
+	nothing_more();
+	nothing_remains();
+}
+
+/* A registration or refresh under way gets the origin's answer, which does not promise that more will come. */
+static void registrations_under_way(void **state)
+{
+	(void)state;
+	for (unsigned home = 0; home < 2; home++) {
+		for (unsigned refresh = 0; refresh < 2; refresh++) {
+			unsigned origin = origin_at(home, 1);
+
+			if (refresh) {
+				ask(0, 1, MSG_CON, CODE_GET, 1, origin, "6= 11='a'", NULL);
+				settle();
+				answer(next_to_origin(), MSG_ACK, 0, CODE_CONTENT, "6=01", "x");
+				settle();
+				next_to_client();
+			}
+			ask_as(1, 0, 1, MSG_CON, CODE_GET, 2, origin, "6= 11='a'", NULL);
+			settle();
+			drain_all();
+			assert_int_equal(the.to_client.seen, the.to_client.count);
+			answer(next_to_origin(), MSG_ACK, 0, CODE_CONTENT, "6=02", "its answer");
+			settle();
+			is_message(next_to_client(), MSG_ACK, CODE_CONTENT, "", "its answer");
+			pass_time(400 * CLOCK_SECOND);
+			assert_true(are_drained());
+			nothing_remains();
+			workers_end();
+			workers_begin(2, NULL, "");
+		}
+	}
+}
+
+/* ---- giving up ---- */
+
+static void the_time_to_drain_is_over(void **state)
+{
+	unsigned counts[2] = { 0, 0 };
+
+	(void)state;
+	workers_end();
+	workers_begin(2, NULL, "upstream: { origin-window = 1; };");
+	for (unsigned home = 0; home < 2; home++)
+		for (uint16_t i = 0; i < 3; i++)
+			ask(0, 1, MSG_CON, CODE_POST, (uint16_t)(10 * home + i), origin_at(home, 1), OSCORE, "x");
+	settle();
+	drain_all();
+	give_up_all();
+	for (unsigned i = 0; i < 6; i++) {
+		const struct sent *s = next_to_client();
+
+		assert_int_equal(s->m.type, MSG_ACK);
+		assert_true(s->m.code == CODE_GATEWAY_TIMEOUT || s->m.code == CODE_UNAVAILABLE);
+		counts[s->m.code == CODE_GATEWAY_TIMEOUT]++;
+	}
+	/* sent to each origin: the one in its window */
+	assert_int_equal(counts[1], 2);
+	assert_int_equal(counts[0], 4);
+	assert_int_equal(the.to_client.count, 6);
+	assert_int_equal(the.to_origin.count, 2);
+	nothing_remains();
+}
+
+/* The home is the first to give up: its word is an error, not that nothing was wanted. */
+static void the_home_gives_up_first(void **state)
+{
+	(void)state;
+	workers_end();
+	workers_begin(2, NULL, "upstream: { origin-window = 1; };");
+	ask(0, 1, MSG_CON, CODE_POST, 1, origin_at(FAR, 1), OSCORE, "sent");
+	ask(0, 1, MSG_CON, CODE_POST, 2, origin_at(FAR, 1), OSCORE, "waits");
+	settle();
+	the.current = FAR;
+	proxy_drain(the.proxy[FAR]);
+	proxy_give_up(the.proxy[FAR]);
+	settle();
+	for (unsigned i = 0; i < 2; i++) {
+		const struct sent *s = next_to_client();
+
+		is_message(s, MSG_ACK, s->m.token[1] == 1 ? CODE_GATEWAY_TIMEOUT : CODE_UNAVAILABLE, NULL, NULL);
+	}
+	nothing_remains();
+}
+
+static void observations_when_the_home_gives_up(void **state)
+{
+	const struct sent *n;
+
+	(void)state;
+	ask(0, 1, MSG_CON, CODE_GET, 1, origin_at(FAR, 1), "6= 11='a'", NULL);
+	settle();
+	answer(next_to_origin(), MSG_ACK, 0, CODE_CONTENT, "6=01", "x");
+	settle();
+	next_to_client();
+	the.current = FAR;
+	proxy_give_up(the.proxy[FAR]);
+	settle();
+	n = next_to_client();
+	is_message(n, MSG_CON, CODE_UNAVAILABLE, NULL, NULL);
+	client_empty(0, 1, MSG_ACK, n->m.mid);
+	settle();
+	nothing_remains();
+}
+
+/* ---- a successor and the duplicates of the dead ---- */
+
+static void with_duplicates(void)
+{
+	workers_end();
+	workers_begin(2, NULL, "");
+	die(0);
+	the.duplicates[0] = memfd_create("duplicates", MFD_CLOEXEC);
+	assert_true(the.duplicates[0] >= 0);
+	assert_int_equal(ftruncate(the.duplicates[0], (off_t)(the.conf->settings.dedup_memory / 2)), 0);
+	bury(0);
+	raise_worker(0);
+	settle();
+}
+
+static void succeed(void)
+{
+	die(0);
+	bury(0);
+	raise_worker(0);
+	settle();
+	the.to_origin.seen = the.to_origin.count;
+	the.to_client.seen = the.to_client.count;
+}
+
+/* OSCORE, or a method that is not safe: 5.04 once, and then the same from the record. */
+static void what_must_not_be_done_twice(void **state)
+{
+	static const struct {
+		uint8_t code;
+		const char *options;
+	} rows[] = { { CODE_POST, OSCORE }, { CODE_FETCH, "9=01" }, { CODE_PUT, "11='a'" }, { CODE_DELETE, "11='a'" } };
+
+	(void)state;
+	for (unsigned home = 0; home < 2; home++)
+		for (uint16_t i = 0; i < 4; i++) {
+			const struct sent *s, *again;
+
+			with_duplicates();
+			ask(0, 1, MSG_CON, rows[i].code, i, origin_at(home, 1), rows[i].options, "x");
+			settle();
+			next_to_origin();
+			succeed();
+			ask(0, 1, MSG_CON, rows[i].code, i, origin_at(home, 1), rows[i].options, "x");
+			s = next_to_client();
+			is_message(s, MSG_ACK, CODE_GATEWAY_TIMEOUT, "", "Gateway lost track of the request");
+			is_for(s, 0, 1, i);
+			ask(0, 1, MSG_CON, rows[i].code, i, origin_at(home, 1), rows[i].options, "x");
+			again = next_to_client();
+			assert_int_equal(again->m.len, s->m.len);
+			assert_memory_equal(again->m.bytes, s->m.bytes, s->m.len);
+			settle();
+			nothing_more();
+			assert_int_equal(errors_of(ERR_LOST_SENT), 1);
+			nothing_remains();
+		}
+}
+
+static void safe_requests_are_made_anew(void **state)
+{
+	(void)state;
+	with_duplicates();
+	ask(0, 1, MSG_CON, CODE_GET, 1, origin_at(FAR, 1), "11='a'", NULL);
+	settle();
+	next_to_origin();
+	succeed();
+	ask(0, 1, MSG_CON, CODE_GET, 1, origin_at(FAR, 1), "11='a'", NULL);
+	settle();
+	answer(next_to_origin(), MSG_ACK, 0, CODE_CONTENT, "", "x");
+	settle();
+	is_message(next_to_client(), MSG_ACK, CODE_CONTENT, "", "x");
+	ask(0, 1, MSG_CON, CODE_GET, 1, origin_at(FAR, 1), "11='a'", NULL);
+	is_message(next_to_client(), MSG_ACK, CODE_CONTENT, "", "x");
+	settle();
+	nothing_more();
+}
+
+static void answers_of_the_dead_are_repeated(void **state)
+{
+	(void)state;
+	with_duplicates();
+	ask(0, 1, MSG_CON, CODE_POST, 1, origin_at(FAR, 1), OSCORE, "x");
+	settle();
+	answer(next_to_origin(), MSG_ACK, 0, CODE_CHANGED, "9=", "its answer");
+	settle();
+	succeed();
+	ask(0, 1, MSG_CON, CODE_POST, 1, origin_at(FAR, 1), OSCORE, "x");
+	is_message(next_to_client(), MSG_ACK, CODE_CHANGED, "9=", "its answer");
+	settle();
+	nothing_more();
+}
+
+static void non_and_no_response(void **state)
+{
+	(void)state;
+	with_duplicates();
+	ask(0, 1, MSG_NON, CODE_POST, 1, origin_at(FAR, 1), OSCORE, "x");
+	ask(0, 1, MSG_NON, CODE_PUT, 2, origin_at(FAR, 1), "11='a' 258=1a", "x");
+	ask(0, 1, MSG_CON, CODE_PUT, 3, origin_at(FAR, 1), "11='a' 258=10", "x");
+	settle();
+	succeed();
+	ask(0, 1, MSG_NON, CODE_POST, 1, origin_at(FAR, 1), OSCORE, "x");
+	is_message(next_to_client(), MSG_NON, CODE_GATEWAY_TIMEOUT, "", NULL);
+	ask(0, 1, MSG_NON, CODE_POST, 1, origin_at(FAR, 1), OSCORE, "x");
+	ask(0, 1, MSG_NON, CODE_PUT, 2, origin_at(FAR, 1), "11='a' 258=1a", "x");
+	settle();
+	nothing_more();
+	/* errors are not wanted: acknowledged, each time */
+	for (unsigned i = 0; i < 2; i++) {
+		ask(0, 1, MSG_CON, CODE_PUT, 3, origin_at(FAR, 1), "11='a' 258=10", "x");
+		is_message(next_to_client(), MSG_ACK, CODE_EMPTY, "", "");
+	}
+	settle();
+	nothing_more();
+}
+
+/* What the origin sent for an exchange of the dead is reset, also if it was waiting for its acknowledgement. */
+static void notifications_for_the_dead(void **state)
+{
+	const struct sent *s;
+
+	(void)state;
+	with_duplicates();
+	ask(1, 1, MSG_CON, CODE_FETCH, 1, origin_at(0, 1), "6= 9=01", "x");
+	settle();
+	s = next_to_origin();
+	answer(s, MSG_ACK, 0, CODE_CONTENT, "6=01 9=", "x");
+	settle();
+	answer(s, MSG_CON, 70, CODE_CONTENT, "6=02 9=", "y");
+	succeed();
+	answer(s, MSG_CON, 70, CODE_CONTENT, "6=02 9=", "y");
+	is_message(next_to_origin(), MSG_RST, CODE_EMPTY, "", "");
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(what_is_under_way_is_answered), TEST(what_was_said_must_be_heard), TEST(observations_end),
+		TEST(registrations_under_way), TEST(the_time_to_drain_is_over), TEST(the_home_gives_up_first),
+		TEST(observations_when_the_home_gives_up), TEST(what_must_not_be_done_twice), TEST(safe_requests_are_made_anew),
+		TEST(answers_of_the_dead_are_repeated), TEST(non_and_no_response), TEST(notifications_for_the_dead),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
