@@ -65,7 +65,7 @@ UNIT     := $(patsubst tests/unit/%.c,$B/unit/%,$(wildcard tests/unit/test_*.c))
 SIM      := $(patsubst tests/sim/%.c,$B/unit/%,$(wildcard tests/sim/test_*.c))
 FUZZ     := $(patsubst tests/fuzz/%.c,$B/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 
-.PHONY: all help setup test-setup run check check-sanitizers check-cross lint fuzz fuzz-smoke fuzz-report bench conformance install \
+.PHONY: all help setup test-setup run check check-sanitizers check-cross lint fuzz fuzz-smoke fuzz-report bench bench-house conformance install \
         uninstall clean programs tests
 
 all: setup
@@ -79,6 +79,7 @@ help:
 	@echo 'make check             install what the tests need, build, run every test'
 	@echo 'make                   build only                    make install    PREFIX=$(PREFIX) DESTDIR=$(DESTDIR)'
 	@echo 'make bench             cost and latency beside the ceiling and libcoap (BENCH=quick for a short one)'
+	@echo 'make bench-house       several workers beside one, reload and start with 10,000 routes'
 	@echo 'make check-sanitizers  all tests under ASan and UBSan    make lint         gcc and clang with warnings as errors'
 	@echo 'make check-cross       arm64 and armhf: cross-built, unit tests and vectors under qemu'
 	@echo 'make fuzz-smoke        each fuzz target for 60 s         make fuzz-report  line coverage of the fuzz corpora'
@@ -155,7 +156,7 @@ SAN_FLAGS := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-o
 
 check-sanitizers: test-setup
 	@$(MAKE) --no-print-directory -j2 B=build/asan CFLAGS='-O1 -g' FORTIFY= SANITIZE='$(SAN_FLAGS)' tests
-	@B=build/asan SUITES='unit functional network interop' sh tests/run.sh
+	@B=build/asan SUITES='unit functional workers network interop' sh tests/run.sh
 
 # The native program is what the cross-built ones are compared with.
 check-cross: setup
@@ -180,6 +181,10 @@ lint: test-setup
 bench: test-setup
 	@$(MAKE) --no-print-directory -j2 programs $(LOAD)
 	@python3 tests/load/bench.py $(if $(filter quick,$(BENCH)),--quick)
+
+bench-house: test-setup
+	@$(MAKE) --no-print-directory -j2 programs $(LOAD)
+	@python3 tests/load/bench_house.py $(if $(filter quick,$(BENCH)),--quick)
 
 conformance:
 	@python3 tests/conformance/report.py

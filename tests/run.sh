@@ -1,7 +1,7 @@
 #!/bin/sh
 # Runs the test suites on what is built in the folder B and ends with one line "N passed, N failed".
 #
-#   SUITES="unit corpus arch functional network interop"   which ones (default: all)
+#   SUITES="unit corpus arch functional workers network interop"   which ones (default: all; workers: functional again, with three)
 #   B=build                                        the build folder
 #
 # A suite that could not run, a skipped test and a report of a sanitizer count as failed. Logs, the pytest results and the
@@ -10,7 +10,7 @@ set -u
 
 cd "$(dirname "$0")/.." || exit 1
 B=${B:-build}
-SUITES=${SUITES:-unit corpus arch functional network interop}
+SUITES=${SUITES:-unit corpus arch functional workers network interop}
 R=$B/results
 export B PYTHONDONTWRITEBYTECODE=1
 PYTHON=build/venv/bin/python
@@ -128,6 +128,14 @@ for suite in $SUITES; do
 	functional)
 		# shellcheck disable=SC2046,SC2086 # one word for each file
 		suite_pytest functional "" tests/functional $(printf -- '--ignore=%s ' $NETWORK)
+		;;
+	workers)
+		# The same with three workers: most exchanges cross from one to another.
+		OSCORE_PROXY_WORKERS=3
+		export OSCORE_PROXY_WORKERS
+		# shellcheck disable=SC2046,SC2086 # one word for each file
+		suite_pytest workers "" tests/functional $(printf -- '--ignore=%s ' $NETWORK)
+		unset OSCORE_PROXY_WORKERS
 		;;
 	network)
 		# shellcheck disable=SC2086 # one word for each file
