@@ -271,6 +271,7 @@ def test_a_name_that_resolves_late_does_not_shorten_the_first_timeout(tmp_path):
 listeners: { coap: { url = "coap://127.0.0.1:%d"; }; };
 routes: { f: { from = ["coap"]; forward-to = ["coap://*:*"]; allow-networks = ["127.0.0.0/8"]; }; };
 upstream: { resolv-conf = "%s"; };
+process: { workers = 1; user = ""; drain-timeout = "0s"; };
 """ % (port, resolv))
     device, client = (socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2))
     device.bind((fresh_address(), 0))

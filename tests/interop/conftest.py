@@ -66,7 +66,8 @@ class Proxy:
     @property
     def configuration(self):
         listeners = "".join(f'  {name}: {{ url = "coap://127.0.0.1:{port}"; }};\n' for name, port in self.listeners.items())
-        return "listeners: {\n" + listeners + "};\nroutes: {\n" + "".join(f"  {route}\n" for route in self.routes) + "};\n"
+        return "listeners: {\n" + listeners + "};\nroutes: {\n" + "".join(f"  {route}\n" for route in self.routes) + (
+            '};\nprocess: { workers = 2; user = ""; drain-timeout = "100ms"; };\n')
 
     async def start(self):
         file = self.path / "proxy.conf"

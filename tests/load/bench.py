@@ -33,6 +33,7 @@ CONFIG = """
 listeners: {{ coap: {{ url = "coap://127.0.0.1:{port}"; }}; }};
 routes: {{ all: {{ from = ["coap"]; forward-to = ["coap://127.0.0.0/8:*"]; allow-networks = ["127.0.0.0/8"]; }}; }};
 limits: {{ {limits} }};
+process: {{ workers = 1; user = ""; }};
 """
 
 # name: what load is told; share: how much of a round's seconds; libcoap: is it in the round; clients: a point of flatness.
