@@ -352,13 +352,14 @@ static void on_answer(struct proxy *p, struct exchange *x, const struct crossing
 
 static void on_notification(struct proxy *p, struct exchange *x, const struct crossing_record *r, const struct msg_view *m)
 {
-	note(x, r);
-	if (x->observation == NULL || !x->observation->established) {
-		if (r->last)
-			exchange_free(p, x);
+	/* A newer registration took the observation's place: the last word about it answers what is still under way. */
+	if ((x->observation == NULL || !x->observation->established) && r->last) {
+		on_answer(p, x, r, m);
 		return;
 	}
-	observe_deliver(p, x, m);
+	note(x, r);
+	if (x->observation != NULL && x->observation->established)
+		observe_deliver(p, x, m);
 }
 
 static void on_error(struct proxy *p, struct exchange *x, const struct crossing_record *r)

@@ -164,11 +164,15 @@ static void print_state(FILE *out)
 	fprintf(out, "\n");
 }
 
-static void print_counters(FILE *out)
+/* Of all workers, or of the one whose number is given. */
+static void print_counters(const char *number, FILE *out)
 {
 	struct metrics sum;
+	unsigned long worker = strtoul(number, NULL, 10);
 
 	house_metrics(&steer.parent->house, &sum);
+	if (*number != '\0' && worker < steer.parent->count)
+		sum = steer.parent->house.cells[worker].metrics;
 	metrics_print(&sum, out);
 	fprintf(out, ".\n");
 }
@@ -212,8 +216,8 @@ static bool obey_time(const char *line)
 
 static void obey(const char *line, FILE *out)
 {
-	if (strcmp(line, "counters") == 0) {
-		print_counters(out);
+	if (strncmp(line, "counters", 8) == 0) {
+		print_counters(line + 8, out);
 	} else if (strcmp(line, "state") == 0) {
 		print_state(out);
 	} else if (strcmp(line, "pids") == 0) {

@@ -27,6 +27,7 @@ WORKERS = int(os.environ.get("OSCORE_PROXY_WORKERS") or 1)
 ONE_WORKER = '\nprocess: { workers = 1; user = ""; };\n'
 WAIT = 1.0  # seconds of real time that a datagram may take once the proxy has settled
 SANITIZER = re.compile(r"ERROR: \w*Sanitizer|runtime error:|SUMMARY: \w*Sanitizer|== ?ERROR")
+READY = re.compile(r"workers? (is|are) ready$", re.M)
 REVERSE_ROUTES = 40
 
 _addresses = iter(range(1, 1 << 15))
@@ -270,7 +271,7 @@ class Proxy:
             self.process = subprocess.Popen([str(binary), "-c", str(self.config), "--steer", str(self.steer_path)],
                                             stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment)
         until = time.monotonic() + 20
-        while "ready" not in self.explain():
+        while not READY.search(self.explain()):
             if self.process.poll() is not None:
                 raise AssertionError("the proxy ended at once\n%s\n%s" % (self.config.read_text(), self.explain()))
             if time.monotonic() > until:
@@ -320,8 +321,9 @@ class Proxy:
     def faults(self, **settings):
         self.command("faults " + " ".join("%s=%s" % s for s in settings.items()))
 
-    def counters(self):
-        out, line = {}, self.command("counters")
+    def counters(self, worker=None):
+        """Of all workers, or of one."""
+        out, line = {}, self.command("counters" if worker is None else "counters %d" % worker)
         while line != ".":
             name, value = line.split()
             out[name] = int(value)

@@ -61,13 +61,13 @@ static void run_rows(unsigned workers, char at_origin[ROWS][512], char at_client
 		settle();
 		s = next_to_origin();
 		assert_int_equal(s->worker, home);
-		snprintf(at_origin[i], sizeof at_origin[i], "%u %u %s %.*s", s->m.type, s->m.code, strchr(made_text(&s->m, text), ' '),
+		snprintf(at_origin[i], sizeof at_origin[i], "%u %u %.400s %.*s", s->m.type, s->m.code, strchr(made_text(&s->m, text), ' '),
 			(int)s->m.payload_len, (const char *)s->m.payload);
 		answer(s, r->type == MSG_CON ? MSG_ACK : MSG_NON, 7, CODE_CONTENT, "4=0a0b 12=32 14=05 2052=77", "the answer");
 		settle();
 		s = next_to_client();
 		is_for(s, 0, 1, (uint16_t)(100 + i));
-		snprintf(at_client[i], sizeof at_client[i], "%u %u %s %.*s", s->m.type, s->m.code, made_text(&s->m, text), (int)s->m.payload_len,
+		snprintf(at_client[i], sizeof at_client[i], "%u %u %.400s %.*s", s->m.type, s->m.code, made_text(&s->m, text), (int)s->m.payload_len,
 			(const char *)s->m.payload);
 		assert_int_equal(counted(COUNT_CROSSED), workers - 1);
 		nothing_more();

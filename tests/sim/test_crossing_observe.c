@@ -274,6 +274,32 @@ static void the_last_notification(void **state)
 	nothing_remains();
 }
 
+/* The same where a newer registration under the token came behind the refresh: both are answered. */
+static void the_last_notification_and_a_newer_registration(void **state)
+{
+	const struct sent *s = observe(0, 1, 1, "11='a'"), *t;
+
+	(void)state;
+	ask_as(1, 0, 1, MSG_CON, CODE_GET, 2, origin, "6= 11='a'", NULL);
+	settle();
+	next_to_origin();
+	ask_as(1, 0, 1, MSG_CON, CODE_GET, 3, origin, "6= 11='a'", NULL);
+	settle();
+	t = next_to_origin();
+	answer(s, MSG_NON, 11, CODE_NOT_FOUND, "", "gone");
+	settle();
+	s = next_to_client();
+	is_message(s, MSG_ACK, CODE_NOT_FOUND, "", "gone");
+	assert_int_equal(s->m.mid, 2);
+	answer(t, MSG_ACK, 0, CODE_CONTENT, "6=01", "there again");
+	settle();
+	s = next_to_client();
+	is_message(s, MSG_ACK, CODE_CONTENT, NULL, "there again");
+	assert_int_equal(s->m.mid, 3);
+	nothing_more();
+	assert_int_equal(house_observations(&the.house), 1);
+}
+
 static void registrations_that_are_not_taken(void **state)
 {
 	(void)state;
@@ -381,7 +407,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(notifications_of_both_types), TEST(the_newest_replaces_what_waits), TEST(what_is_out_of_order_is_dropped),
 		TEST(a_doubled_notification), TEST(a_refresh_keeps_token_and_port), TEST(a_client_cancels), TEST(a_client_resets),
-		TEST(an_oscore_client_resets), TEST(a_client_is_silent), TEST(the_last_notification), TEST(registrations_that_are_not_taken),
+		TEST(an_oscore_client_resets), TEST(a_client_is_silent), TEST(the_last_notification),
+		TEST(the_last_notification_and_a_newer_registration), TEST(registrations_that_are_not_taken),
 		TEST(two_clients_are_two_relations), TEST(the_limit_counts_over_all), TEST(notifications_do_not_pile_up),
 	};
 

@@ -1,0 +1,407 @@
+"""The processes: who starts whom, what a worker has and has not, what becomes of everybody when one of them dies."""
+
+import os
+import pathlib
+import re
+import select
+import signal
+import socket
+import subprocess
+import time
+
+import coap
+import pytest
+from coap import CON, RST
+from harness import BUILD, READY, Pair, Proxy, free_port, oscore_request
+
+UNAVAILABLE, TIMEOUT, FORBIDDEN = coap.code("5.03"), coap.code("5.04"), coap.code("4.03")
+
+PATIENCE = 20  # seconds of real time for what other processes do
+THREE = 'process: { workers = 3; user = ""; %s };'
+
+
+def until(condition, what="it does not come to be so"):
+    """Waits for what a process does on its own: the steered clock has no part in it."""
+    end = time.monotonic() + PATIENCE
+    while True:
+        found = condition()
+        if found:
+            return found
+        assert time.monotonic() < end, what
+        select.select([], [], [], 0.01)
+
+
+def pids(proxy):
+    return [int(word) for word in proxy.command("pids").split()]
+
+
+def status_of(pid):
+    try:
+        text = pathlib.Path("/proc/%d/status" % pid).read_text()
+    except FileNotFoundError:
+        return None
+    fields = dict(line.split(":\t", 1) for line in text.splitlines() if ":\t" in line)
+    return None if fields["State"].startswith("Z") else fields
+
+
+def parent_of(pid):
+    return int(status_of(pid)["PPid"])
+
+
+def descriptors(pid):
+    folder = "/proc/%d/fd" % pid
+    return {int(name): os.readlink("%s/%s" % (folder, name)) for name in os.listdir(folder)}
+
+
+def logged(proxy, pattern):
+    return until(lambda: re.search(pattern, proxy.explain(), re.M), "%s is not in the log:\n%s" % (pattern, proxy.explain()))
+
+
+def serving_worker(proxy, pair, count=3):
+    """The number of the worker that has this pair's client: the one that counts its ping."""
+    before = [proxy.counters(i)["pings"] for i in range(count)]
+    pair.client.send_raw(coap.empty(CON, pair.client.take_mid()), pair.client.to)
+    assert pair.client.recv().type == RST
+    worker, = [i for i in range(count) if proxy.counters(i)["pings"] != before[i]]
+    return worker
+
+
+class Plain(Proxy):
+    """The product beside the test build: its clock runs, nothing steers it."""
+
+    def _start(self):
+        binary = BUILD.parent / "oscore-proxy"
+        with open(self.log, "wb") as log:
+            self.process = subprocess.Popen([str(binary), "-c", str(self.config)], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        until(lambda: READY.search(self.explain()), "the proxy is not ready")
+
+    def settle(self):
+        pass
+
+    def workers(self):
+        return sorted(int(p.name) for p in pathlib.Path("/proc").iterdir()
+                      if p.name.isdigit() and (status_of(int(p.name)) or {}).get("PPid") == str(self.process.pid))
+
+    def worker(self, number):
+        """Its process; None while there is none."""
+        for pid in self.workers():
+            if pathlib.Path("/proc/%d/cmdline" % pid).read_bytes().startswith(b"oscore-proxy: worker %d\0" % number):
+                return pid
+        return None
+
+    def end(self):
+        self.close_peers()
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+
+
+@pytest.fixture
+def plain(tmp_path):
+    p = Plain(tmp_path, sections=THREE % 'watchdog = "1s";')
+    yield p
+    p.end()
+
+
+@pytest.fixture
+def three(start):
+    return start(sections=THREE % "")
+
+
+# ---- what there is ----
+
+
+def test_the_parent_starts_as_many_workers_as_are_asked_for(three):
+    found = pids(three)
+    assert len(set(found)) == 3
+    assert {parent_of(pid) for pid in found} == {three.process.pid}
+    names = [pathlib.Path("/proc/%d/cmdline" % pid).read_bytes().split(b"\0")[0] for pid in found]
+    assert names == [b"oscore-proxy: worker %d" % i for i in range(3)]
+    assert re.search(r" info: 3 workers are ready$", three.explain(), re.M)
+
+
+def test_auto_is_a_worker_for_each_processor(start):
+    proxy = start(sections='process: { workers = "auto"; user = ""; };')
+    assert len(pids(proxy)) == min(64, len(os.sched_getaffinity(0)))
+
+
+def test_a_worker_has_an_empty_environment(plain):
+    for pid in plain.workers():
+        assert pathlib.Path("/proc/%d/environ" % pid).read_bytes() == b""
+
+
+def test_a_worker_holds_no_file_and_its_own_sockets_alone(three):
+    for pid in pids(three):
+        held = descriptors(pid)
+        files = {fd: name for fd, name in held.items() if name.startswith("/") and not name.startswith("/memfd:")}
+        assert files.pop(0) == "/dev/null"
+        assert set(files.values()) <= {str(three.log)}  # the log, which is standard output and error too
+        sockets = [name for name in held.values() if name.startswith("socket:")]
+        assert len(sockets) == len(set(sockets))
+        assert [name for name in held.values() if name.startswith("/memfd:")] == ["/memfd:duplicates (deleted)"]
+    by_worker = [{name for name in descriptors(pid).values() if name.startswith("socket:")} for pid in pids(three)]
+    assert not by_worker[0] & by_worker[1] and not by_worker[1] & by_worker[2] and not by_worker[0] & by_worker[2]
+
+
+def test_the_parent_keeps_every_socket_of_a_group(three):
+    kept = set(descriptors(three.process.pid).values())
+    port = "%04X" % three.port
+    inodes = {line.split()[9] for line in pathlib.Path("/proc/net/udp").read_text().splitlines()[1:]
+              if line.split()[1].endswith(":" + port)}
+    assert len(inodes) == 3
+    assert {"socket:[%s]" % i for i in inodes} <= kept
+
+
+@pytest.mark.parametrize("what", ["open /etc/passwd", "create ./made", "exec /bin/true", "fork", "thread", "connect-tcp 9",
+                                  "connect-unix /dev/log"])
+def test_a_worker_can_do_nothing_of(three, what):
+    answer = three.command("worker 1 try " + what)
+    if "not separated: seccomp" in three.explain():
+        assert "sanitizer" in three.explain()  # such a build is not confined
+    elif what.startswith("exec"):
+        assert answer == "gone"  # that is no mistake of the program, so it is killed
+    else:
+        assert answer in ("EPERM", "EACCES"), answer
+
+
+def test_an_address_in_use_is_told_at_start(tmp_path):
+    """Sharing a port must not let two gateways divide the clients of one address."""
+    port = free_port()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        s.bind(("127.0.0.1", port))
+        with pytest.raises(AssertionError, match="ended at once") as told:
+            Proxy(tmp_path, sections=THREE % "", port=port)
+    assert "cannot bind 127.0.0.1:%d: Address already in use" % port in str(told.value)
+
+
+def test_counters_are_summed_over_workers(three):
+    pairs = [Pair(three) for _ in range(8)]
+    for pair in pairs:
+        pair.exchange()
+    assert len({serving_worker(three, pair) for pair in pairs}) > 1
+    three.process.send_signal(signal.SIGUSR2)
+    logged(three, r"^requests 8$")
+    logged(three, r"^responses 8$")
+    logged(three, r"^route\.fwd\.responses 8$")
+
+
+# ---- a death ----
+
+
+def test_a_killed_worker_moves_no_client_and_loses_no_datagram(three):
+    pairs = [Pair(three) for _ in range(8)]
+    before = [serving_worker(three, pair) for pair in pairs]
+    old = pids(three)
+    os.kill(old[1], signal.SIGKILL)
+    sent = [pair.send() for pair in pairs]  # some of them into the socket of nobody
+    for pair, request, worker in zip(pairs, sent, before):
+        for up in pair.device.pending():
+            pair.device.answer(up)
+        answer = pair.client.recv()
+        # what another worker had handed to the dead one is lost with it, and told
+        assert answer.token == request.token and answer.code in ((coap.CONTENT,) if worker == 1 else (coap.CONTENT, UNAVAILABLE))
+    now = pids(three)
+    assert now[0] == old[0] and now[2] == old[2] and now[1] != old[1]
+    assert [serving_worker(three, pair) for pair in pairs] == before
+    assert "worker 1 (process %d) was ended by signal 9" % old[1] in three.explain()
+
+
+def test_a_duplicate_whose_exchange_died_is_not_carried_out_again(three):
+    """OSCORE: 5.04. The origin sees it once."""
+    pair = Pair(three)
+    worker = serving_worker(three, pair)
+    request = pair.client.send(oscore_request(pair))
+    pair.device.recv()
+    os.kill(pids(three)[worker], signal.SIGKILL)
+    until(lambda: status_of(pids(three)[worker]))
+    pair.client.send_raw(request.encode(), pair.client.to)
+    assert pair.client.recv().code == TIMEOUT
+    pair.device.quiet()
+
+
+def test_a_worker_that_dies_young_again_and_again_is_not_started_in_a_rush(plain):
+    for i in range(3):
+        os.kill(until(lambda: plain.worker(1)), signal.SIGKILL)
+        until(lambda: len(re.findall(r"worker 1 \(process \d+\) was ended by signal 9$", plain.explain(), re.M)) == i + 1)
+    logged(plain, r"worker 1 has died 3 times soon after its start: the next starts in 1 s$")
+    until(lambda: len(plain.workers()) == 3)
+    Pair(plain).exchange()
+
+
+def test_a_worker_that_hangs_is_replaced(plain):
+    victim = plain.workers()[0]
+    os.kill(victim, signal.SIGSTOP)
+    logged(plain, r"worker \d \(process %d\) does not turn any more: it is killed" % victim)
+    until(lambda: victim not in plain.workers() and len(plain.workers()) == 3)
+
+
+def test_workers_end_with_their_parent(plain):
+    workers = plain.workers()
+    plain.process.kill()
+    plain.process.wait()
+    until(lambda: not any(status_of(pid) for pid in workers))
+
+
+def test_no_worker_starts_without_a_parent():
+    done = subprocess.run([str(BUILD / "oscore-proxy"), "--worker"], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                          timeout=PATIENCE)
+    assert done.returncode == 1 and "--worker" in done.stderr
+
+
+# ---- the end ----
+
+
+def test_signals_of_the_terminal_do_not_reach_workers(plain):
+    for pid in plain.workers():
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
+            os.kill(pid, number)
+    pair = Pair(plain)
+    pair.exchange()
+    assert "ended" not in plain.explain()
+
+
+def test_what_is_under_way_is_answered_before_the_end(three):
+    pair = Pair(three)
+    request, up = pair.forward()
+    three.process.send_signal(signal.SIGTERM)
+    logged(three, "no new exchange from now on")
+    late = Pair(three)
+    refused = late.client.ask(late.request())
+    assert refused.code == UNAVAILABLE
+    pair.device.answer(up)
+    assert pair.client.recv().token == request.token
+    assert three.process.wait(PATIENCE) == 0
+
+
+def test_what_is_not_answered_in_time_is_given_up(three):
+    pair = Pair(three)
+    request, _ = pair.forward()
+    three.process.send_signal(signal.SIGTERM)
+    logged(three, "no new exchange from now on")
+    three.steer.sendall(b"advance 10001\n")
+    assert three.process.wait(PATIENCE) == 0
+    acknowledged, answer = pair.client._read(), pair.client._read()
+    assert acknowledged.mid == request.mid and answer.token == request.token and answer.code == TIMEOUT
+
+
+def test_a_second_signal_ends_at_once(plain):
+    pair = Pair(plain)
+    pair.forward()
+    plain.process.send_signal(signal.SIGTERM)
+    logged(plain, "no new exchange from now on")
+    assert plain.process.poll() is None
+    plain.process.send_signal(signal.SIGTERM)
+    began = time.monotonic()
+    assert plain.process.wait(PATIENCE) == 0
+    assert time.monotonic() - began < 5
+
+
+# ---- a new configuration ----
+
+
+def reload(proxy, old, new, expect):
+    text = proxy.config.read_text()
+    assert old in text
+    proxy.config.write_text(text.replace(old, new))
+    proxy.process.send_signal(signal.SIGHUP)
+    logged(proxy, expect)
+
+
+def test_a_reload_brings_new_routes_to_all_workers(three):
+    pairs = [Pair(three) for _ in range(6)]
+    for pair in pairs:
+        pair.exchange()
+    reload(three, "forward-to", "deny = true; forward-to", r"configuration in force \(generation 2\)")
+    for pair in pairs:
+        assert pair.refused().code == FORBIDDEN
+
+
+def test_a_bad_file_changes_nothing_and_every_error_is_told(three):
+    text = three.config.read_text()
+    three.config.write_text(text + "nonsense: 1;\nroutes: { again: { }; };\nlimits: { origins = -1; };\n")
+    three.process.send_signal(signal.SIGHUP)
+    logged(three, "the configuration stays as it was")
+    three.config.write_text(text.replace("listeners:", "listeners: { other: { wrong = 1; url = 7; }; };\nold:"))
+    seen = len(three.explain())
+    three.process.send_signal(signal.SIGHUP)
+    until(lambda: "stays as it was" in three.explain()[seen:])
+    assert len(re.findall(r"error: .*proxy\.conf:\d+: ", three.explain()[seen:])) >= 3
+    Pair(three).exchange()
+
+
+@pytest.mark.parametrize("old, new, setting", [("workers = 3", "workers = 2", "process.workers"),
+                                               ("workers = 3;", 'workers = 3; crossing-memory = "2MB";', "process.crossing-memory")])
+def test_what_is_fixed_is_refused_by_name(three, old, new, setting):
+    reload(three, old, new, re.escape(setting) + " is fixed until the gateway is restarted")
+    logged(three, "the configuration stays as it was")
+    assert len(pids(three)) == 3
+    Pair(three).exchange()
+
+
+def test_a_new_listener_serves_and_a_removed_one_until_its_clients_are_done(three):
+    other = free_port()
+    line = 'coap: { url = "coap://127.0.0.1:%d"; };' % three.port
+    pair = Pair(three)
+    pair.exchange()
+    reload(three, line, line + ' two: { url = "coap://127.0.0.1:%d"; };' % other, r"listener two on 127\.0\.0\.1:%d" % other)
+    logged(three, r"generation 2")
+    moved = Pair(three, client=three.client(to=("127.0.0.1", other)))
+    three.config.write_text(three.config.read_text().replace('from = ["coap"]; ', ""))
+    reload(three, line, "", r"generation 3")
+    moved.exchange()
+    pair.send()
+    assert pair.client.recv().code == UNAVAILABLE  # the socket is there, its listener is not
+    pair.device.quiet()
+    three.advance(250_000)
+    three.settle()
+    until(lambda: ":%04X " % three.port not in pathlib.Path("/proc/net/udp").read_text(), "the port is still bound")
+    moved.exchange()
+
+
+def test_a_listener_that_cannot_be_had_stops_a_reload(three):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.bind(("127.0.0.1", 0))
+        line = 'coap: { url = "coap://127.0.0.1:%d"; };' % three.port
+        reload(three, line, line + ' two: { url = "coap://127.0.0.1:%d"; };' % s.getsockname()[1], "cannot bind")
+    logged(three, "the configuration stays as it was")
+    Pair(three).exchange()
+
+
+def test_a_hundred_reloads_in_a_row(three):
+    pair = Pair(three)
+    for i in range(100):
+        request, up = pair.forward()
+        reload(three, "routes: {", "routes: { n%d: { deny = true; clients = [\"10.1.2.3\"]; };" % i,
+               r"configuration in force \(generation %d\)" % (i + 2))
+        pair.device.answer(up)
+        assert pair.client.recv().token == request.token
+
+
+def test_a_reload_while_a_worker_dies_is_made_again(three):
+    os.kill(pids(three)[2], signal.SIGKILL)
+    reload(three, "forward-to", "deny = true; forward-to", r"configuration in force \(generation 2\)")
+    for _ in range(6):
+        assert Pair(three).refused().code == FORBIDDEN
+
+
+# ---- limits of the system ----
+
+
+def test_too_few_descriptors_stop_the_start_and_say_so(tmp_path):
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    listeners = " ".join('l%d: { url = "coap://127.0.0.1:%d"; };' % (i, free_port()) for i in range(20))
+
+    class Few(Plain):
+        def _start(self):
+            binary = BUILD.parent / "oscore-proxy"
+            with open(self.log, "wb") as log:
+                self.process = subprocess.Popen([str(binary), "-c", str(self.config)], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                                preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40)))
+
+    proxy = Few(tmp_path, listeners=listeners, routes="", sections=THREE % "")
+    assert proxy.process.wait(PATIENCE) == 1
+    assert "Too many open files" in proxy.explain()
+    assert soft <= hard
