@@ -65,7 +65,7 @@ UNIT     := $(patsubst tests/unit/%.c,$B/unit/%,$(wildcard tests/unit/test_*.c))
 SIM      := $(patsubst tests/sim/%.c,$B/unit/%,$(wildcard tests/sim/test_*.c))
 FUZZ     := $(patsubst tests/fuzz/%.c,$B/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 
-.PHONY: all help setup test-setup run check check-sanitizers check-cross lint fuzz fuzz-smoke fuzz-report bench bench-house conformance install \
+.PHONY: all help print-objects setup test-setup run check check-sanitizers check-cross lint fuzz fuzz-smoke fuzz-report bench bench-house conformance install \
         uninstall clean programs tests
 
 all: setup
@@ -84,6 +84,9 @@ help:
 	@echo 'make check-cross       arm64 and armhf: cross-built, unit tests and vectors under qemu'
 	@echo 'make fuzz-smoke        each fuzz target for 60 s         make fuzz-report  line coverage of the fuzz corpora'
 	@echo 'make conformance       which requirement lines the last `make check` covered'
+
+print-objects:
+	@echo $(PROXY_OBJS) $(PRODUCT_ONLY)
 
 setup:
 	@sh tools/setup.sh
