@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "proxy/edge/sockets.h"
+#include "proxy/process/activation.h"
 
 static void group_close(struct groups *g, struct group *group)
 {
@@ -21,6 +22,8 @@ static bool close_if_unused(struct groups *g, struct group *group)
 
 	if (group->state != GROUP_LINGERING || group->wanted || group->retired != all)
 		return false;
+	for (unsigned i = 0; i < g->workers; i++)
+		activation_forget(group->fds[i]);
 	group_close(g, group);
 	return true;
 }
@@ -36,19 +39,31 @@ static int probe(const struct endpoint *at, uint32_t buffer)
 	return 0;
 }
 
+/* Takes what the service manager holds of it. Returns how many there were. */
+static unsigned claim(struct groups *g, struct group *group, const struct endpoint *at, uint32_t buffer)
+{
+	unsigned count = 0;
+
+	while (g->activation != NULL && count < g->workers && (group->fds[count] = activation_claim(g->activation, at)) >= 0)
+		socket_prepare_listener(group->fds[count++], endpoint_is_ipv4(at), buffer);
+	return count;
+}
+
 static int group_open(struct groups *g, struct group *group, const struct endpoint *at, uint32_t buffer)
 {
 	bool shared = g->workers > 1;
+	unsigned claimed;
 	int error;
 
-	if (shared && probe(at, buffer) < 0)
+	for (unsigned i = 0; i < g->workers; i++)
+		group->fds[i] = -1;
+	claimed = claim(g, group, at, buffer);
+	if (claimed == 0 && shared && probe(at, buffer) < 0)
 		return -1;
 	group->state = GROUP_FRESH;
 	group->address = *at;
 	group->retired = 0;
-	for (unsigned i = 0; i < g->workers; i++)
-		group->fds[i] = -1;
-	for (unsigned i = 0; i < g->workers; i++) {
+	for (unsigned i = claimed; i < g->workers; i++) {
 		group->fds[i] = socket_open_listener(at, shared, buffer);
 		if (group->fds[i] < 0) {
 			error = errno;
@@ -113,6 +128,9 @@ void groups_commit(struct groups *g, const struct snapshot *conf)
 		if (l != NULL) {
 			if (group->state != GROUP_SERVING)
 				log_info("listener %s on %s", l->name, endpoint_format(&l->address, text));
+			/* A restart then loses no datagram. */
+			for (unsigned n = 0; n < g->workers && group->state == GROUP_FRESH; n++)
+				activation_store(group->fds[n]);
 			group->state = GROUP_SERVING;
 			group->retired = 0;
 		} else if (group->state == GROUP_SERVING) {

@@ -351,8 +351,11 @@ static int start(struct parent *p, struct snapshot *conf, const char *steer_path
 	}
 	if (reload_first(p, conf) < 0)
 		return -1;
-	activation_close_rest(&p->activation);
 	p->groups.activation = NULL;
+	if (activation_close_rest(&p->activation) > 0) {
+		log_error("the socket unit has more sockets for a listener than there are workers: nobody would read them");
+		return -1;
+	}
 	if (privileges_drop_parent(&p->privileges) < 0) {
 		log_error("cannot give up what the parent does not need: %s", strerror(errno));
 		return -1;

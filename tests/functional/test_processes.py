@@ -7,6 +7,7 @@ import select
 import signal
 import socket
 import subprocess
+import sys
 import time
 
 import coap
@@ -270,8 +271,8 @@ def test_what_is_under_way_is_answered_before_the_end(three):
     refused = late.client.ask(late.request())
     assert refused.code == UNAVAILABLE
     pair.device.answer(up)
-    assert pair.client.recv().token == request.token
     assert three.process.wait(PATIENCE) == 0
+    assert pair.client._read().token == request.token
 
 
 def test_what_is_not_answered_in_time_is_given_up(three):
@@ -405,3 +406,58 @@ def test_too_few_descriptors_stop_the_start_and_say_so(tmp_path):
     assert proxy.process.wait(PATIENCE) == 1
     assert "Too many open files" in proxy.explain()
     assert soft <= hard
+
+
+# ---- sockets that are passed ----
+
+PASS = """
+import os, sys
+for i, fd in enumerate(map(int, sys.argv[1].split(","))):
+    os.dup2(fd, 100 + i)
+for i in range(len(sys.argv[1].split(","))):
+    os.dup2(100 + i, 3 + i)
+    os.set_inheritable(3 + i, True)
+    os.close(100 + i)
+os.execve(sys.argv[2], sys.argv[2:], {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": str(i + 1)})
+"""
+
+
+class Activated(Plain):
+    """Started as a service manager starts it that holds the listener's sockets."""
+
+    def __init__(self, directory, count, **kw):
+        self.passed = []
+        port = free_port()
+        for _ in range(count):
+            s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            s.bind(("127.0.0.1", port))
+            self.passed.append(s)
+        super().__init__(directory, port=port, **kw)
+
+    def _start(self):
+        fds = [s.fileno() for s in self.passed]
+        with open(self.log, "wb") as log:
+            self.process = subprocess.Popen([sys.executable, "-c", PASS, ",".join(map(str, fds)), str(BUILD.parent / "oscore-proxy"), "-c",
+                                             str(self.config)], pass_fds=fds, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        until(lambda: READY.search(self.explain()) or self.process.poll() is not None)
+
+    def waiting(self):
+        return [bool(select.select([s], [], [], 0)[0]) for s in self.passed]
+
+
+@pytest.mark.parametrize("passed", [1, 3])
+def test_passed_sockets_are_served_and_made_up_for(tmp_path, passed):
+    proxy = Activated(tmp_path, passed, sections=THREE % "")
+    try:
+        for _ in range(8):
+            Pair(proxy).exchange()
+        assert not any(proxy.waiting())
+    finally:
+        proxy.end()
+
+
+def test_more_passed_sockets_than_workers_stop_the_start(tmp_path):
+    proxy = Activated(tmp_path, 4, sections=THREE % "")
+    assert proxy.process.wait(PATIENCE) == 1
+    assert "more sockets for a listener than there are workers" in proxy.explain()

@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/random.h"
 #include "tests/sim/workers.h"
 
 #define OSCORE "9=090a0b0c"
@@ -242,12 +243,14 @@ static void with_duplicates(void)
 {
 	workers_end();
 	workers_begin(2, NULL, "");
-	die(0);
-	the.duplicates[0] = memfd_create("duplicates", MFD_CLOEXEC);
-	assert_true(the.duplicates[0] >= 0);
-	assert_int_equal(ftruncate(the.duplicates[0], (off_t)(the.conf->settings.dedup_memory / 2)), 0);
-	bury(0);
-	raise_worker(0);
+	for (unsigned w = 0; w < 2; w++) {
+		die(w);
+		the.duplicates[w] = memfd_create("duplicates", MFD_CLOEXEC);
+		assert_true(the.duplicates[w] >= 0);
+		assert_int_equal(ftruncate(the.duplicates[w], (off_t)(the.conf->settings.dedup_memory / 2)), 0);
+		bury(w);
+		raise_worker(w);
+	}
 	settle();
 }
 
@@ -370,6 +373,80 @@ static void notifications_for_the_dead(void **state)
 	is_message(next_to_origin(), MSG_RST, CODE_EMPTY, "", "");
 }
 
+enum { ROUNDS = 60, EACH = 8 };
+
+/* What an origin got first under a Message ID: its payload, the number of the request, comes under no other. */
+static void judge_ledger(void)
+{
+	static const struct sent *first[ROUNDS * EACH];
+
+	memset(first, 0, sizeof first);
+	for (unsigned i = 0; i < the.to_origin.count; i++) {
+		const struct sent *s = &the.to_origin.all[i];
+		unsigned number;
+
+		if (s->m.code != CODE_POST)
+			continue;
+		assert_int_equal(s->m.payload_len, 2);
+		number = (unsigned)s->m.payload[0] * 100 + s->m.payload[1];
+		assert_true(number < ROUNDS * EACH);
+		if (first[number] == NULL)
+			first[number] = s;
+		assert_int_equal(s->m.len, first[number]->m.len);
+		assert_memory_equal(s->m.bytes, first[number]->m.bytes, s->m.len);
+		assert_int_equal(s->slot, first[number]->slot);
+	}
+}
+
+static void ask_numbered(unsigned number)
+{
+	char payload[3] = { (char)(number / 100), (char)(number % 100), '\0' };
+
+	/* no zero in it */
+	if (payload[0] == 0 || payload[1] == 0)
+		return;
+	ask(number % 2, 1, MSG_CON, CODE_POST, (uint16_t)number, 1 + number % 5, OSCORE, payload);
+}
+
+/* Workers die at any moment, clients repeat what was not answered: no OSCORE message reaches an origin a second time. */
+static void the_ledger_of_an_origin(void **state)
+{
+	unsigned answered = 0;
+
+	(void)state;
+	with_duplicates();
+	for (unsigned round = 0; round < ROUNDS; round++) {
+		unsigned dead = random_below(2);
+
+		for (unsigned i = 0; i < EACH; i++)
+			ask_numbered(round * EACH + i);
+		for (unsigned i = random_below(6); i > 0; i--)
+			turn(random_below(2));
+		for (; the.to_origin.seen < the.to_origin.count;) {
+			const struct sent *s = next_to_origin();
+
+			if (random_below(2) && s->m.code == CODE_POST)
+				answer(s, MSG_ACK, 0, CODE_CHANGED, "", "");
+		}
+		if (random_below(2))
+			turn(random_below(2));
+		die(dead);
+		bury(dead);
+		raise_worker(dead);
+		for (unsigned k = 0; k < 2; k++) {
+			for (unsigned i = 0; i < EACH; i++)
+				ask_numbered(round * EACH + i);
+			pass_time(random_below(3000) * CLOCK_MS);
+		}
+	}
+	pass_time(100 * CLOCK_SECOND);
+	judge_ledger();
+	for (unsigned i = 0; i < the.to_client.count; i++)
+		answered += the.to_client.all[i].m.code == CODE_CHANGED;
+	assert_true(answered > ROUNDS);
+	assert_true(errors_of(ERR_LOST_SENT) > ROUNDS);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -379,6 +456,7 @@ int main(void)
 		TEST(registrations_under_way), TEST(the_time_to_drain_is_over), TEST(the_home_gives_up_first),
 		TEST(observations_when_the_home_gives_up), TEST(what_must_not_be_done_twice), TEST(safe_requests_are_made_anew),
 		TEST(answers_of_the_dead_are_repeated), TEST(non_and_no_response), TEST(notifications_for_the_dead),
+		TEST(the_ledger_of_an_origin),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
