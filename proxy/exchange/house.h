@@ -22,6 +22,7 @@
 enum {
 	HOUSE_WORKERS_MAX = 64,
 	HOUSE_RESTS = 4096,
+	HOUSE_REFUSALS = 4096,
 	DOWN_ID_SPACES = 4096,  /* Message-ID spaces towards clients, shared by hash of the endpoint: no state per client */
 	PORT_SPACES = 65536,    /* of source ports towards origins (ports.c) */
 	HOUSE_SENT = 1 << 22,   /* exchanges of a worker whose sending by another is told here; of the others it counts as told */
@@ -50,10 +51,19 @@ struct house_cell {
 	_Atomic uint8_t sent[HOUSE_SENT]; /* by the index of an exchange that crossed: its request was sent to the origin */
 };
 
+/* A reason and a network of which the log told a refusal (refusal_log.c). */
+struct house_refusal {
+	_Atomic uint64_t told;     /* upper half: of the pair's hash; lower: when, in 1/16 s. 0: free. Who changes it may change the rest */
+	_Atomic uint32_t left_out; /* since then */
+	struct network from;
+	uint8_t reason;
+};
+
 struct house_state {
 	struct hash_key hash_key, echo_key;
 	/* Origins that failed and rest: the upper half of their hash above, when they may be asked again (1/16 s) below. */
 	_Atomic uint64_t rests[HOUSE_RESTS];
+	struct house_refusal refusals[HOUSE_REFUSALS];
 };
 
 /* One process's view. */

@@ -8,16 +8,10 @@
 #include "proxy/exchange/exchange.h"
 
 /* A set is where the hash points; within it any place will do. At REFUSAL_LINES_A_SECOND a quarter of all is in use at most, so a
- * set is hardly ever full of pairs that were told lately. */
-enum { SETS = 1024, WAYS = 4 };
+ * set is hardly ever full of pairs that were told lately. All workers share it, since the clients of one network are spread over them. */
+enum { WAYS = 4, SETS = HOUSE_REFUSALS / WAYS };
 
-/* A reason and a network. */
-struct refusal {
-	uint64_t told_at;    /* 0: free */
-	uint32_t left_out;   /* since then */
-	struct network from;
-	uint8_t reason;
-};
+#define TOLD_TICK (CLOCK_SECOND / 16)
 
 struct refusals {
 	struct proxy *proxy;
@@ -25,7 +19,6 @@ struct refusals {
 	uint64_t others;          /* left out, and none of the table's */
 	uint64_t second;          /* the one that `lines` were written in */
 	unsigned lines;
-	struct refusal table[SETS * WAYS];
 };
 
 static struct network network_of(const struct endpoint *e)
@@ -36,31 +29,55 @@ static struct network network_of(const struct endpoint *e)
 	return n;
 }
 
-static bool is_fresh(const struct refusal *r)
+static uint64_t hash_of(const struct refusals *l, enum error e, const struct network *from)
 {
-	return r->told_at != 0 && clock_now() - r->told_at < REFUSAL_INTERVAL;
+	return hash_mix(&l->proxy->hash_key, (uint64_t)e, from, sizeof *from) | (uint64_t)1 << 32;
 }
 
-static bool is_of(const struct refusal *r, enum error e, const struct network *from)
+static uint64_t told_now(uint64_t hash)
 {
-	return r->told_at != 0 && r->reason == e && memcmp(&r->from, from, sizeof *from) == 0;
+	return (hash >> 32) << 32 | (uint32_t)(clock_now() / TOLD_TICK);
 }
 
-/* The place of this reason and network; if it has none, one that it may take; NULL if there is none. */
-static struct refusal *find(struct refusals *l, enum error e, const struct network *from)
+static uint32_t age_of(uint64_t told)
 {
-	uint64_t hash = hash_mix(&l->proxy->hash_key, (uint64_t)e, from, sizeof *from);
-	struct refusal *set = &l->table[hash % SETS * WAYS], *usable = NULL;
+	return (uint32_t)(clock_now() / TOLD_TICK) - (uint32_t)told;
+}
+
+static bool is_fresh(uint64_t told)
+{
+	return told != 0 && age_of(told) < REFUSAL_INTERVAL / TOLD_TICK;
+}
+
+static uint64_t told_of(const struct house_refusal *r)
+{
+	return atomic_load_explicit(&r->told, memory_order_acquire);
+}
+
+/* The place of the pair with this hash; if it has none, one that it may take; NULL if there is none. *told is what stands there. */
+static struct house_refusal *find(const struct refusals *l, uint64_t hash, uint64_t *told)
+{
+	struct house_refusal *set = &l->proxy->house.state->refusals[hash % SETS * WAYS], *usable = NULL;
 
 	for (int i = 0; i < WAYS; i++) {
-		struct refusal *r = &set[i];
+		uint64_t here = told_of(&set[i]);
 
-		if (is_of(r, e, from))
-			return r;
-		if (!is_fresh(r) && (usable == NULL || r->told_at < usable->told_at))
-			usable = r;
+		if (here != 0 && here >> 32 == hash >> 32) {
+			*told = here;
+			return &set[i];
+		}
+		if (!is_fresh(here) && (usable == NULL || here == 0 || (*told != 0 && age_of(here) > age_of(*told)))) {
+			usable = &set[i];
+			*told = here;
+		}
 	}
 	return usable;
+}
+
+/* Of several workers that would tell at once one may. */
+static bool claim(struct house_refusal *r, uint64_t told, uint64_t hash)
+{
+	return atomic_compare_exchange_strong_explicit(&r->told, &told, told_now(hash), memory_order_acq_rel, memory_order_acquire);
 }
 
 static bool may_write(struct refusals *l)
@@ -71,7 +88,7 @@ static bool may_write(struct refusals *l)
 		l->second = second;
 		l->lines = 0;
 	}
-	if (l->lines >= REFUSAL_LINES_A_SECOND)
+	if (l->lines * (l->proxy->house.count + !l->proxy->house.count) >= REFUSAL_LINES_A_SECOND)
 		return false;
 	l->lines++;
 	return true;
@@ -83,40 +100,46 @@ static void leave_out(struct refusals *l)
 		wheel_set(l->proxy->wheel, &l->timer, clock_now() + REFUSAL_INTERVAL);
 }
 
-/* Tells in a line of its own how many were left out, or adds them to the sum if there is no line for it. */
-static void tell_left_out(struct refusals *l, struct refusal *r)
+/* Tells in a line of its own how many were left out, or adds them to the sum if there is no line for it. The place is claimed. */
+static void tell_left_out(struct refusals *l, struct house_refusal *r)
 {
+	uint32_t left_out = atomic_exchange_explicit(&r->left_out, 0, memory_order_relaxed);
 	char network[ENDPOINT_TEXT_MAX];
 
-	if (may_write(l)) {
-		log_info("%s: %" PRIu32 " more from %s", error_row((enum error)r->reason)->counter, r->left_out,
+	if (left_out == 0)
+		return;
+	if (may_write(l))
+		log_info("%s: %" PRIu32 " more from %s", error_row((enum error)r->reason)->counter, left_out,
 			network_format(&r->from, network));
-		r->told_at = clock_now();
-	} else {
-		l->others += r->left_out;
-	}
-	r->left_out = 0;
+	else
+		l->others += left_out;
 }
 
 static void tell_all_due(struct refusals *l, bool at_the_end)
 {
-	uint64_t next = UINT64_MAX;
+	uint32_t oldest = 0;
+	bool later = false;
 
-	for (int i = 0; i < SETS * WAYS; i++) {
-		struct refusal *r = &l->table[i];
+	for (int i = 0; i < HOUSE_REFUSALS; i++) {
+		struct house_refusal *r = &l->proxy->house.state->refusals[i];
+		uint64_t told = told_of(r);
 
-		if (r->left_out == 0)
+		if (atomic_load_explicit(&r->left_out, memory_order_relaxed) == 0)
 			continue;
-		if (at_the_end || !is_fresh(r))
-			tell_left_out(l, r);
-		else if (r->told_at < next)
-			next = r->told_at;
+		if (at_the_end || !is_fresh(told)) {
+			if (claim(r, told, told))
+				tell_left_out(l, r);
+			continue;
+		}
+		later = true;
+		if (age_of(told) > oldest)
+			oldest = age_of(told);
 	}
 	if (l->others > 0)
 		log_info("refusals: %" PRIu64 " more that no line tells", l->others);
 	l->others = 0;
-	if (next != UINT64_MAX)
-		wheel_set(l->proxy->wheel, &l->timer, next + REFUSAL_INTERVAL);
+	if (later)
+		wheel_set(l->proxy->wheel, &l->timer, clock_now() + REFUSAL_INTERVAL - oldest * TOLD_TICK);
 }
 
 static void on_timer(struct wheel_timer *t)
@@ -144,7 +167,7 @@ void refusal_log_destroy(struct proxy *p)
 	p->refusals = NULL;
 }
 
-static void write_line(const struct exchange *x, enum error e, uint16_t offender, const struct refusal *r)
+static void write_line(const struct exchange *x, enum error e, uint16_t offender, const struct network *from, uint32_t left_out)
 {
 	const struct error_row *row = error_row(e);
 	const struct listener *listener = snapshot_listener(x->conf, x->client->listener);
@@ -156,8 +179,8 @@ static void write_line(const struct exchange *x, enum error e, uint16_t offender
 		endpoint_format(peer, origin);
 	if (offender != 0)
 		snprintf(option, sizeof option, " option=%u", offender);
-	if (r->left_out > 0)
-		snprintf(more, sizeof more, " (and %" PRIu32 " more from %s)", r->left_out, network_format(&r->from, network));
+	if (left_out > 0)
+		snprintf(more, sizeof more, " (and %" PRIu32 " more from %s)", left_out, network_format(from, network));
 	log_info("%s: %s from %s at %s, route %s, origin %s%s%s: %s%s", row->counter, msg_code_text(x->code, code),
 		endpoint_format(&x->client->peer, client), listener != NULL ? listener->name : "-",
 		x->route != NULL ? x->route->name : "-", origin, x->oscore ? " oscore" : "", option,
@@ -167,28 +190,29 @@ static void write_line(const struct exchange *x, enum error e, uint16_t offender
 void refusal_log(struct proxy *p, const struct exchange *x, enum error e, uint16_t offender)
 {
 	struct refusals *l = p->refusals;
+	struct house_refusal *r;
+	uint64_t hash, told = 0;
 	struct network from;
-	struct refusal *r;
 	bool known;
 
 	if (!log_enabled(LOG_LEVEL_INFO))
 		return;
 	from = network_of(&x->client->peer);
-	r = find(l, e, &from);
-	known = r != NULL && is_of(r, e, &from);
-	if (r == NULL || (known && is_fresh(r)) || !may_write(l)) {
-		if (known && r->left_out < UINT32_MAX)
-			r->left_out++;
+	hash = hash_of(l, e, &from);
+	r = find(l, hash, &told);
+	known = r != NULL && told != 0 && told >> 32 == hash >> 32;
+	if (r == NULL || (known && is_fresh(told)) || !may_write(l) || !claim(r, told, hash)) {
+		if (known)
+			atomic_fetch_add_explicit(&r->left_out, 1, memory_order_relaxed);
 		else
 			l->others++;
 		leave_out(l);
 		return;
 	}
-	if (!known && r->left_out > 0)
+	if (!known) {
 		tell_left_out(l, r);
-	if (!known)
-		*r = (struct refusal){ .from = from, .reason = (uint8_t)e };
-	write_line(x, e, offender, r);
-	r->told_at = clock_now();
-	r->left_out = 0;
+		r->from = from;
+		r->reason = (uint8_t)e;
+	}
+	write_line(x, e, offender, &from, atomic_exchange_explicit(&r->left_out, 0, memory_order_relaxed));
 }

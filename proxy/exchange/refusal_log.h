@@ -1,6 +1,6 @@
 /*
  * refusal_log - tells the operator why requests are refused: one line for each reason and network (IPv4 /24, IPv6 /48) in ten
- * seconds, with the number that was left out.
+ * seconds, with the number that was left out, whichever worker its clients belong to.
  *
  * What is left out is told ten seconds later even if nothing more comes. Both what is remembered and what is written are bounded:
  * at most REFUSAL_LINES_A_SECOND lines; what that cuts off, or finds no room in the table, is counted, and the sum is told in one line.

@@ -253,6 +253,19 @@ def test_refusals_are_told_once_in_ten_seconds_for_each_network(refusing):
     assert len(refusals(refusing, "refused_no_route")) == 3
 
 
+def test_clients_of_one_network_are_one_whichever_worker_has_them(start):
+    """Their refusals are one line, and one line tells how many were left out."""
+    proxy = start(sections='process: { workers = 4; user = ""; };')
+    proxy.reverse_device = proxy.device()
+    for _ in range(40):
+        refuse(proxy, proxy.client("127.203.1.1"))
+    assert len(refusals(proxy, "refused_no_route")) == 1
+    proxy.advance(10_100)
+    assert refusals(proxy, "refused_no_route")[1:] == ["refused_no_route: 39 more from 127.203.1.0/24"]
+    proxy.advance(60_000)
+    assert len(refusals(proxy, "refused_no_route")) == 2
+
+
 def test_a_later_refusal_says_how_many_were_left_out(refusing):
     one = refusing.client("127.202.1.1")
     refuse(refusing, one)

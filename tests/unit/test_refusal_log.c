@@ -40,6 +40,8 @@ static int begin(void **state)
 	p->conf = conf_load_text("listeners: { coap: { url = \"coap://[::]\"; }; };", "test", stderr);
 	p->wheel = wheel_create(clock_now());
 	hash_key_init(&p->hash_key);
+	p->house.state = calloc(1, sizeof *p->house.state);
+	assert_non_null(p->house.state);
 	assert_int_equal(refusal_log_create(p), 0);
 	return 0;
 }
@@ -48,6 +50,7 @@ static int end(void **state)
 {
 	(void)state;
 	refusal_log_destroy(p);
+	free(p->house.state);
 	wheel_destroy(p->wheel);
 	snapshot_release(p->conf);
 	free(p);
