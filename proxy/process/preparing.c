@@ -16,7 +16,7 @@ struct preparing {
 	pthread_mutex_t lock; /* of all below */
 	pthread_cond_t changed;
 	int done_fd;
-	bool end;
+	bool started, end;
 	int asked_fd;         /* -1: nothing is asked */
 	uint32_t asked;       /* generation */
 	bool is_done;         /* `done` is to be taken */
@@ -43,6 +43,8 @@ static void *run(void *arg)
 	prctl(PR_SET_NAME, "preparing", 0, 0, 0);
 	setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), LOWEST_PRIORITY);
 	pthread_mutex_lock(&t->lock);
+	t->started = true;
+	pthread_cond_broadcast(&t->changed);
 	while (!t->end) {
 		uint32_t generation = t->asked;
 		struct prepared p;
@@ -75,8 +77,14 @@ struct preparing *preparing_create(void)
 	t->done_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	pthread_mutex_init(&t->lock, NULL);
 	pthread_cond_init(&t->changed, NULL);
-	if (t->done_fd >= 0 && pthread_create(&t->thread, NULL, run, t) == 0)
+	if (t->done_fd >= 0 && pthread_create(&t->thread, NULL, run, t) == 0) {
+		/* What it does first is not allowed once the worker is confined. */
+		pthread_mutex_lock(&t->lock);
+		while (!t->started)
+			pthread_cond_wait(&t->changed, &t->lock);
+		pthread_mutex_unlock(&t->lock);
 		return t;
+	}
 	if (t->done_fd >= 0)
 		close(t->done_fd);
 	free(t);

@@ -6,6 +6,7 @@
 #include <seccomp.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -157,6 +158,9 @@ static const struct conditional_call {
 	{ "setsockopt", 2, { IS(1, SOL_SOCKET), IS(2, SO_RXQ_OVFL) } },
 	{ "setsockopt", 1, { IS(1, IPPROTO_IP) } },
 	{ "setsockopt", 1, { IS(1, IPPROTO_IPV6) } },
+	/* names of interfaces, for zones of addresses in the log and in a configuration */
+	{ "ioctl", 1, { IS(1, SIOCGIFINDEX) } },
+	{ "ioctl", 1, { IS(1, SIOCGIFNAME) } },
 	/* not F_SETOWN, which would send signals to others */
 	{ "fcntl", 1, { IS(1, F_GETFD) } },
 	{ "fcntl", 1, { IS(1, F_SETFD) } },

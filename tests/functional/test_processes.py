@@ -28,7 +28,7 @@ def until(condition, what="it does not come to be so"):
         found = condition()
         if found:
             return found
-        assert time.monotonic() < end, what
+        assert time.monotonic() < end, what() if callable(what) else what
         select.select([], [], [], 0.01)
 
 
@@ -55,7 +55,7 @@ def descriptors(pid):
 
 
 def logged(proxy, pattern):
-    return until(lambda: re.search(pattern, proxy.explain(), re.M), "%s is not in the log:\n%s" % (pattern, proxy.explain()))
+    return until(lambda: re.search(pattern, proxy.explain(), re.M), lambda: "%s is not in the log:\n%s" % (pattern, proxy.explain()))
 
 
 def serving_worker(proxy, pair, count=3):
@@ -142,6 +142,12 @@ def test_a_worker_holds_no_file_and_its_own_sockets_alone(three):
         assert [name for name in held.values() if name.startswith("/memfd:")] == ["/memfd:duplicates (deleted)"]
     by_worker = [{name for name in descriptors(pid).values() if name.startswith("socket:")} for pid in pids(three)]
     assert not by_worker[0] & by_worker[1] and not by_worker[1] & by_worker[2] and not by_worker[0] & by_worker[2]
+
+
+def test_a_configuration_is_parsed_with_low_priority(three):
+    for pid in pids(three):
+        tasks = [(p / "stat").read_text().rpartition(") ") for p in pathlib.Path("/proc/%d/task" % pid).iterdir()]
+        assert sorted((head.partition("(")[2], rest.split()[16]) for head, _, rest in tasks)[1] == ("preparing", "19")
 
 
 def test_the_parent_keeps_every_socket_of_a_group(three):
@@ -267,6 +273,7 @@ def test_what_is_under_way_is_answered_before_the_end(three):
     request, up = pair.forward()
     three.process.send_signal(signal.SIGTERM)
     logged(three, "no new exchange from now on")
+    three.settle()  # every worker has heard it
     late = Pair(three)
     refused = late.client.ask(late.request())
     assert refused.code == UNAVAILABLE
@@ -358,6 +365,12 @@ def test_a_new_listener_serves_and_a_removed_one_until_its_clients_are_done(thre
     three.settle()
     until(lambda: ":%04X " % three.port not in pathlib.Path("/proc/net/udp").read_text(), "the port is still bound")
     moved.exchange()
+
+
+def test_a_reload_may_name_an_interface(three):
+    """Which a worker, confined as it is, has to look up."""
+    reload(three, "routes: {", 'routes: { zone: { hosts = ["z.example"]; to = ["coap://[fe80::1%lo]"]; };',
+           r"configuration in force \(generation 2\)")
 
 
 def test_a_listener_that_cannot_be_had_stops_a_reload(three):
