@@ -29,11 +29,19 @@ static const struct rule {
 	[CHANNEL_STEERED] = { false, 0, 0 },
 };
 
+/* A worker that starts finds a message for each listener waiting; the kernel may give less, which is enough. */
+enum { ROOM = 1 << 20 };
 #define CONTROL_ROOM CMSG_SPACE(CHANNEL_DESCRIPTORS_MAX * sizeof(int))
 
 int channel_open(int ends[2])
 {
-	return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends);
+	int room = ROOM;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) < 0)
+		return -1;
+	for (int i = 0; i < 2; i++)
+		setsockopt(ends[i], SOL_SOCKET, SO_SNDBUF, &room, sizeof room);
+	return 0;
 }
 
 int channel_send(int end, const struct channel_message *m, const int *fds, unsigned count)
