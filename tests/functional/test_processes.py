@@ -3,98 +3,17 @@
 import os
 import pathlib
 import re
-import select
 import signal
 import socket
 import subprocess
-import sys
 import time
 
 import coap
 import pytest
-from coap import CON, RST
-from harness import BUILD, READY, Pair, Proxy, free_port, oscore_request
+from harness import BUILD, Pair, Proxy, free_port, oscore_request
+from house import PATIENCE, THREE, Activated, Plain, descriptors, logged, parent_of, pids, reload, serving_worker, status_of, until
 
 UNAVAILABLE, TIMEOUT, FORBIDDEN = coap.code("5.03"), coap.code("5.04"), coap.code("4.03")
-
-PATIENCE = 20  # seconds of real time for what other processes do
-THREE = 'process: { workers = 3; user = ""; %s };'
-
-
-def until(condition, what="it does not come to be so"):
-    """Waits for what a process does on its own: the steered clock has no part in it."""
-    end = time.monotonic() + PATIENCE
-    while True:
-        found = condition()
-        if found:
-            return found
-        assert time.monotonic() < end, what() if callable(what) else what
-        select.select([], [], [], 0.01)
-
-
-def pids(proxy):
-    return [int(word) for word in proxy.command("pids").split()]
-
-
-def status_of(pid):
-    try:
-        text = pathlib.Path("/proc/%d/status" % pid).read_text()
-    except FileNotFoundError:
-        return None
-    fields = dict(line.split(":\t", 1) for line in text.splitlines() if ":\t" in line)
-    return None if fields["State"].startswith("Z") else fields
-
-
-def parent_of(pid):
-    return int(status_of(pid)["PPid"])
-
-
-def descriptors(pid):
-    folder = "/proc/%d/fd" % pid
-    return {int(name): os.readlink("%s/%s" % (folder, name)) for name in os.listdir(folder)}
-
-
-def logged(proxy, pattern):
-    return until(lambda: re.search(pattern, proxy.explain(), re.M), lambda: "%s is not in the log:\n%s" % (pattern, proxy.explain()))
-
-
-def serving_worker(proxy, pair, count=3):
-    """The number of the worker that has this pair's client: the one that counts its ping."""
-    before = [proxy.counters(i)["pings"] for i in range(count)]
-    pair.client.send_raw(coap.empty(CON, pair.client.take_mid()), pair.client.to)
-    assert pair.client.recv().type == RST
-    worker, = [i for i in range(count) if proxy.counters(i)["pings"] != before[i]]
-    return worker
-
-
-class Plain(Proxy):
-    """The product beside the test build: its clock runs, nothing steers it."""
-
-    def _start(self):
-        binary = BUILD.parent / "oscore-proxy"
-        with open(self.log, "wb") as log:
-            self.process = subprocess.Popen([str(binary), "-c", str(self.config)], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        until(lambda: READY.search(self.explain()), "the proxy is not ready")
-
-    def settle(self):
-        pass
-
-    def workers(self):
-        return sorted(int(p.name) for p in pathlib.Path("/proc").iterdir()
-                      if p.name.isdigit() and (status_of(int(p.name)) or {}).get("PPid") == str(self.process.pid))
-
-    def worker(self, number):
-        """Its process; None while there is none."""
-        for pid in self.workers():
-            if pathlib.Path("/proc/%d/cmdline" % pid).read_bytes().startswith(b"oscore-proxy: worker %d\0" % number):
-                return pid
-        return None
-
-    def end(self):
-        self.close_peers()
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.wait()
 
 
 @pytest.fixture
@@ -308,14 +227,6 @@ def test_a_second_signal_ends_at_once(plain):
 # ---- a new configuration ----
 
 
-def reload(proxy, old, new, expect):
-    text = proxy.config.read_text()
-    assert old in text
-    proxy.config.write_text(text.replace(old, new))
-    proxy.process.send_signal(signal.SIGHUP)
-    logged(proxy, expect)
-
-
 def test_a_reload_brings_new_routes_to_all_workers(three):
     pairs = [Pair(three) for _ in range(6)]
     for pair in pairs:
@@ -422,42 +333,6 @@ def test_too_few_descriptors_stop_the_start_and_say_so(tmp_path):
 
 
 # ---- sockets that are passed ----
-
-PASS = """
-import os, sys
-for i, fd in enumerate(map(int, sys.argv[1].split(","))):
-    os.dup2(fd, 100 + i)
-for i in range(len(sys.argv[1].split(","))):
-    os.dup2(100 + i, 3 + i)
-    os.set_inheritable(3 + i, True)
-    os.close(100 + i)
-os.execve(sys.argv[2], sys.argv[2:], {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": str(i + 1)})
-"""
-
-
-class Activated(Plain):
-    """Started as a service manager starts it that holds the listener's sockets."""
-
-    def __init__(self, directory, count, **kw):
-        self.passed = []
-        port = free_port()
-        for _ in range(count):
-            s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-            s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-            s.bind(("127.0.0.1", port))
-            self.passed.append(s)
-        super().__init__(directory, port=port, **kw)
-
-    def _start(self):
-        fds = [s.fileno() for s in self.passed]
-        with open(self.log, "wb") as log:
-            self.process = subprocess.Popen([sys.executable, "-c", PASS, ",".join(map(str, fds)), str(BUILD.parent / "oscore-proxy"), "-c",
-                                             str(self.config)], pass_fds=fds, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        until(lambda: READY.search(self.explain()) or self.process.poll() is not None)
-
-    def waiting(self):
-        return [bool(select.select([s], [], [], 0)[0]) for s in self.passed]
-
 
 @pytest.mark.parametrize("passed", [1, 3])
 def test_passed_sockets_are_served_and_made_up_for(tmp_path, passed):
