@@ -44,7 +44,7 @@ static void *run(void *arg)
 	setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), LOWEST_PRIORITY);
 	pthread_mutex_lock(&t->lock);
 	t->started = true;
-	pthread_cond_broadcast(&t->changed);
+	pthread_cond_signal(&t->changed);
 	while (!t->end) {
 		uint32_t generation = t->asked;
 		struct prepared p;
