@@ -412,6 +412,7 @@ def test_an_address_that_came_later_is_ours_after_a_reload(links):
     down = client.ask(Message(coap.GET, CON, None, None, [(coap.PROXY_SCHEME, "coap"), (coap.URI_HOST, late), (coap.URI_PORT, PORT),
                                                          (coap.URI_PATH, ".well-known"), (coap.URI_PATH, "core")]))
     assert down.code == coap.CONTENT and down.uint(coap.CONTENT_FORMAT) == 40
+    assert proxy.counters()["forwarded"] == 0
 
 
 @pytest.mark.covers("C7252-8.1-2", "C7252-8.2-1", "C7252-11.3-2")
