@@ -218,7 +218,7 @@ static int start_one(struct parent *p, struct place *place)
 		hang_up(place);
 		return -1;
 	}
-	place->ready = place->drained = place->answered = false;
+	place->ready = place->drained = false; /* not `answered`: a commit does not wait for a successor */
 	place->still = 0;
 	evtimer_add(place->again, &settled_after);
 	tell_start(p, place);

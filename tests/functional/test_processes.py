@@ -360,6 +360,37 @@ def test_logs_that_cannot_be_opened_stay_as_they_were(tmp_path):
         proxy.end()
 
 
+def has_prepared(pid):
+    """Whether a worker has parsed what it was asked to, told so, and sleeps again."""
+    mapped = pathlib.Path("/proc/%d/maps" % pid).read_text().count("memfd:package")
+    tasks = sorted(pathlib.Path("/proc/%d/task" % pid).iterdir(), reverse=True)
+    return (mapped == 2 and not any("memfd:package" in name for name in descriptors(pid).values())
+            and all((task / "stat").read_text().rpartition(") ")[2][0] == "S" for task in tasks))
+
+
+def test_a_worker_that_dies_while_others_commit_holds_nothing_up(tmp_path):
+    """Its successor begins with what is being committed, so nobody waits for its word."""
+    proxy = Plain(tmp_path, sections=THREE % 'watchdog = "60s";')
+    try:
+        line = 'coap: { url = "coap://127.0.0.1:%d"; };' % proxy.port
+        first, _, last = workers = [proxy.worker(i) for i in range(3)]
+        os.kill(first, signal.SIGSTOP)
+        proxy.config.write_text(proxy.config.read_text().replace(line, line + ' two: { url = "coap://127.0.0.1:%d"; };' % free_port()))
+        proxy.process.send_signal(signal.SIGHUP)
+        until(lambda: all(has_prepared(pid) for pid in workers[1:]))
+        os.kill(last, signal.SIGSTOP)
+        os.kill(first, signal.SIGCONT)
+        logged(proxy, "listener two on")
+        os.kill(first, signal.SIGKILL)
+        logged(proxy, "worker 0 serves")
+        assert "generation 2" not in proxy.explain()
+        os.kill(last, signal.SIGCONT)
+        logged(proxy, r"configuration in force \(generation 2\)")
+        reload(proxy, "two:", "three:", r"configuration in force \(generation 3\)")
+    finally:
+        proxy.end()
+
+
 # ---- limits of the system ----
 
 
