@@ -104,11 +104,16 @@ int channel_receive(int end, bool from_parent, struct channel_message *m, struct
 	while (n < 0 && errno == EINTR);
 	if (n < 0 && errno == EAGAIN)
 		return 0;
-	if (n <= 0) {
+	if (n < 0) {
 		errno = 0;
 		return -1;
 	}
 	take_descriptors(&h, got);
+	if (n == 0) { /* the end, or an empty message: that one may have descriptors too */
+		errno = got->count > 0 ? EPROTO : 0;
+		channel_close_all(got);
+		return -1;
+	}
 	if (n == (ssize_t)sizeof *m && (h.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) == 0 && is_permitted(m, got->count, from_parent))
 		return 1;
 	channel_close_all(got);

@@ -139,6 +139,28 @@ static void test_what_is_no_message_is_refused(void **state)
 	assert_int_equal(channel_receive(ends[PARENT], false, &in, &got), -1);
 }
 
+/* It looks like the end of the other side, and what it brought must not stay open. */
+static void test_an_empty_message_leaves_no_descriptor(void **state)
+{
+	int *ends = *state, before = dup(STDERR_FILENO), after;
+	_Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int))] = { 0 };
+	struct msghdr h = { .msg_control = control, .msg_controllen = sizeof control };
+	struct cmsghdr *c = CMSG_FIRSTHDR(&h);
+
+	close(before);
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(c), &(int){ STDERR_FILENO }, sizeof(int));
+	assert_int_equal(sendmsg(ends[WORKER], &h, 0), 0);
+	assert_int_equal(channel_receive(ends[PARENT], false, &in, &got), -1);
+	assert_int_equal(errno, EPROTO);
+	assert_int_equal(got.count, 0);
+	after = dup(STDERR_FILENO);
+	assert_int_equal(after, before);
+	close(after);
+}
+
 static void test_the_end_of_the_other_side_is_told(void **state)
 {
 	int *ends = *state;
@@ -170,6 +192,7 @@ int main(void)
 		TEST(test_descriptors_come_with_it_and_can_be_closed),
 		TEST(test_each_kind_goes_one_way_with_its_descriptors),
 		TEST(test_what_is_no_message_is_refused),
+		TEST(test_an_empty_message_leaves_no_descriptor),
 		TEST(test_the_end_of_the_other_side_is_told),
 		TEST(test_a_side_that_does_not_read_is_not_waited_for),
 	};
