@@ -63,6 +63,8 @@ void worker_use_logs(struct worker *w, int log_fd, int access_log_fd);
 /* A socket for a listener: served at once if the configuration in force has it, or (lingering) had it; kept for the next otherwise. */
 void worker_take_listener(struct worker *w, const struct channel_message *m, int fd);
 void worker_take_parsed(struct worker *w);
+/* The addresses of our interfaces, as the package has them (a copy). Returns 0, or -1 without memory. */
+int worker_take_own_addresses(struct worker *w, const struct package *p);
 void worker_commit(struct worker *w, uint32_t generation);
 void worker_abort(struct worker *w, uint32_t generation);
 /* Closes listeners that were removed and that nobody uses any more. */

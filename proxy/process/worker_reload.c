@@ -108,6 +108,8 @@ void worker_commit(struct worker *w, uint32_t generation)
 		w->lost = true;
 		return;
 	}
+	/* Without memory for them the old ones stay. */
+	(void)worker_take_own_addresses(w, &w->prepared.package);
 	proxy_renew(w->proxy, w->prepared.conf);
 	resolver_update(w->resolver, &w->prepared.conf->settings, &files);
 	log_open(w->log_fd, w->prepared.conf->settings.log_level);

@@ -144,15 +144,17 @@ static struct snapshot *read_package(struct worker *w, int fd)
 	return conf;
 }
 
-static int copy_own_addresses(struct worker *w)
+int worker_take_own_addresses(struct worker *w, const struct package *p)
 {
-	size_t len = w->package.parts[PACKAGE_OWN_ADDRESSES].len;
+	size_t len = p->parts[PACKAGE_OWN_ADDRESSES].len;
+	struct endpoint *addresses = malloc(len + 1);
 
-	w->proxy->own_addresses = malloc(len + 1);
-	if (w->proxy->own_addresses == NULL)
+	if (addresses == NULL)
 		return -1;
-	memcpy(w->proxy->own_addresses, w->package.parts[PACKAGE_OWN_ADDRESSES].bytes, len);
-	w->proxy->own_count = len / sizeof *w->proxy->own_addresses;
+	memcpy(addresses, p->parts[PACKAGE_OWN_ADDRESSES].bytes, len);
+	free(w->proxy->own_addresses);
+	w->proxy->own_addresses = addresses;
+	w->proxy->own_count = len / sizeof *addresses;
 	return 0;
 }
 
@@ -170,7 +172,7 @@ static int build(struct worker *w, struct snapshot *conf)
 		return -1;
 	w->resolver = resolver_create(w->base, &conf->settings, &files);
 	w->proxy = proxy_create(conf, w->resolver, &w->house);
-	if (w->resolver == NULL || w->proxy == NULL || copy_own_addresses(w) < 0)
+	if (w->resolver == NULL || w->proxy == NULL || worker_take_own_addresses(w, &w->package) < 0)
 		return -1;
 	if (sandbox_deny_files() < 0) {
 		log_error("cannot take the files away: %s", strerror(errno));

@@ -7,6 +7,7 @@ links the peers have the same link-local addresses, so that only the interface t
 import ctypes
 import itertools
 import os
+import signal
 import socket
 import struct
 import subprocess
@@ -395,6 +396,23 @@ def test_link_local_listener_serves_its_interface_only(links, link, other):
     down = here.recv_here()
     assert (down.token, down.payload) == (sent.token, b"x")
     proxy.check()
+
+
+def test_an_address_that_came_later_is_ours_after_a_reload(links):
+    """A request for a listener's own address is not sent anywhere: it is answered here."""
+    late = "10.77.0.99"
+    proxy = links.start("0.0.0.0")
+    links.give(links.gateway, "link0", late + "/24")
+    proxy.process.send_signal(signal.SIGHUP)
+    until = time.monotonic() + 10
+    while "in force" not in proxy.explain():
+        assert time.monotonic() < until, proxy.explain()
+        time.sleep(0.01)
+    client = links.client(PEER_V4, GATEWAY_V4[0])
+    down = client.ask(Message(coap.GET, CON, None, None, [(coap.PROXY_SCHEME, "coap"), (coap.URI_HOST, late), (coap.URI_PORT, PORT),
+                                                         (coap.URI_PATH, ".well-known"), (coap.URI_PATH, "core")]))
+    assert down.code == coap.CONTENT and down.uint(coap.CONTENT_FORMAT) == 40
+    assert proxy.counters()["forwarded"] == 0
 
 
 @pytest.mark.covers("C7252-8.1-2", "C7252-8.2-1", "C7252-11.3-2")

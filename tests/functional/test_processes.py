@@ -310,6 +310,56 @@ def test_a_reload_while_a_worker_dies_is_made_again(three):
         assert Pair(three).refused().code == FORBIDDEN
 
 
+# ---- logs ----
+
+
+class Logging(Plain):
+    """Both logs in files."""
+
+    def __init__(self, directory):
+        self.service, self.access = directory / "service.log", directory / "access.log"
+        super().__init__(directory, sections=(THREE % "") + 'log: { file = "%s"; access-file = "%s"; };' % (self.service, self.access),
+                         routes='fwd: { forward-to = ["coap://127.0.0.0/8:*"]; allow-networks = ["127.0.0.0/8"]; access-log = "text"; };')
+
+    def explain(self):
+        return "".join(p.read_text() for p in (self.log, self.service) if p.exists())
+
+
+def test_rotated_logs_are_opened_anew_by_all(tmp_path):
+    proxy = Logging(tmp_path)
+    try:
+        old_service, old_access = tmp_path / "service.log.1", tmp_path / "access.log.1"
+        proxy.service.rename(old_service)
+        proxy.access.rename(old_access)
+        proxy.process.send_signal(signal.SIGUSR1)
+        logged(proxy, "logs are opened anew$")
+        held = until(lambda: all(str(proxy.access) in descriptors(pid).values() for pid in proxy.workers()) and
+                     [set(descriptors(pid).values()) for pid in (proxy.process.pid, *proxy.workers())])
+        assert not any(str(old) in names for names in held for old in (old_service, old_access))
+        before = old_access.read_text()
+        for _ in range(6):
+            Pair(proxy).exchange()
+        until(lambda: proxy.access.read_text().count("\n") == 6)
+        assert old_access.read_text() == before
+    finally:
+        proxy.end()
+
+
+def test_logs_that_cannot_be_opened_stay_as_they_were(tmp_path):
+    (tmp_path / "logs").mkdir()
+    proxy = Logging(tmp_path / "logs")
+    try:
+        (tmp_path / "logs").rename(tmp_path / "away")
+        proxy.service, proxy.access = tmp_path / "away/service.log", tmp_path / "away/access.log"
+        proxy.log = tmp_path / "away/stderr"
+        proxy.process.send_signal(signal.SIGUSR1)
+        logged(proxy, r"log\.file: cannot open .*: No such file or directory$")
+        Pair(proxy).exchange()
+        until(lambda: proxy.access.read_text().count("\n") == 1)
+    finally:
+        proxy.end()
+
+
 # ---- limits of the system ----
 
 
