@@ -37,7 +37,7 @@ static void print_counters(struct parent *p)
 	for (size_t i = 0; i < p->conf->route_count; i++) {
 		struct route_metrics route;
 
-		house_route_metrics(&p->house, p->conf->routes[i].metrics_slot, &route);
+		route_counts_get(&p->route_counts, &p->house, p->conf->routes[i].metrics_slot, &route);
 		metrics_print_route(&route, p->conf->routes[i].name, stdout);
 	}
 	fflush(stdout);
@@ -406,6 +406,7 @@ out:
 	steer_close();
 	workers_destroy(&p);
 	reload_close(&p);
+	route_counts_free(&p.route_counts);
 	groups_close(&p.groups);
 	close_events(&p);
 	notify_close();

@@ -18,6 +18,7 @@
 #include "proxy/process/channel.h"
 #include "proxy/process/groups.h"
 #include "proxy/process/privileges.h"
+#include "proxy/process/route_counts.h"
 
 struct event;
 struct event_base;
@@ -70,6 +71,7 @@ struct parent {
 	struct groups groups;
 	struct activation activation;
 	uint32_t routes_placed;  /* route slots ever used (reload.c) */
+	struct route_counts route_counts;
 
 	struct {
 		enum reload_state state;

@@ -196,6 +196,8 @@ static void commit(struct parent *p)
 	p->reload.package_fd = -1;
 	p->generation++;
 	groups_commit(&p->groups, p->conf);
+	if (route_counts_renew(&p->route_counts, &p->house, old, p->conf) < 0)
+		log_warning("not enough memory: counters of new routes may begin with what others left");
 	workers_tell_all(p, &(struct channel_message){ .kind = CHANNEL_COMMIT, .generation = p->reload.asked }, NULL, 0);
 	if (p->reload.logs.log >= 0)
 		parent_use_logs(p, &p->reload.logs);

@@ -144,16 +144,16 @@ class Activated(Plain):
 class Configured:
     """The file of a running gateway, changed part by part."""
 
-    def __init__(self, proxy, routes=DEFAULT_ROUTE, sections="", listeners=None):
+    def __init__(self, proxy, routes=DEFAULT_ROUTE, sections="", listeners=None, processes=THREE % ""):
         self.proxy, self.generation = proxy, 1
-        self.routes, self.sections = routes, sections
+        self.routes, self.sections, self.processes = routes, sections, processes
         self.listeners = listeners or 'coap: { url = "coap://127.0.0.1:%d"; };' % proxy.port
 
     def write(self, routes=None, sections=None, listeners=None):
         self.routes = self.routes if routes is None else routes
         self.sections = self.sections if sections is None else sections
         self.listeners = self.listeners if listeners is None else listeners
-        self.proxy.config.write_text("listeners: { %s };\nroutes: {\n%s};\n%s\n%s" % (self.listeners, self.routes, self.sections, THREE % ""))
+        self.proxy.config.write_text("listeners: { %s };\nroutes: {\n%s};\n%s\n%s" % (self.listeners, self.routes, self.sections, self.processes))
 
     def begin(self, **parts):
         self.write(**parts)

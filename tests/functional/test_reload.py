@@ -485,3 +485,18 @@ def test_counters_of_a_route_are_its_own(file, three):
     now = printed(three)
     assert {i: now.get("route.r%d.requests" % i) for i in range(8)} == {0: 2, 1: 3, 2: 1, 3: 5, 4: 6, 5: 1, 6: 8, 7: 10}
     assert now["requests"] == sum(range(1, 9)) + 10
+
+
+def test_a_route_begins_at_zero_where_another_has_counted(start):
+    """Slots of counters are used again when each was in use: the third set of so many routes has those of the first."""
+    one = 'process: { workers = 1; user = ""; };'
+    proxy = start(sections="\n" + one)
+    file = Configured(proxy, processes=one)
+    for letter in "abc":
+        file.change(routes="".join('%s%d:{hosts=["%s%d.example"];deny=true;};\n' % (letter, i, letter, i) for i in range(32768)))
+        pair = Pair(proxy, "reverse", host=letter + "0.example")
+        for _ in range(3):
+            assert pair.refused().code == FORBIDDEN
+        now = printed(proxy)
+        counted = {name: value for name, value in now.items() if name.startswith("route.")}
+        assert counted == {"route.%s0.%s" % (letter, name): 3 for name in ("requests", "responses", "refused_forbidden")}
