@@ -37,7 +37,7 @@ static void print_counters(struct parent *p)
 	for (size_t i = 0; i < p->conf->route_count; i++) {
 		struct route_metrics route;
 
-		house_route_metrics(&p->house, p->conf->routes[i].metrics_slot, &route);
+		route_counts_get(&p->route_counts, &p->house, p->conf->routes[i].metrics_slot, &route);
 		metrics_print_route(&route, p->conf->routes[i].name, stdout);
 	}
 	fflush(stdout);
@@ -45,42 +45,48 @@ static void print_counters(struct parent *p)
 
 /* ---- logs ---- */
 
-static int open_logs(const struct settings *s, int *log_fd, int *access_log_fd)
+int parent_open_logs(const struct settings *s, struct parent_logs *out)
 {
-	*log_fd = log_file_open(s->log_file, STDERR_FILENO);
-	if (*log_fd < 0) {
+	out->log = log_file_open(s->log_file, STDERR_FILENO);
+	if (out->log < 0) {
 		log_error("log.file: cannot open %s: %s", s->log_file, strerror(errno));
 		return -1;
 	}
-	*access_log_fd = log_file_open(s->access_file, STDOUT_FILENO);
-	if (*access_log_fd >= 0)
+	out->access = log_file_open(s->access_file, STDOUT_FILENO);
+	if (out->access >= 0)
 		return 0;
 	log_error("log.access-file: cannot open %s: %s", s->access_file, strerror(errno));
-	if (*log_fd != STDERR_FILENO)
-		close(*log_fd);
+	parent_close_logs(out);
 	return -1;
 }
 
-static void close_logs(int log_fd, int access_log_fd)
+void parent_close_logs(struct parent_logs *logs)
 {
-	if (log_fd > STDERR_FILENO)
-		close(log_fd);
-	if (access_log_fd > STDERR_FILENO)
-		close(access_log_fd);
+	if (logs->log > STDERR_FILENO)
+		close(logs->log);
+	if (logs->access > STDERR_FILENO)
+		close(logs->access);
+	logs->log = logs->access = -1;
 }
 
-int parent_reopen_logs(struct parent *p, const struct snapshot *conf)
+void parent_use_logs(struct parent *p, const struct parent_logs *logs)
 {
-	int log_fd, access_log_fd, fds[2];
+	const int fds[2] = { logs->log, logs->access };
 
-	if (open_logs(&conf->settings, &log_fd, &access_log_fd) < 0)
-		return -1;
-	log_open(log_fd, conf->settings.log_level);
-	close_logs(p->log_fd, p->access_log_fd);
-	p->log_fd = fds[0] = log_fd;
-	p->access_log_fd = fds[1] = access_log_fd;
+	log_open(logs->log, p->conf->settings.log_level);
+	parent_close_logs(&p->logs);
+	p->logs = *logs;
 	workers_tell_all(p, &(struct channel_message){ .kind = CHANNEL_LOGS }, fds, 2);
-	return 0;
+}
+
+static void reopen_logs(struct parent *p)
+{
+	struct parent_logs logs;
+
+	if (parent_open_logs(&p->conf->settings, &logs) < 0)
+		return;
+	parent_use_logs(p, &logs);
+	log_info("logs are opened anew");
 }
 
 /* ---- the end ---- */
@@ -213,8 +219,7 @@ static void on_signal(evutil_socket_t number, short what, void *arg)
 		reload_begin(p);
 		break;
 	case SIGUSR1:
-		if (parent_reopen_logs(p, p->conf) == 0)
-			log_info("logs are opened anew");
+		reopen_logs(p);
 		break;
 	case SIGUSR2:
 		print_counters(p);
@@ -375,17 +380,17 @@ int parent_run(struct snapshot *conf, const char *path, const char *steer_path)
 	p.conf = snapshot_keep(conf);
 	p.generation = 1;
 	p.package_fd = p.reload.package_fd = p.house_fd = -1;
-	p.log_fd = p.access_log_fd = -1;
+	p.logs = p.reload.logs = (struct parent_logs){ -1, -1 };
 	p.count = p.groups.workers = count_workers(&conf->settings);
 	for (unsigned i = 0; i < HOUSE_WORKERS_MAX; i++) {
 		p.places[i] = (struct place){ .parent = &p, .number = i, .channel = -1, .duplicates_fd = -1 };
 		p.house.wake[i] = -1;
 	}
 	p.status = 1;
-	if (activation_take(&p.activation) < 0 || open_logs(&conf->settings, &p.log_fd, &p.access_log_fd) < 0)
+	if (activation_take(&p.activation) < 0 || parent_open_logs(&conf->settings, &p.logs) < 0)
 		goto out;
 	p.groups.activation = &p.activation;
-	log_open(p.log_fd, conf->settings.log_level);
+	log_open(p.logs.log, conf->settings.log_level);
 	random_start();
 	notify_open();
 	raise_descriptor_limit();
@@ -401,10 +406,11 @@ out:
 	steer_close();
 	workers_destroy(&p);
 	reload_close(&p);
+	route_counts_free(&p.route_counts);
 	groups_close(&p.groups);
 	close_events(&p);
 	notify_close();
-	close_logs(p.log_fd, p.access_log_fd);
+	parent_close_logs(&p.logs);
 	snapshot_release(p.conf);
 	return p.status;
 }

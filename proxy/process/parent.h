@@ -18,6 +18,7 @@
 #include "proxy/process/channel.h"
 #include "proxy/process/groups.h"
 #include "proxy/process/privileges.h"
+#include "proxy/process/route_counts.h"
 
 struct event;
 struct event_base;
@@ -48,6 +49,11 @@ struct place {
 	int duplicates_fd;       /* its table, whoever fills the place */
 };
 
+/* Descriptors of the two logs; -1: none. */
+struct parent_logs {
+	int log, access;
+};
+
 enum reload_state { RELOAD_IDLE, RELOAD_PREPARING, RELOAD_COMMITTING };
 
 struct parent {
@@ -65,6 +71,7 @@ struct parent {
 	struct groups groups;
 	struct activation activation;
 	uint32_t routes_placed;  /* route slots ever used (reload.c) */
+	struct route_counts route_counts;
 
 	struct {
 		enum reload_state state;
@@ -72,12 +79,13 @@ struct parent {
 		uint32_t asked;      /* the number of the attempt */
 		struct snapshot *next;
 		int package_fd;
+		struct parent_logs logs; /* of next, where it has other files than conf */
 	} reload;
 
 	struct privileges privileges;
 	struct privileges_user user;
 	bool has_user;           /* workers become `user` */
-	int log_fd, access_log_fd;
+	struct parent_logs logs;
 
 	struct house house;
 	int house_fd;
@@ -96,9 +104,14 @@ void parent_turn(struct parent *p);
 void parent_drain(struct parent *p);
 void parent_stop(struct parent *p);
 
-/* Opens the files of both logs as a configuration has them and gives them to the workers. Returns 0, or -1 with the reason in the log
- * and the old ones in use. */
-int parent_reopen_logs(struct parent *p, const struct snapshot *conf);
+/* Opens the files of both logs as settings have them. Returns 0, or -1 with the reason in the log and none open. */
+int parent_open_logs(const struct settings *s, struct parent_logs *out);
+
+/* Closes them; standard output and error stay open. */
+void parent_close_logs(struct parent_logs *logs);
+
+/* Takes them in the place of those in use, which are closed, and gives them to the workers. */
+void parent_use_logs(struct parent *p, const struct parent_logs *logs);
 
 /* Told by workers.c. */
 void parent_worker_said(struct parent *p, struct place *place, const struct channel_message *m);

@@ -88,6 +88,7 @@ static void forget_attempt(struct parent *p)
 	if (p->reload.package_fd >= 0)
 		close(p->reload.package_fd);
 	p->reload.package_fd = -1;
+	parent_close_logs(&p->reload.logs);
 	snapshot_release(p->reload.next);
 	p->reload.next = NULL;
 	p->reload.state = RELOAD_IDLE;
@@ -125,6 +126,23 @@ static void tell_prepare(struct parent *p, struct place *at)
 	workers_tell(p, at, &m, &p->reload.package_fd, 1);
 }
 
+static bool logs_differ(const struct settings *a, const struct settings *b)
+{
+	return strcmp(a->log_file, b->log_file) != 0 || strcmp(a->access_file, b->access_file) != 0;
+}
+
+/* All of it that may fail. Returns 0, or -1 with the reason in the log. */
+static int prepare(struct parent *p, struct snapshot *next)
+{
+	if (logs_differ(&p->conf->settings, &next->settings) && parent_open_logs(&next->settings, &p->reload.logs) < 0)
+		return -1;
+	p->reload.package_fd = place(p, next, &p->routes_placed);
+	if (p->reload.package_fd >= 0)
+		return 0;
+	parent_close_logs(&p->reload.logs);
+	return -1;
+}
+
 void reload_begin(struct parent *p)
 {
 	struct snapshot *next;
@@ -137,9 +155,7 @@ void reload_begin(struct parent *p)
 	}
 	notify_reloading();
 	next = read_file(p);
-	if (next != NULL)
-		p->reload.package_fd = place(p, next, &p->routes_placed);
-	if (next == NULL || p->reload.package_fd < 0) {
+	if (next == NULL || prepare(p, next) < 0) {
 		log_error("the configuration stays as it was");
 		snapshot_release(next);
 		notify_ready();
@@ -166,11 +182,6 @@ static void ask_again(struct parent *p)
 		p->places[i].answered = false;
 }
 
-static bool logs_differ(const struct settings *a, const struct settings *b)
-{
-	return strcmp(a->log_file, b->log_file) != 0 || strcmp(a->access_file, b->access_file) != 0;
-}
-
 /* From here on it is the one in force: a worker that dies now has a successor that begins with it. */
 static void commit(struct parent *p)
 {
@@ -185,11 +196,14 @@ static void commit(struct parent *p)
 	p->reload.package_fd = -1;
 	p->generation++;
 	groups_commit(&p->groups, p->conf);
+	if (route_counts_renew(&p->route_counts, &p->house, old, p->conf) < 0)
+		log_warning("not enough memory: counters of new routes may begin with what others left");
 	workers_tell_all(p, &(struct channel_message){ .kind = CHANNEL_COMMIT, .generation = p->reload.asked }, NULL, 0);
-	if (logs_differ(&old->settings, &p->conf->settings))
-		parent_reopen_logs(p, p->conf);
+	if (p->reload.logs.log >= 0)
+		parent_use_logs(p, &p->reload.logs);
 	else
-		log_open(p->log_fd, p->conf->settings.log_level);
+		log_open(p->logs.log, p->conf->settings.log_level);
+	p->reload.logs = (struct parent_logs){ -1, -1 };
 	snapshot_release(old);
 }
 
@@ -248,5 +262,6 @@ void reload_close(struct parent *p)
 		close(p->package_fd);
 	if (p->reload.package_fd >= 0)
 		close(p->reload.package_fd);
+	parent_close_logs(&p->reload.logs);
 	snapshot_release(p->reload.next);
 }

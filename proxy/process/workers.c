@@ -188,8 +188,8 @@ static void tell_start(struct parent *p, struct place *place)
 	fds[START_FD_HOUSE] = p->house_fd;
 	fds[START_FD_DUPLICATES] = place->duplicates_fd;
 	fds[START_FD_PACKAGE] = p->package_fd;
-	fds[START_FD_LOG] = p->log_fd;
-	fds[START_FD_ACCESS_LOG] = p->access_log_fd;
+	fds[START_FD_LOG] = p->logs.log;
+	fds[START_FD_ACCESS_LOG] = p->logs.access;
 	for (unsigned i = 0; i < p->count; i++)
 		fds[START_FD_WAKE + i] = p->house.wake[i];
 	workers_tell(p, place, &m, fds, START_FD_WAKE + p->count);

@@ -12,7 +12,7 @@ import time
 
 import coap
 from coap import CON, RST
-from harness import BUILD, READY, Proxy, free_port
+from harness import BUILD, DEFAULT_ROUTE, READY, Proxy, free_port
 
 PATIENCE = 20  # seconds of real time for what other processes do
 THREE = 'process: { workers = 3; user = ""; %s };'
@@ -139,3 +139,47 @@ class Activated(Plain):
 
     def waiting(self):
         return [bool(select.select([s], [], [], 0)[0]) for s in self.passed]
+
+
+class Configured:
+    """The file of a running gateway, changed part by part."""
+
+    def __init__(self, proxy, routes=DEFAULT_ROUTE, sections="", listeners=None, processes=THREE % ""):
+        self.proxy, self.generation = proxy, 1
+        self.routes, self.sections, self.processes = routes, sections, processes
+        self.listeners = listeners or 'coap: { url = "coap://127.0.0.1:%d"; };' % proxy.port
+
+    def write(self, routes=None, sections=None, listeners=None):
+        self.routes = self.routes if routes is None else routes
+        self.sections = self.sections if sections is None else sections
+        self.listeners = self.listeners if listeners is None else listeners
+        self.proxy.config.write_text("listeners: { %s };\nroutes: {\n%s};\n%s\n%s" % (self.listeners, self.routes, self.sections, self.processes))
+
+    def begin(self, **parts):
+        self.write(**parts)
+        self.generation += 1
+        self.proxy.process.send_signal(signal.SIGHUP)
+
+    def change(self, **parts):
+        """Returns when it is in force in all workers."""
+        self.begin(**parts)
+        logged(self.proxy, r"configuration in force \(generation %d\)" % self.generation)
+        self.proxy.settle()
+
+    def refused(self, text=None):
+        """Sends SIGHUP with that text as the file, or with what is there; returns what the log says of it."""
+        seen = len(self.proxy.explain())
+        if text is not None:
+            self.proxy.config.write_text(text)
+        self.proxy.process.send_signal(signal.SIGHUP)
+        until(lambda: "stays as it was" in self.proxy.explain()[seen:], lambda: self.proxy.explain()[seen:])
+        return self.proxy.explain()[seen:]
+
+
+def printed(proxy):
+    """What SIGUSR2 prints."""
+    seen = len(proxy.explain())
+    proxy.process.send_signal(signal.SIGUSR2)
+    until(lambda: "\n" in proxy.explain()[seen:])
+    proxy.settle()  # the parent obeys when it has printed all
+    return {name: int(value) for name, value in re.findall(r"^(\S+) (\d+)$", proxy.explain()[seen:], re.M)}
