@@ -24,6 +24,12 @@ struct answer_arrival {
 	const struct msg_view *m;
 };
 
+/* The ports of a worker end with it: what came to its successor's are other messages, whatever their IDs. */
+static unsigned listener_of(const struct proxy *p, unsigned slot)
+{
+	return house_incarnation(&p->house, p->house.self) << 16 | UPSTREAM_LISTENER | slot;
+}
+
 static void send_empty(unsigned slot, const struct endpoint *peer, enum msg_type type, uint16_t mid)
 {
 	uint8_t bytes[MSG_HEADER];
@@ -35,7 +41,7 @@ static void send_empty(unsigned slot, const struct endpoint *peer, enum msg_type
 /* The record of a message of an origin: acknowledged or rejected, so that its repeats get the same. */
 static void remember(struct proxy *p, unsigned slot, const struct endpoint *peer, uint16_t mid, bool confirmable, bool rejected)
 {
-	uint64_t hash = duplicates_hash(p->duplicates, peer, UPSTREAM_LISTENER | slot, mid);
+	uint64_t hash = duplicates_hash(p->duplicates, peer, listener_of(p, slot), mid);
 	struct duplicate known;
 	uint32_t record = duplicates_find(p->duplicates, hash, clock_now(), &known);
 
@@ -78,7 +84,7 @@ static void reject(const struct answer_arrival *a)
 
 void upstream_await(struct exchange *x, uint16_t mid)
 {
-	uint64_t hash = duplicates_hash(x->proxy->duplicates, &x->origin->peer, UPSTREAM_LISTENER | x->slot, mid);
+	uint64_t hash = duplicates_hash(x->proxy->duplicates, &x->origin->peer, listener_of(x->proxy, x->slot), mid);
 
 	duplicates_add(x->proxy->duplicates, hash, clock_now(), x->index, true, false, true);
 }
@@ -86,7 +92,7 @@ void upstream_await(struct exchange *x, uint16_t mid)
 /* A message that came before: acknowledged or reset as then (RFC 7252 4.5). Returns true if it did. */
 static bool is_repeat(const struct answer_arrival *a, const struct exchange *x)
 {
-	uint64_t hash = duplicates_hash(a->p->duplicates, a->peer, UPSTREAM_LISTENER | a->slot, a->m->mid);
+	uint64_t hash = duplicates_hash(a->p->duplicates, a->peer, listener_of(a->p, a->slot), a->m->mid);
 	struct duplicate known;
 
 	if (duplicates_find(a->p->duplicates, hash, clock_now(), &known) == DUPLICATES_NONE)

@@ -146,6 +146,20 @@ def test_a_duplicate_whose_exchange_died_is_not_carried_out_again(three):
     pair.device.quiet()
 
 
+def test_an_origin_may_use_an_id_towards_a_successor_again(start):
+    """Its source ports are new, so for the origin it is another endpoint."""
+    proxy = start(sections='process: { workers = 1; user = ""; };')
+    pair = Pair(proxy)
+    for _ in range(2):
+        request, up = pair.forward()
+        pair.device.ack(up)
+        pair.device.separate(up, mid=0x6464)
+        assert pair.client.recv().token == request.token
+        assert pair.device.recv().mid == 0x6464
+        os.kill(pids(proxy)[0], signal.SIGKILL)
+        until(lambda: status_of(pids(proxy)[0]))
+
+
 def test_a_worker_that_dies_young_again_and_again_is_not_started_in_a_rush(plain):
     for i in range(3):
         os.kill(until(lambda: plain.worker(1)), signal.SIGKILL)
