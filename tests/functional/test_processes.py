@@ -1,5 +1,6 @@
 """The processes: who starts whom, what a worker has and has not, what becomes of everybody when one of them dies."""
 
+import contextlib
 import os
 import pathlib
 import re
@@ -402,6 +403,44 @@ def test_a_worker_that_dies_while_others_commit_holds_nothing_up(tmp_path):
         logged(proxy, r"configuration in force \(generation 2\)")
         reload(proxy, "two:", "three:", r"configuration in force \(generation 3\)")
     finally:
+        proxy.end()
+
+
+# ---- what is written ----
+
+
+class Unread(Plain):
+    """Its standard output and error are a pipe that nobody reads."""
+
+    def launch(self):
+        self.reader, writer = os.pipe()
+        self.process = subprocess.Popen([str(BUILD.parent / "oscore-proxy"), "-c", str(self.config)], stdin=subprocess.DEVNULL,
+                                        stdout=writer, stderr=writer)
+        self.own_end = os.open("/proc/self/fd/%d" % writer, os.O_WRONLY | os.O_NONBLOCK)
+        os.close(writer)
+
+    def _start(self):
+        self.launch()
+        text = b""
+        while b"ready" not in text:
+            text += os.read(self.reader, 4096)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                os.write(self.own_end, b"." * 4096)
+
+
+def test_nobody_waits_for_a_reader(tmp_path):
+    proxy = Unread(tmp_path, sections=THREE % "")
+    try:
+        proxy.process.send_signal(signal.SIGUSR2)
+        proxy.process.send_signal(signal.SIGHUP)
+        for _ in range(6):
+            Pair(proxy).exchange()
+        proxy.process.send_signal(signal.SIGTERM)
+        assert proxy.process.wait(PATIENCE) == 0
+    finally:
+        os.close(proxy.reader)
+        os.close(proxy.own_end)
         proxy.end()
 
 
