@@ -447,6 +447,23 @@ def test_nobody_waits_for_a_reader(tmp_path):
 # ---- limits of the system ----
 
 
+def test_why_a_worker_cannot_be_started_is_in_the_log(tmp_path):
+    """Its user has too many processes: that is found out behind fork(), where the parent's descriptors are gone."""
+    import resource
+
+    class Full(Plain):
+        def _start(self):
+            self.launch(preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NPROC, (0, 0)))
+
+    file = tmp_path / "service.log"
+    proxy = Full(tmp_path, sections='process: { workers = 2; user = "nobody"; }; log: { file = "%s"; };' % file)
+    try:
+        until(lambda: file.exists() and re.search("error: cannot start .*: Resource temporarily unavailable$", file.read_text(), re.M))
+    finally:
+        proxy.end()
+
+
+
 def test_too_few_descriptors_stop_the_start_and_say_so(tmp_path):
     import resource
 
