@@ -63,7 +63,9 @@ static char *file_read(const char *path, const char *before, size_t *len)
 	}
 	*len += begin;
 	fitting = realloc(text, *len + 1);
-	return fitting != NULL ? fitting : text;
+	if (fitting != NULL)
+		text = fitting;
+	return text;
 }
 
 static bool ends_zone(char c)

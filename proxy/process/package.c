@@ -42,6 +42,7 @@ static const struct {
 static void write_part(FILE *out, enum package_part part, const struct snapshot *conf, const struct resolve_files *files)
 {
 	struct endpoint *addresses;
+	size_t count;
 
 	switch (part) {
 	case PACKAGE_CONFIGURATION:
@@ -54,7 +55,8 @@ static void write_part(FILE *out, enum package_part part, const struct snapshot 
 		fwrite(files->hosts, 1, files->hosts_len, out);
 		break;
 	case PACKAGE_OWN_ADDRESSES:
-		fwrite(addresses, sizeof *addresses, own_addresses_read(&addresses), out);
+		count = own_addresses_read(&addresses);
+		fwrite(addresses, sizeof *addresses, count, out);
 		free(addresses);
 		break;
 	case PACKAGE_LISTENER_SLOTS:

@@ -247,7 +247,7 @@ void ask_as(uint16_t token, unsigned worker, unsigned client, enum msg_type type
 	const char *options, const char *payload)
 {
 	uint8_t bytes[MADE_BYTES], name[2] = { (uint8_t)(token >> 8), (uint8_t)token };
-	struct msg_view head = { .type = type, .code = code, .mid = mid, .token = name, .token_len = sizeof name };
+	struct msg_view head = { .type = (uint8_t)type, .code = code, .mid = mid, .token = name, .token_len = sizeof name };
 
 	from_client(worker, client, bytes, write_message(bytes, sizeof bytes, &head, origin, options, payload));
 }
@@ -275,7 +275,7 @@ static void from_origin(const struct sent *request, const uint8_t *bytes, size_t
 void answer(const struct sent *request, enum msg_type type, uint16_t mid, uint8_t code, const char *options, const char *payload)
 {
 	uint8_t bytes[MADE_BYTES];
-	struct msg_view head = { .type = type, .code = code, .mid = type == MSG_ACK ? request->m.mid : mid, .token = request->m.token,
+	struct msg_view head = { .type = (uint8_t)type, .code = code, .mid = type == MSG_ACK ? request->m.mid : mid, .token = request->m.token,
 		.token_len = request->m.token_len };
 
 	from_origin(request, bytes, write_message(bytes, sizeof bytes, &head, 0, options, payload));
@@ -345,7 +345,7 @@ bool has_option(const struct sent *s, uint16_t number)
 
 uint32_t option_value(const struct sent *s, uint16_t number)
 {
-	uint32_t value;
+	uint32_t value = 0;
 
 	assert_true(has_option(s, number) && msg_uint(msg_option(&s->m, number), &value) == 0);
 	return value;
