@@ -2,12 +2,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -16,6 +19,7 @@ enum { LINE_MAX_BYTES = 1024 };
 
 static int log_fd = STDERR_FILENO;
 static int access_fd = STDOUT_FILENO;
+static bool log_waits, access_waits; /* they have readers who may be slow */
 static enum log_level log_threshold = LOG_LEVEL_INFO;
 static char own_name[LOG_NAME_MAX];
 
@@ -26,11 +30,28 @@ static const char *const level_names[] = {
 	[LOG_LEVEL_DEBUG] = "debug",
 };
 
+static bool has_reader(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && !S_ISREG(st.st_mode);
+}
+
+/* Losing a line is better than waiting for its reader: everything would stand still. The descriptor stays as it is, for it may be
+ * others' too. A pipe that says so has room for any line. */
+static bool has_room(int fd, bool waits)
+{
+	struct pollfd p = { .fd = fd, .events = POLLOUT };
+
+	return !waits || (poll(&p, 1, 0) == 1 && (p.revents & POLLOUT) != 0);
+}
+
 void log_open(int fd, enum log_level threshold)
 {
 	/* whoever reads a log may go away */
 	signal(SIGPIPE, SIG_IGN);
 	log_fd = fd;
+	log_waits = has_reader(fd);
 	log_threshold = threshold;
 }
 
@@ -44,6 +65,7 @@ int log_reopen(int fd)
 	int before = log_fd;
 
 	log_fd = fd;
+	log_waits = has_reader(fd);
 	return before;
 }
 
@@ -85,7 +107,7 @@ size_t log_time(char out[LOG_TIME_MAX], unsigned decimals)
 
 static void line_send(const char *line, size_t len)
 {
-	while (len > 0) {
+	while (len > 0 && has_room(log_fd, log_waits)) {
 		ssize_t n = write(log_fd, line, len);
 
 		if (n > 0) {
@@ -94,7 +116,7 @@ static void line_send(const char *line, size_t len)
 		} else if (n < 0 && errno == EINTR) {
 			continue;
 		} else {
-			return; /* a full pipe: losing a line is better than waiting for its reader */
+			return;
 		}
 	}
 }
@@ -169,6 +191,7 @@ int log_access_open(int fd)
 	int before = access_fd;
 
 	access_fd = fd;
+	access_waits = has_reader(fd);
 	return before;
 }
 
@@ -176,6 +199,8 @@ int log_access(const char *line, size_t len)
 {
 	ssize_t n;
 
+	if (!has_room(access_fd, access_waits))
+		return -1;
 	do
 		n = write(access_fd, line, len);
 	while (n < 0 && errno == EINTR);

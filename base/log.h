@@ -1,6 +1,8 @@
 /*
  * log - the service log: one line an event, to a descriptor, by write(2) alone; and the stream of access lines beside it.
  *
+ * Nobody waits for a reader: what finds no room in a pipe or socket is lost.
+ *
  * Several processes may write to one file that was opened for appending: each line is one write(2), so lines never mix.
  * What came from outside is escaped by the callers' use of %s only for our own text; bytes from the network are printed
  * in hex or through log_quote(). No payload, no key, no token is ever logged.

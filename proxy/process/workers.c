@@ -18,6 +18,7 @@
 
 enum {
 	EARLY_DEATHS_MAX = 3, /* in a row: then the next waits */
+	MESSAGES_A_TURN = 64, /* from one worker, so that none keeps the parent from the others and from signals */
 	START_LOOKS = 4 * WATCH_LOOKS, /* reading a large configuration may take longer than a turn */
 };
 static const struct timeval settled_after = { 10, 0 }, start_again_after = { 1, 0 };
@@ -122,10 +123,10 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 	struct channel_descriptors got;
 	struct channel_message m;
 	struct place *place = arg;
-	int n = 0;
+	int n = 0, left = MESSAGES_A_TURN;
 
 	(void)fd, (void)what;
-	while (place->channel >= 0 && (n = channel_receive(place->channel, false, &m, &got)) > 0) {
+	while (left-- > 0 && place->channel >= 0 && (n = channel_receive(place->channel, false, &m, &got)) > 0) {
 		channel_close_all(&got);
 		parent_worker_said(place->parent, place, &m);
 	}
@@ -152,9 +153,10 @@ static _Noreturn void become_worker(const struct parent *p, const struct place *
 		signal(ignored[i], SIG_IGN);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
+	log_reopen(fcntl(p->logs.log, F_DUPFD_CLOEXEC, CHANNEL_WORKER_FD + 1)); /* it may have had the channel's place */
 	if (channel == CHANNEL_WORKER_FD ? fcntl(channel, F_SETFD, 0) < 0 : dup2(channel, CHANNEL_WORKER_FD) < 0)
 		_exit(127);
-	close_range(CHANNEL_WORKER_FD + 1, ~0u, 0);
+	close_range(CHANNEL_WORKER_FD + 1, ~0u, CLOSE_RANGE_CLOEXEC);
 	nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
 	if (nothing < 0 || dup2(nothing, STDIN_FILENO) < 0)
 		_exit(127);
@@ -203,14 +205,19 @@ static void tell_start(struct parent *p, struct place *place)
 
 static int start_one(struct parent *p, struct place *place)
 {
+	sigset_t all, before;
 	int ends[2];
 
 	if (channel_open(ends) < 0)
 		return -1;
 	place->readable = event_new(p->base, ends[0], EV_READ | EV_PERSIST, on_readable, place);
+	/* The child would handle a signal as the parent does, and through what they share the parent once more. */
+	sigfillset(&all);
+	sigprocmask(SIG_BLOCK, &all, &before);
 	place->pid = place->readable != NULL && event_add(place->readable, NULL) == 0 ? fork() : -1;
 	if (place->pid == 0)
 		become_worker(p, place, ends[1]);
+	sigprocmask(SIG_SETMASK, &before, NULL);
 	close(ends[1]);
 	place->channel = ends[0];
 	if (place->pid < 0) {

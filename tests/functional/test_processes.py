@@ -1,5 +1,6 @@
 """The processes: who starts whom, what a worker has and has not, what becomes of everybody when one of them dies."""
 
+import contextlib
 import os
 import pathlib
 import re
@@ -405,7 +406,62 @@ def test_a_worker_that_dies_while_others_commit_holds_nothing_up(tmp_path):
         proxy.end()
 
 
+# ---- what is written ----
+
+
+class Unread(Plain):
+    """Its standard output and error are a pipe that nobody reads."""
+
+    def launch(self):
+        self.reader, writer = os.pipe()
+        self.process = subprocess.Popen([str(BUILD.parent / "oscore-proxy"), "-c", str(self.config)], stdin=subprocess.DEVNULL,
+                                        stdout=writer, stderr=writer)
+        self.own_end = os.open("/proc/self/fd/%d" % writer, os.O_WRONLY | os.O_NONBLOCK)
+        os.close(writer)
+
+    def _start(self):
+        self.launch()
+        text = b""
+        while b"ready" not in text:
+            text += os.read(self.reader, 4096)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                os.write(self.own_end, b"." * 4096)
+
+
+def test_nobody_waits_for_a_reader(tmp_path):
+    proxy = Unread(tmp_path, sections=THREE % "")
+    try:
+        proxy.process.send_signal(signal.SIGUSR2)
+        proxy.process.send_signal(signal.SIGHUP)
+        for _ in range(6):
+            Pair(proxy).exchange()
+        proxy.process.send_signal(signal.SIGTERM)
+        assert proxy.process.wait(PATIENCE) == 0
+    finally:
+        os.close(proxy.reader)
+        os.close(proxy.own_end)
+        proxy.end()
+
+
 # ---- limits of the system ----
+
+
+def test_why_a_worker_cannot_be_started_is_in_the_log(tmp_path):
+    """Its user has too many processes: that is found out behind fork(), where the parent's descriptors are gone."""
+    import resource
+
+    class Full(Plain):
+        def _start(self):
+            self.launch(preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NPROC, (0, 0)))
+
+    file = tmp_path / "service.log"
+    proxy = Full(tmp_path, sections='process: { workers = 2; user = "nobody"; }; log: { file = "%s"; };' % file)
+    try:
+        until(lambda: file.exists() and re.search("error: cannot start .*: Resource temporarily unavailable$", file.read_text(), re.M))
+    finally:
+        proxy.end()
+
 
 
 def test_too_few_descriptors_stop_the_start_and_say_so(tmp_path):

@@ -116,6 +116,30 @@ static void a_reader_that_went_away_is_no_harm(void **state)
 	close(fds[1]);
 }
 
+/* The loop would stand still: SIGALRM ends a test that waits. */
+static void a_reader_who_does_not_read_is_not_waited_for(void **state)
+{
+	char text[4096];
+	unsigned lines = 0;
+	int before;
+
+	(void)state;
+	alarm(10);
+	log_open(pipe_fds[1], LOG_LEVEL_DEBUG);
+	before = log_access_open(pipe_fds[1]);
+	while (log_access("x\n", 2) == 0)
+		assert_in_range(++lines, 1, 1000000);
+	for (int i = 0; i < 100; i++)
+		log_error("%0900d", i);
+	/* what it has read makes room again */
+	for (int i = 0; i < 2; i++)
+		assert_true(read(pipe_fds[0], text, sizeof(text)) > 0);
+	assert_int_equal(log_access("y\n", 2), 0);
+	assert_int_equal(fcntl(pipe_fds[1], F_GETFL) & O_NONBLOCK, 0);
+	log_access_open(before);
+	alarm(0);
+}
+
 /* What a descriptor holds by now, terminated. */
 static char *text_of(int fd, char text[1024])
 {
@@ -304,6 +328,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(long_lines_are_cut, begin, end),
 		cmocka_unit_test_setup_teardown(closed_log_is_no_harm, begin, end),
 		cmocka_unit_test(a_reader_that_went_away_is_no_harm),
+		cmocka_unit_test_setup_teardown(a_reader_who_does_not_read_is_not_waited_for, begin, end),
 		cmocka_unit_test_setup_teardown(the_name_stands_behind_the_level, begin, end),
 		cmocka_unit_test_setup_teardown(files_are_appended_to_and_rotated, begin, end),
 		cmocka_unit_test_setup_teardown(access_lines_of_processes_never_mix, begin, end),
