@@ -37,7 +37,7 @@ def pids(proxy):
 def status_of(pid):
     try:
         text = pathlib.Path("/proc/%d/status" % pid).read_text()
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return None
     fields = dict(line.split(":\t", 1) for line in text.splitlines() if ":\t" in line)
     return None if fields["State"].startswith("Z") else fields
