@@ -1,5 +1,6 @@
 """The processes of a gateway as tests see them: who they are, what is in their log, and the product binary beside the test build."""
 
+import contextlib
 import os
 import pathlib
 import re
@@ -86,8 +87,9 @@ class Plain(Proxy):
     def worker(self, number):
         """Its process; None while there is none."""
         for pid in self.workers():
-            if pathlib.Path("/proc/%d/cmdline" % pid).read_bytes().startswith(b"oscore-proxy: worker %d\0" % number):
-                return pid
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it may end meanwhile
+                if pathlib.Path("/proc/%d/cmdline" % pid).read_bytes().startswith(b"oscore-proxy: worker %d\0" % number):
+                    return pid
         return None
 
     def end(self):
