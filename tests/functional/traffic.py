@@ -255,6 +255,28 @@ def homes(proxy, count, sources):
     return [by_port[port] for _, port in sources]
 
 
+class Placed(Pair):
+    """A pair that knows the worker of its client and that of its origin."""
+
+    serving = home = None
+
+
+def placed_pairs(proxy, count, pairs=16):
+    """So many pairs, each after one exchange."""
+    out = [Placed(proxy) for _ in range(pairs)]
+    for pair, number in zip(out, serving(proxy, count, [p.client for p in out])):
+        pair.serving = number
+        pair.exchange()
+    for pair, number in zip(out, homes(proxy, count, [p.device.ledger[0].source for p in out])):
+        pair.home = number
+    return out
+
+
+def crossing_pair(proxy, count):
+    """One whose exchanges cross from one worker to another."""
+    return next(p for p in placed_pairs(proxy, count) if p.serving != p.home)
+
+
 def begin_placed(traffic, count):
     """Starts it; every lane then knows the worker of its client and that of its origin."""
     for lane, number in zip(traffic.lanes, serving(traffic.proxy, count, [lane.client for lane in traffic.lanes])):
