@@ -84,14 +84,34 @@ static size_t allowance_of(const struct exchange *x, size_t len)
 	return limit > len ? limit : len;
 }
 
-/* Sends it. Returns false if it is too long, or cannot be kept for its repeats. */
+/* Without memory to keep it for its repeats a message goes once: better than one that never comes. Returns its Message ID, or -1 if there is
+ * none. */
+static int32_t make_non(struct proxy *p, struct client *c, uint8_t *bytes)
+{
+	int32_t mid = client_take_mid(p, c);
+
+	if (mid < 0)
+		return -1;
+	msg_set_type(bytes, MSG_NON);
+	msg_set_mid(bytes, (uint16_t)mid);
+	return mid;
+}
+
+static bool send_separately(struct proxy *p, struct exchange *x, struct answer *a, size_t len)
+{
+	if (delivery_send(p, x->client, &x->local, NULL, a->bytes, len, allowance_of(x, len)) != NULL)
+		return true;
+	a->type = MSG_NON;
+	return make_non(p, x->client, a->bytes) >= 0;
+}
+
+/* Sends it. Returns false if it is too long, or there is no Message ID for it. */
 static bool end(struct proxy *p, struct exchange *x, struct answer *a)
 {
 	size_t len = msg_end(&a->w);
 
 	x->acknowledge_at = 0;
-	if (len == 0 || len > MSG_DATAGRAM_MAX ||
-		(a->type == MSG_CON && delivery_send(p, x->client, &x->local, NULL, a->bytes, len, allowance_of(x, len)) == NULL)) {
+	if (len == 0 || len > MSG_DATAGRAM_MAX || (a->type == MSG_CON && !send_separately(p, x, a, len))) {
 		proxy_count(p, COUNT_ABANDONED);
 		return false;
 	}
@@ -381,6 +401,23 @@ void respond_supersede(struct proxy *p, struct exchange *x, const struct msg_vie
 		delivery_replace(p, x->observation->delivery, a.bytes, len);
 }
 
+/* The last notification outlives the observation. */
+static struct delivery *notify_confirmable(struct proxy *p, struct exchange *x, uint8_t *bytes, size_t len)
+{
+	struct observation *o = x->observation->established ? x->observation : NULL;
+	struct delivery *d = delivery_send(p, x->client, &x->local, o, bytes, len, allowance_of(x, len));
+	int32_t mid;
+
+	if (d != NULL || !reachability_is_verified(x->client))
+		return d;
+	mid = make_non(p, x->client, bytes);
+	if (mid < 0)
+		return NULL;
+	observe_remember_mid(x->observation, (uint16_t)mid);
+	edge_send_client(x->client->listener, &x->client->peer, &x->local, bytes, len);
+	return NULL;
+}
+
 struct delivery *respond_notify(struct proxy *p, struct exchange *x, const struct msg_view *m, bool confirmable, uint64_t age)
 {
 	struct outer_plan plan;
@@ -401,9 +438,7 @@ struct delivery *respond_notify(struct proxy *p, struct exchange *x, const struc
 	proxy_count(p, COUNT_NOTIFICATIONS);
 	p->cell->routes[x->route->metrics_slot].notifications++;
 	if (confirmable)
-		/* The last notification outlives the observation. */
-		return delivery_send(p, c, &x->local, x->observation->established ? x->observation : NULL, a.bytes, len,
-			allowance_of(x, len));
+		return notify_confirmable(p, x, a.bytes, len);
 	observe_remember_mid(x->observation, (uint16_t)mid);
 	edge_send_client(c->listener, &c->peer, &x->local, a.bytes, len);
 	return NULL;

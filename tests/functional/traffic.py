@@ -68,7 +68,7 @@ class Traffic(threading.Thread):
         self.holding, self.held = False, collections.deque()
         self.wrong, self.error = [], None
         self.tokens, self.numbers = {}, 0
-        self.stopping = False
+        self.stopping, self.rested = False, 0
         self.selector = selectors.DefaultSelector()
         for lane in self.lanes:
             self.selector.register(lane.client.socket, selectors.EVENT_READ, (self._answered, lane))
@@ -173,6 +173,8 @@ class Traffic(threading.Thread):
                 if time.monotonic() - looked > LOOK:
                     looked = time.monotonic()
                     self._repeat_overdue()
+                    for lane in self.lanes:
+                        self._fill(lane)
         except Exception as e:  # told by finish()
             self.error = e
         finally:
@@ -186,6 +188,17 @@ class Traffic(threading.Thread):
         goal = [(lane, len(lane.asked) + self.window + count) for lane in lanes]
         until(lambda: self.error or all(len(lane.asked) >= n for lane, n in goal),
               lambda: "a lane stands still: %r\n%s" % (self.under_way(), self.proxy.explain()))
+
+    def ask_more(self, count):
+        """Lanes that rest ask so many more."""
+        self.most = (self.most or 0) + count
+
+    def rest(self):
+        """Waits until all that may be asked is answered; returns the codes of the answers since the last rest."""
+        until(lambda: self.error or all(len(lane.asked) == self.most and not lane.open for lane in self.lanes),
+              lambda: "never answered: %r\n%s" % (self.under_way()[:5], self.proxy.explain()))
+        seen, self.rested = self.rested, self.most
+        return [a.code for lane in self.lanes for a in lane.asked[seen:]]
 
     def finish(self):
         """No new request, and every one that was sent has its answer. Returns them all."""
