@@ -46,11 +46,17 @@ static void fill_late(struct crossing_late *l, const struct crossing_record *r, 
 		memcpy(l->bytes + sizeof *r, bytes, len);
 }
 
+/* An honest worker that stands still is owed two words at most for each exchange that it may have. */
+static size_t late_max(const struct proxy *p)
+{
+	return 4 * (size_t)p->conf->settings.exchanges;
+}
+
 /* Returns it, with room for `room` bytes behind the record, or NULL without memory: its exchange then ends by its deadline. */
 static struct crossing_late *wait_for_room(struct proxy *p, struct crossing_peer *peer, const struct crossing_record *r, const uint8_t *bytes,
 	size_t len, size_t room)
 {
-	struct crossing_late *l = malloc(sizeof *l + sizeof *r + room);
+	struct crossing_late *l = peer->late < late_max(p) ? malloc(sizeof *l + sizeof *r + room) : NULL;
 
 	if (l == NULL) {
 		proxy_count(p, COUNT_CROSSING_BROKEN);
@@ -64,6 +70,7 @@ static struct crossing_late *wait_for_room(struct proxy *p, struct crossing_peer
 	else
 		peer->first = l;
 	peer->last = l;
+	peer->late++;
 	wheel_set(p->wheel, &p->crossings->retry, clock_now() + WHEEL_TICK);
 	return l;
 }
@@ -120,6 +127,7 @@ static void put_late(struct crossing_peer *peer)
 		if (!put_parts(&peer->out, l->bytes, l->len, NULL, 0))
 			return;
 		peer->first = l->next;
+		peer->late--;
 		if (peer->first == NULL)
 			peer->last = NULL;
 		if (l->owner != NULL)

@@ -55,6 +55,7 @@ struct crossing_peer {
 	uint32_t incarnation;         /* of that worker, as last seen */
 	uint32_t *halves;             /* index of its exchange -> 1 + index of our half; HOUSE_SENT of them */
 	struct crossing_late *first, *last;
+	size_t late;                  /* of these */
 };
 
 struct crossings {

@@ -1,7 +1,6 @@
 """What becomes of requests when a process dies, stops, or has too little of something."""
 
 import os
-import resource
 import select
 import signal
 import time
@@ -9,8 +8,8 @@ import time
 import coap
 import pytest
 from coap import CON, NON, POST
-from harness import SANITIZER, Client, Device, Message, Pair, oscore_request
-from house import THREE, Plain, descriptors, logged, pids, serving_worker, until
+from harness import Client, Device, Message, Pair, oscore_request
+from house import THREE, Plain, logged, pids, serving_worker
 from test_reload_load import Traffic
 
 UNAVAILABLE, TIMEOUT = coap.code("5.03"), coap.code("5.04")
@@ -275,51 +274,6 @@ def test_answers_wait_for_a_worker_that_stands_still(tmp_path):
 
 
 # ---- too little of something ----
-
-
-def test_full_memory_refuses_and_goes_on(tmp_path):
-    """No more address space: new requests are refused, nobody dies, and with room again all is as before."""
-    proxy = Plain(tmp_path, sections=TWO % "")
-    try:
-        silent, device = Device(proxy), Device(proxy)
-        workers = proxy.workers()
-        confined = not SANITIZER.search(proxy.explain()) and "sanitizer" not in proxy.explain()
-        Pair(proxy, client=Client(proxy), device=silent).send(POST)
-        for pid in workers if confined else ():
-            size = int(open("/proc/%d/statm" % pid).read().split()[0]) * resource.getpagesize()
-            resource.prlimit(pid, resource.RLIMIT_AS, (size, resource.RLIM_INFINITY))
-        clients = [Client(proxy) for _ in range(20)]
-        for c in clients:
-            pair = Pair(proxy, client=c, device=silent)
-            for _ in range(600):
-                c.send(pair.request(POST, payload=b"y" * 900, type=NON))
-            pump([], [c], 0.05)
-        refused = [m.code for c in clients for m in c.ledger if m.code]
-        assert set(refused) <= {UNAVAILABLE} and (refused or not confined)
-        assert proxy.workers() == workers
-        for pid in workers if confined else ():
-            resource.prlimit(pid, resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-        asking = Pair(proxy, client=Client(proxy), device=device)
-        asking.send(POST, type=NON)
-        pump([device], [asking.client], 5, lambda: asking.client.ledger)
-        assert asking.client.ledger[0].code == coap.CHANGED
-    finally:
-        proxy.end()
-
-
-def test_no_descriptor_for_a_source_port(start):
-    """A request that would need one is refused; those that need none go on; later there is one again."""
-    proxy = start(sections=THREE % "")
-    limits = {}
-    for pid in pids(proxy):
-        limits[pid] = resource.prlimit(pid, resource.RLIMIT_NOFILE)
-        resource.prlimit(pid, resource.RLIMIT_NOFILE, (max(descriptors(pid)) + 1, limits[pid][1]))
-    pair = Pair(proxy)
-    assert pair.refused(POST).code == UNAVAILABLE
-    for pid, limit in limits.items():
-        resource.prlimit(pid, resource.RLIMIT_NOFILE, limit)
-    pair.exchange(POST)
-    until(lambda: len(pids(proxy)) == 3)
 
 
 @pytest.mark.parametrize("seed", [1, 2])

@@ -46,24 +46,6 @@ def test_auto_is_a_worker_for_each_processor(start):
     assert len(pids(proxy)) == min(64, len(os.sched_getaffinity(0)))
 
 
-def test_a_worker_has_an_empty_environment(plain):
-    for pid in plain.workers():
-        assert pathlib.Path("/proc/%d/environ" % pid).read_bytes() == b""
-
-
-def test_a_worker_holds_no_file_and_its_own_sockets_alone(three):
-    for pid in pids(three):
-        held = descriptors(pid)
-        files = {fd: name for fd, name in held.items() if name.startswith("/") and not name.startswith("/memfd:")}
-        assert files.pop(0) == "/dev/null"
-        assert set(files.values()) <= {str(three.log)}  # the log, which is standard output and error too
-        sockets = [name for name in held.values() if name.startswith("socket:")]
-        assert len(sockets) == len(set(sockets))
-        assert [name for name in held.values() if name.startswith("/memfd:")] == ["/memfd:duplicates (deleted)"]
-    by_worker = [{name for name in descriptors(pid).values() if name.startswith("socket:")} for pid in pids(three)]
-    assert not by_worker[0] & by_worker[1] and not by_worker[1] & by_worker[2] and not by_worker[0] & by_worker[2]
-
-
 def test_a_configuration_is_parsed_with_low_priority(three):
     for pid in pids(three):
         tasks = [(p / "stat").read_text().rpartition(") ") for p in pathlib.Path("/proc/%d/task" % pid).iterdir()]
@@ -340,26 +322,6 @@ class Logging(Plain):
         return "".join(p.read_text() for p in (self.log, self.service) if p.exists())
 
 
-def test_rotated_logs_are_opened_anew_by_all(tmp_path):
-    proxy = Logging(tmp_path)
-    try:
-        old_service, old_access = tmp_path / "service.log.1", tmp_path / "access.log.1"
-        proxy.service.rename(old_service)
-        proxy.access.rename(old_access)
-        proxy.process.send_signal(signal.SIGUSR1)
-        logged(proxy, "logs are opened anew$")
-        held = until(lambda: all(str(proxy.access) in descriptors(pid).values() for pid in proxy.workers()) and
-                     [set(descriptors(pid).values()) for pid in (proxy.process.pid, *proxy.workers())])
-        assert not any(str(old) in names for names in held for old in (old_service, old_access))
-        before = old_access.read_text()
-        for _ in range(6):
-            Pair(proxy).exchange()
-        until(lambda: proxy.access.read_text().count("\n") == 6)
-        assert old_access.read_text() == before
-    finally:
-        proxy.end()
-
-
 def test_logs_that_cannot_be_opened_stay_as_they_were(tmp_path):
     (tmp_path / "logs").mkdir()
     proxy = Logging(tmp_path / "logs")
@@ -445,23 +407,6 @@ def test_nobody_waits_for_a_reader(tmp_path):
 
 
 # ---- limits of the system ----
-
-
-def test_why_a_worker_cannot_be_started_is_in_the_log(tmp_path):
-    """Its user has too many processes: that is found out behind fork(), where the parent's descriptors are gone."""
-    import resource
-
-    class Full(Plain):
-        def _start(self):
-            self.launch(preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NPROC, (0, 0)))
-
-    file = tmp_path / "service.log"
-    proxy = Full(tmp_path, sections='process: { workers = 2; user = "nobody"; }; log: { file = "%s"; };' % file)
-    try:
-        until(lambda: file.exists() and re.search("error: cannot start .*: Resource temporarily unavailable$", file.read_text(), re.M))
-    finally:
-        proxy.end()
-
 
 
 def test_too_few_descriptors_stop_the_start_and_say_so(tmp_path):

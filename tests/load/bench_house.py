@@ -25,6 +25,7 @@ from bench import BenchError, median, spread
 
 CONFIG = """
 process: {{ workers = {workers}; user = ""; }};
+limits: {{ dedup-memory = "2GB"; }};
 listeners: {{ coap: {{ url = "coap://127.0.0.1:{port}"; }}; }};
 routes: {{ {routes} all: {{ from = ["coap"]; forward-to = ["coap://127.0.0.0/8:*"]; allow-networks = ["127.0.0.0/8"]; }}; }};
 """
