@@ -79,16 +79,16 @@ static struct send_slot *take_slot(void)
 		edge.free_slots = slot->next;
 		return slot;
 	}
-	if (edge.slots_made == SEND_SLOTS) {
-		flush_all();
-		slot = edge.free_slots;
-		if (slot != NULL)
-			edge.free_slots = slot->next;
+	slot = edge.slots_made < SEND_SLOTS ? malloc(sizeof *slot) : NULL;
+	if (slot != NULL) {
+		edge.slots_made++;
 		return slot;
 	}
-	slot = malloc(sizeof *slot);
+	/* As many as there may be, or as there is memory for: what is queued goes now. */
+	flush_all();
+	slot = edge.free_slots;
 	if (slot != NULL)
-		edge.slots_made++;
+		edge.free_slots = slot->next;
 	return slot;
 }
 

@@ -4,7 +4,7 @@ import resource
 
 import coap
 import pytest
-from coap import ACK, BLOCK1, CON, NON, POST
+from coap import ACK, BLOCK1, CON, NON, POST, PUT, Message
 from harness import ONE_WORKER, Pair
 from house import THREE, Plain, pids, serving_worker, status_of, until
 from observing import Observer
@@ -101,3 +101,66 @@ def test_a_notification_that_cannot_be_kept_is_sent_once(full, last):
     full.settle()
     if not last:
         assert full.state()["observations"] == 0
+
+
+# ---- descriptors ----
+
+
+def test_without_descriptors_a_worker_serves_with_the_ports_it_has(product):
+    """A hot origin would have been asked from more."""
+    traffic = Traffic(product, clients=16, devices=1, window=16, most=1)
+    traffic.start()
+    assert {code >> 5 for code in traffic.rest()} == {2}
+
+    def ports():
+        return {source for messages in traffic.seen.values() for source, _ in messages}
+
+    for pid in product.workers():
+        set_limit(pid, resource.RLIMIT_NOFILE, 4)
+    traffic.ask_more(2 * 4096 // 16)  # a pool grows at the end of a sixteenth of the Message IDs
+    assert {code >> 5 for code in traffic.rest()} == {2} and len(ports()) == 1
+    for pid in product.workers():
+        set_limit(pid, resource.RLIMIT_NOFILE, None)
+    traffic.ask_more(4096 // 16)
+    assert {code >> 5 for code in traffic.rest()} == {2} and len(ports()) > 1
+    traffic.finish()
+    traffic.check_ledger()
+
+
+def test_without_descriptors_what_needs_a_port_is_refused(start):
+    """The first request of all, and a second upload to a resource beside one that runs."""
+    proxy = start(sections=ONE_WORKER)
+    pid, = pids(proxy)
+    first, second = Pair(proxy), Pair(proxy)
+    second.device = first.device
+    set_limit(pid, resource.RLIMIT_NOFILE, 4)
+    assert first.refused().code == BUSY
+    set_limit(pid, resource.RLIMIT_NOFILE, None)
+    block = [(BLOCK1, coap.block(0, True, 2))]
+    first.exchange(PUT, options=block, payload=b"x" * 64, answer=coap.CONTINUE, answer_options=block)
+    set_limit(pid, resource.RLIMIT_NOFILE, 4)
+    assert second.refused(PUT, options=block, payload=b"y" * 64).code == BUSY
+    second.exchange()
+    set_limit(pid, resource.RLIMIT_NOFILE, None)
+    second.exchange(PUT, options=block, payload=b"y" * 64, answer=coap.CONTINUE, answer_options=block)
+
+
+# ---- duplicates ----
+
+
+def test_a_worker_full_of_duplicates_leaves_the_others_alone(start):
+    proxy = start(sections='limits: { dedup-memory = "1MB"; };\n' + THREE % "")
+    full, *others = [Pair(proxy) for _ in range(12)]
+    number = serving_worker(proxy, full)
+    for i in range(60_000):
+        full.client.send(Message(POST, CON, i, b"t", [(coap.URI_PATH, "p")]))
+        if i % 64 == 63 and any(m.code == BUSY for m in full.client.pending()):
+            break
+    full.client.next_mid = i
+    assert full.refused(POST, payload=b"x").code == BUSY
+    assert [proxy.counters(w)["refused_duplicates"] > 0 for w in range(3)] == [w == number for w in range(3)]
+    others = [pair for pair in others if serving_worker(proxy, pair) != number]
+    assert others
+    for pair in others:
+        pair.exchange(POST, payload=b"x")
+    full.exchange()
