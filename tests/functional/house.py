@@ -49,7 +49,13 @@ def parent_of(pid):
 
 def descriptors(pid):
     folder = "/proc/%d/fd" % pid
-    return {int(name): os.readlink("%s/%s" % (folder, name)) for name in os.listdir(folder)}
+    held = {}
+    for name in os.listdir(folder):
+        try:
+            held[int(name)] = os.readlink("%s/%s" % (folder, name))
+        except FileNotFoundError:
+            pass  # closed meanwhile
+    return held
 
 
 def logged(proxy, pattern):

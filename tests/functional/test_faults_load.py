@@ -181,6 +181,7 @@ def test_answers_to_a_stopped_worker_wait_for_it(run):
     pid = proxy.worker(pair.serving)
     sent, early = send_all(pair, 40)
     assert not early
+    send_all(pair, 0)  # a turn later the others can see what it has put into its rings
     stop(pid)
     known = len(pair.device.distinct())
     play(pair, lambda got: len(pair.device.distinct()) == 41, b"x" * 1000)
