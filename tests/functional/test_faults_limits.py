@@ -15,6 +15,7 @@ from traffic import BUSY, Traffic
 def product(tmp_path):
     proxy = Plain(tmp_path, sections=THREE % "")
     yield proxy
+    proxy.check()
     proxy.end()
 
 

@@ -25,6 +25,8 @@ def run(tmp_path):
 
     yield begin
     for proxy in started:
+        proxy.close_peers()
+        proxy.check()
         proxy.end()
 
 
