@@ -5,10 +5,11 @@ OSCORE, each with a number of its own by which client and device know it. A clie
 acknowledged or answered, and a device answers after a moment, so that every lane has a request under way at any time.
 """
 
-import collections
 import gc
+import heapq
 import os
 import pathlib
+import random
 import selectors
 import signal
 import threading
@@ -65,7 +66,7 @@ class Traffic(threading.Thread):
         self.proxy, self.window, self.padding, self.most, self.plain = proxy, window, padding, most, plain
         self.lanes = [Lane(proxy, fleet[i % len(fleet)]) for i in range(clients)]
         self.seen = {}        # number -> the messages, by source and Message ID, that brought it to a device
-        self.holding, self.held = False, collections.deque()
+        self.holding, self.held, self.arrived = False, [], 0
         self.wrong, self.error = [], None
         self.tokens, self.numbers = {}, 0
         self.stopping, self.rested = False, 0
@@ -138,7 +139,9 @@ class Traffic(threading.Thread):
         name = m.payload[:8] if m.payload else m.first(coap.URI_PATH)
         self.seen.setdefault(int(name), set()).add((source, m.mid))
         m.source = source
-        self.held.append((time.monotonic() + DEVICE_TAKES, device, m, name))
+        self.arrived += 1
+        due = time.monotonic() + DEVICE_TAKES * random.uniform(0.5, 1.5)  # else all lanes would go in step
+        heapq.heappush(self.held, (due, self.arrived, device, m, name))
 
     def _answer(self, device, m, name):
         device.piggyback(m, coap.CHANGED if m.code == POST else coap.CONTENT, [(coap.OSCORE, b"")] if m.code == POST else (), name)
@@ -146,7 +149,7 @@ class Traffic(threading.Thread):
     def _release(self):
         now = time.monotonic()
         while self.held and not self.holding and self.held[0][0] <= now:
-            self._answer(*self.held.popleft()[1:])
+            self._answer(*heapq.heappop(self.held)[2:])
 
     # the thread
 
