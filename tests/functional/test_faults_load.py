@@ -98,9 +98,9 @@ def test_a_kill_of_all_at_once_under_load(run):
 
 
 def test_a_repeat_to_a_killed_worker_is_answered_within_a_second(run):
-    """It waits in the socket for the successor, which knows it."""
+    """It waits in the socket for the successor, which knows it. (The third early death of the same place would wait.)"""
     proxy = run()
-    for number in range(3):
+    for number in range(2):
         pair = Pair(proxy)
         worker, = serving(proxy, 4, [pair.client])
         request = pair.client.send(oscore_request(pair))
