@@ -144,7 +144,8 @@ static void test_an_empty_message_leaves_no_descriptor(void **state)
 {
 	int *ends = *state, before = dup(STDERR_FILENO), after;
 	_Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int))] = { 0 };
-	struct msghdr h = { .msg_control = control, .msg_controllen = sizeof control };
+	struct iovec nothing = { control, 0 };
+	struct msghdr h = { .msg_iov = &nothing, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control };
 	struct cmsghdr *c = CMSG_FIRSTHDR(&h);
 
 	close(before);
