@@ -21,9 +21,18 @@ enum { CONF_LISTENERS_MAX = 64, CONF_SLOTS_MAX = 128, CONF_NO_LISTENER = 255, CO
 struct listener {
 	char *name;
 	char *url;               /* as written */
-	enum uri_scheme scheme;  /* URI_COAP only, until other transports land */
+	enum uri_scheme scheme;  /* coap, http or https */
 	struct endpoint address; /* with port; the unspecified address listens on all */
 	bool any;                /* the unspecified address */
+	/* http and https alone */
+	char *certificate, *key; /* paths of PEM files; "": none */
+	char *client_ca;         /* path of the certificates that clients' ones are verified by; "": none is asked for */
+	bool client_certificate; /* a client without one is refused in the handshake */
+	char *psk_file;          /* path of lines "identity:hexadecimal key"; "": no PSK */
+	char *public_url;        /* how clients name this listener ("https://gw.example"), or "": by their Host field */
+	bool proxy_protocol;     /* each connection begins with a PROXY protocol v2 header */
+	struct network *trusted_proxies; /* whose Forwarded, X-Forwarded-For and PROXY header are believed */
+	size_t trusted_proxy_count;
 	unsigned slot;           /* its number over reloads: a listener that stays keeps it. Its index, if nobody says otherwise */
 };
 
@@ -70,6 +79,8 @@ enum origin_choice { ORIGINS_PREFER, ORIGINS_HASH };
 enum access_format { ACCESS_NONE, ACCESS_TEXT, ACCESS_JSON };
 enum kid_form { KID_HASHED, KID_PLAIN, KID_NONE };
 
+struct template; /* translate/map_template.h */
+
 struct route {
 	char *name;
 	unsigned index;            /* place in the file: order is precedence */
@@ -107,6 +118,22 @@ struct route {
 	uint32_t client_exchanges; /* at once for one client on this route; 0: the general limit */
 	uint32_t exchanges;        /* at once on this route; 0: no limit of its own */
 	uint64_t rest;             /* how long a failed origin rests when there are others: 10 s */
+	/* with HTTP on either side */
+	char *http_path;           /* condition: the template of the request target ("/hc/{+tu}"), "": no HTTP request but GET coap://... */
+	struct template *http_template; /* it, compiled; NULL without one */
+	int default_scheme;        /* enum uri_scheme of targets without one, or -1 */
+	bool anonymous;            /* requests over HTTP need no identity */
+	char **identities;         /* patterns of the names that may ask; empty: any name */
+	size_t identity_count;
+	bool loose_media;          /* RFC 8075 6.3 */
+	bool coap_payload;         /* application/coap-payload passes in requests (RFC 8075 6.2) */
+	bool legacy_header;        /* Object-Security is taken for OSCORE */
+	bool query_is_fetch;       /* the HTTP method QUERY is FETCH */
+	bool multicast;            /* the targets may be groups */
+	char **cors;               /* origins of browsers' pages, or "*" */
+	size_t cors_count;
+	uint64_t body_limit;       /* bytes of a request's or an answer's body; 0: the general one */
+	uint64_t wait_limit;       /* the longest long poll (Prefer: wait) */
 	uint32_t metrics_slot;     /* where it is counted: a route that stays keeps it over reloads. Its index, if nobody says otherwise */
 };
 
@@ -141,6 +168,26 @@ struct settings {
 	uint32_t receive_buffer;
 	char *identity;            /* our name in 5.08 diagnostics (RFC 8768 4): no space */
 	bool problem_details;      /* RFC 9290 bodies where the client accepts them */
+	/* http */
+	uint32_t http_line;        /* bytes of a request line */
+	uint32_t http_fields;      /* bytes of a message's fields */
+	uint32_t http_field_count;
+	uint64_t http_head_timeout; /* from the first byte of a head to its last */
+	uint64_t http_body_timeout; /* between two pieces of a body */
+	uint64_t http_idle_timeout;
+	uint32_t http_connections; /* at once in all */
+	uint32_t http_client_connections; /* at once from one client address */
+	uint64_t http_body_limit;
+	uint64_t http_stall;       /* how long a reader of a body may take nothing */
+	uint32_t http_block_threshold; /* bytes of a request's body above which it goes in blocks (RFC 8075 8.3) */
+	uint32_t http_block_size;  /* the largest block asked for or sent: a power of two, 16..1024 */
+	uint32_t http_accepts;     /* Accept values tried one after another */
+	uint64_t http_event_interval; /* between two comments of an event stream */
+	uint32_t http_origin_connections; /* to one origin at once, for each worker */
+	uint64_t http_origin_idle; /* how long an unused connection to an origin is kept */
+	uint64_t http_connect_timeout;
+	char *http_credentials;    /* path; "": none */
+	char *http_ca;             /* path of the certificates that https origins are verified by */
 	/* log */
 	enum log_level log_level;
 	char *log_file;            /* path; "": standard error */
