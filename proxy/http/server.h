@@ -1,0 +1,30 @@
+/*
+ * server - the listening sockets of HTTP and HTTPS, and the limits on their connections (connection.h).
+ */
+#ifndef PROXY_HTTP_SERVER_H
+#define PROXY_HTTP_SERVER_H
+
+#include <stdbool.h>
+
+struct event_base;
+struct proxy;
+
+/* Sets it up without any listener. Returns 0, or -1 without memory. */
+int http_server_open(struct event_base *base, struct proxy *p);
+/* Closes everything at once. */
+void http_server_close(void);
+
+/* Serves a listener's socket under its slot (takes fd, also where it fails). Returns 0, or -1 without memory or if the slot has one. */
+int http_server_add_listener(unsigned slot, int fd);
+bool http_server_has_listener(unsigned slot);
+/* Accepts nothing more there and closes the socket; its connections end behind the request that is under way. */
+void http_server_remove_listener(unsigned slot);
+
+/* A new configuration is in force (p->conf): its limits, certificates and keys count for what begins from now on. */
+void http_server_configure(void);
+
+/* Accepts nothing more; idle connections are closed, the others behind the answer under way. */
+void http_server_drain(void);
+bool http_server_is_drained(void);
+
+#endif
