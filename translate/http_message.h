@@ -61,7 +61,8 @@ int http_parameter_next(struct http_text *rest, struct http_text *name, struct h
 int http_quality(struct http_text parameters);
 
 /* Writers of a head. A value's bytes that a field must not hold (CR, LF, NUL, other controls, above 0x7e) are written as '?': no field of
- * ours can be split by what a device sent. */
+ * ours can be split by what a device sent. The writer fails for a target with a byte that is no part of a URI, and for a status that has
+ * not three digits. */
 void http_write_request_line(struct writer *w, const char *method, struct http_text target);
 void http_write_status_line(struct writer *w, unsigned status, const char *reason); /* reason NULL: the standard one */
 void http_write_field(struct writer *w, const char *name, struct http_text value);
