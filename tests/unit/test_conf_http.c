@@ -70,7 +70,8 @@ static void test_fields(void **state)
 		" client-certificate = \"required\"; psk-file = \"/p\"; public-url = \"https://gw.example\"; proxy-protocol = true;"
 		" trusted-proxies = [\"10.0.0.0/8\"]; }; " COAP " };\n"
 		"http: { body-limit = \"64GB\"; block-size = 64; field-count = 128; credentials = \"/u\"; ca = \"/o\"; };\n"
-		"routes: { r: { http-path = \"/hc/{+tu}\"; default-scheme = \"coap\"; forward-to = [\"coap://*\", \"https://*.example:*\", \"http://[fd00::/8]\"];"
+		"routes: { r: { http-path = \"/hc/{+tu}\"; default-scheme = \"coap\"; "
+		" forward-to = [\"coap://*\", \"https://*.example:*\", \"http://[fd00::/8]\"];"
 		" identities = [\"alice\", \"plant-*\"]; cors = [\"https://app.example:8443\"]; media = \"loose\"; body-limit = 7; };"
 		" o: { to = [\"http://origin.example/a/b\", \"https://192.0.2.1\"]; };"
 		" n: { from = [\"tls\"]; to = \"coap://h/x\"; http-path = \"/lamp?on\"; authenticate = \"none\"; }; };");
