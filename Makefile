@@ -46,14 +46,14 @@ BASE_OBJS := base/buffers.o base/bytes.o base/endpoint.o base/errors.o base/hash
 COAP_OBJS := coap/message.o coap/option.o coap/uri.o
 CONF_OBJS := conf/arena.o conf/check.o conf/fixed.o conf/grammar.o conf/manual.o conf/members.o conf/pattern.o conf/print.o conf/read.o \
              conf/snapshot.o conf/value.o conf/words.o
-TRANSLATE_OBJS := translate/outer.o translate/http_message.o
+TRANSLATE_OBJS := translate/outer.o translate/http_message.o translate/map_template.o
 CORE_OBJS := $(TRANSLATE_OBJS) oscore/option.o \
-             proxy/decide/route.o proxy/decide/policy.o proxy/decide/target.o proxy/decide/outgoing.o \
+             proxy/decide/route.o proxy/decide/http_route.o proxy/decide/policy.o proxy/decide/target.o proxy/decide/outgoing.o \
              proxy/exchange/message_ids.o proxy/exchange/congestion.o proxy/exchange/duplicates.o proxy/exchange/duplicates_map.o \
              proxy/exchange/resolve.o proxy/exchange/resolve_dns.o proxy/exchange/resolve_texts.o \
              proxy/exchange/metrics.o proxy/exchange/house.o proxy/exchange/client.o proxy/exchange/origin.o \
              proxy/exchange/ports.o proxy/exchange/delivery.o proxy/exchange/reachability.o \
-             proxy/exchange/exchange.o proxy/exchange/receive.o proxy/exchange/forward.o proxy/exchange/transmit.o proxy/exchange/respond.o \
+             proxy/exchange/exchange.o proxy/exchange/receive.o proxy/exchange/requester.o proxy/exchange/forward.o proxy/exchange/transmit.o proxy/exchange/respond.o \
              proxy/exchange/upstream.o proxy/exchange/observe.o proxy/exchange/local.o proxy/exchange/proxy.o \
              proxy/exchange/hold_back.o proxy/exchange/refusal_log.o proxy/exchange/access_log.o proxy/exchange/crossing.o \
              proxy/exchange/crossing_rings.o proxy/exchange/renew.o

@@ -11,6 +11,8 @@ static void complain_route(struct conf_loader *l, const struct route *r, const c
 /* The unspecified address of IPv6 takes IPv4 as well. */
 static bool bind_together(const struct listener *a, const struct listener *b)
 {
+	if (uri_schemes[a->scheme].stream != uri_schemes[b->scheme].stream)
+		return false;
 	return endpoint_equal(&a->address, &b->address) || (a->any && b->any && a->address.port == b->address.port);
 }
 
@@ -73,7 +75,8 @@ static bool is_listener(const struct snapshot *s, const struct origin_conf *o)
 	size_t i;
 
 	for (i = 0; i < s->listener_count; i++)
-		if (o->literal && endpoint_equal(&o->address, &s->listeners[i].address))
+		if (o->literal && endpoint_equal(&o->address, &s->listeners[i].address) &&
+			uri_schemes[o->scheme].stream == uri_schemes[s->listeners[i].scheme].stream)
 			return true;
 	return false;
 }

@@ -140,6 +140,7 @@ static void read_listeners(struct conf_loader *l, const config_setting_t *g)
 	l->listener_names = arena_take(l->arena, room);
 	for (i = 0; i < count; i++) {
 		l->listeners[i] = config_setting_get_elem(g, (unsigned)i);
+		conf_read_defaults(l, GROUP_LISTENERS, &s->listeners[i]);
 		read_named(l, GROUP_LISTENERS, l->listeners[i], i, &s->listeners[i].name, &s->listeners[i]);
 		used += (size_t)snprintf(l->listener_names + used, room - used, "%s%.*s", i > 0 ? " " : "", CONF_NAME_MAX, s->listeners[i].name);
 	}
