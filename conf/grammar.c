@@ -101,7 +101,6 @@ static const char *check_identity(const void *field)
 #define MANY 16777215 /* what a table of 24-bit indices holds */
 #define PATH_MAX_BYTES 4095
 #define URL_MAX_BYTES 300
-#define TEMPLATE_MAX_BYTES 500
 
 #define AT(type, member) .offset = offsetof(struct type, member), .width = sizeof(((struct type *)0)->member)
 #define LIST(type, member, count) AT(type, member), .count_offset = offsetof(struct type, count)
@@ -268,7 +267,7 @@ const struct conf_row conf_rows[] = {
 	ROUTE_LIST("paths", TYPE_PATHS, paths, path_count,
 		"Condition: the path of the request is one of these. \"*\" is one segment, \"**\" at the end the rest, which may be "
 		"nothing. An OSCORE request hides its path, so a route with paths never takes one."),
-	{GROUP_ROUTES, "http-path", TYPE_TEMPLATE, AT(route, http_path), RANGE(0, TEMPLATE_MAX_BYTES), .fallback = "",
+	{GROUP_ROUTES, "http-path", TYPE_TEMPLATE, AT(route, http_path), .fallback = "",
 		.doc = "Condition of requests over HTTP: path and query of the request are those of this template (RFC 8075 5.4), from which the "
 		"target is taken: \"/hc/{+tu}\" or \"/hc?uri={+tu}\" with the whole target, \"/{+s}/{+hp}{+p}{+qq}\" with its parts. One without "
 		"variables belongs to a route with to. A route without http-path takes requests over HTTP only if they name the target "

@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "conf/load.h"
+#include "translate/map_template.h"
 
 enum { FILE_MAX = 64 << 20, COMPLAINT_MAX = 400, PATH_TEXT_MAX = 2 * CONF_NAME_MAX };
 
@@ -394,8 +395,12 @@ void snapshot_release(struct snapshot *s)
 {
 	struct owner *o = (struct owner *)s;
 
+	size_t i;
+
 	if (!s || --s->references > 0)
 		return;
+	for (i = 0; i < s->route_count; i++)
+		template_free(s->routes[i].http_template);
 	arena_fini(&o->arena);
 	free(o);
 }

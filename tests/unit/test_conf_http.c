@@ -1,4 +1,4 @@
-/* objects: conf/arena.o conf/check.o conf/fixed.o conf/grammar.o conf/manual.o conf/members.o conf/pattern.o conf/print.o conf/read.o conf/snapshot.o conf/value.o conf/words.o base/clock.o base/endpoint.o base/log.o coap/message.o coap/uri.o */
+/* objects: conf/arena.o conf/check.o conf/check_http.o conf/fixed.o conf/grammar.o conf/manual.o conf/members.o conf/pattern.o conf/print.o conf/read.o conf/snapshot.o conf/value.o conf/words.o base/clock.o base/endpoint.o base/log.o coap/message.o coap/uri.o base/bytes.o translate/map_template.o */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "conf/snapshot.h"
+#include "translate/map_template.h"
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 #define COAP "coap: { url = \"coap://127.0.0.1\"; };"
@@ -67,13 +68,15 @@ static void test_fields(void **state)
 {
 	struct snapshot *s = must_load("listeners: { tls: { url = \"https://[::]\"; certificate = \"/c\"; key = \"/k\"; client-ca = \"/a\";"
 		" client-certificate = \"required\"; psk-file = \"/p\"; public-url = \"https://gw.example\"; proxy-protocol = true;"
-		" trusted-proxies = [\"10.0.0.0/8\"]; }; };\n"
+		" trusted-proxies = [\"10.0.0.0/8\"]; }; " COAP " };\n"
 		"http: { body-limit = \"64GB\"; block-size = 64; field-count = 128; credentials = \"/u\"; ca = \"/o\"; };\n"
-		"routes: { r: { http-path = \"/hc/{+tu}\"; default-scheme = \"coap\"; forward-to = [\"https://*.example:*\", \"http://[fd00::/8]\"];"
+		"routes: { r: { http-path = \"/hc/{+tu}\"; default-scheme = \"coap\"; "
+		" forward-to = [\"coap://*\", \"https://*.example:*\", \"http://[fd00::/8]\"];"
 		" identities = [\"alice\", \"plant-*\"]; cors = [\"https://app.example:8443\"]; media = \"loose\"; body-limit = 7; };"
-		" o: { to = [\"http://origin.example/a/b\", \"https://192.0.2.1\"]; authenticate = \"none\"; }; };");
+		" o: { to = [\"http://origin.example/a/b\", \"https://192.0.2.1\"]; };"
+		" n: { from = [\"tls\"]; to = \"coap://h/x\"; http-path = \"/lamp?on\"; authenticate = \"none\"; }; };");
 	const struct listener *l = &s->listeners[0];
-	const struct route *r = &s->routes[0], *o = &s->routes[1];
+	const struct route *r = &s->routes[0], *o = &s->routes[1], *n = &s->routes[2];
 
 	(void)state;
 	assert_true(l->scheme == URI_HTTPS && l->any && l->address.port == 443 && l->client_certificate && l->proxy_protocol);
@@ -85,12 +88,14 @@ static void test_fields(void **state)
 	assert_true(l->trusted_proxy_count == 1 && l->trusted_proxies[0].bits == 104);
 	assert_true(s->settings.http_body_limit == 64000000000 && s->settings.http_block_size == 64 && s->settings.http_field_count == 128);
 	assert_string_equal(r->http_path, "/hc/{+tu}");
-	assert_true(r->default_scheme == URI_COAP && r->forward_count == 2 && r->loose_media && r->body_limit == 7 && !r->anonymous);
-	assert_true(r->forward_to[0].scheme == URI_HTTPS && r->forward_to[0].port == PORT_ANY && r->forward_to[1].scheme == URI_HTTP);
+	assert_true(r->default_scheme == URI_COAP && r->forward_count == 3 && r->loose_media && r->body_limit == 7 && !r->anonymous);
+	assert_true(r->forward_to[1].scheme == URI_HTTPS && r->forward_to[1].port == PORT_ANY && r->forward_to[2].scheme == URI_HTTP);
+	assert_true(r->http_template && template_has_target(r->http_template));
 	assert_true(r->identity_count == 2 && r->cors_count == 1);
 	assert_string_equal(r->identities[1], "plant-*");
 	assert_string_equal(r->cors[0], "https://app.example:8443");
-	assert_true(o->anonymous && o->to_count == 2 && o->to[0].scheme == URI_HTTP && o->to[0].port == 80 && o->to[0].path_count == 2);
+	assert_true(n->anonymous && n->http_template && !template_has_target(n->http_template));
+	assert_true(!o->http_template && o->to_count == 2 && o->to[0].scheme == URI_HTTP && o->to[0].port == 80 && o->to[0].path_count == 2);
 	assert_true(o->to[1].scheme == URI_HTTPS && o->to[1].literal && o->to[1].address.port == 443);
 	snapshot_release(s);
 }
