@@ -85,7 +85,7 @@ all: setup
 	@$(MAKE) --no-print-directory programs
 
 programs: $(PROGRAMS) $B/docs/oscore-proxy.conf.5
-tests: programs $B/test/oscore-proxy $(UNIT) $(SIM) $(LOAD)
+tests: programs $B/test/oscore-proxy $B/test/uri-tool $(UNIT) $(SIM) $(LOAD)
 
 help:
 	@echo 'make run               install what is missing, build, show one plain and one OSCORE request through the gateway'
@@ -158,6 +158,12 @@ $B/unit/$(notdir $(basename $(1))): $(1) $(wildcard tests/unit/*.h) $$(call obj,
 		-lcmocka $$(LIBS) $$(call libs_of,$(1))
 endef
 $(foreach t,$(wildcard tests/unit/test_*.c tests/sim/test_*.c),$(eval $(call unit_rule,$(t))))
+
+# What tests ask about URIs.
+URI_TOOL := tests/interop/uri_tool.c
+$B/test/uri-tool: $(URI_TOOL) $(call obj,$(call objects_of,$(URI_TOOL)))
+	@mkdir -p $(@D) && echo "link $@"
+	@$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 
 define fuzz_rule
 $B/fuzz/$(notdir $(basename $(1))): $(1) $$(call obj,$$(call objects_of,$(1))) | $$(LLHTTP)
