@@ -30,24 +30,36 @@ LIBS          = $(shell $(PKG_CONFIG) --libs $(PKGS) 2>/dev/null)
 # What runs a program that was built for another machine, see `check-cross`.
 EMULATOR     ?=
 
+# llhttp is a library in Debian 13. In Debian 12 it is C source (node-llhttp), which is made a library here; what its STRICT_MODE asks for,
+# later releases do anyway. It stands among the libraries of every program, and those that call it take it in.
+ifeq ($(shell $(PKG_CONFIG) --exists libllhttp 2>/dev/null && echo yes),yes)
+PKGS          += libllhttp
+else
+LLHTTP_SOURCE := /usr/share/llhttp
+LLHTTP        := $B/obj/llhttp/libllhttp.a
+PKG_CFLAGS    += -isystem /usr/share/include/llhttp
+LIBS          += $(LLHTTP)
+endif
+
 # ---- what each binary is made of --------------------------------------------------------------------------------------
 BASE_OBJS := base/buffers.o base/bytes.o base/endpoint.o base/errors.o base/hash.o base/log.o base/ring.o base/slab.o base/wheel.o
 COAP_OBJS := coap/message.o coap/option.o coap/uri.o
-CONF_OBJS := conf/arena.o conf/check.o conf/fixed.o conf/grammar.o conf/manual.o conf/members.o conf/pattern.o conf/print.o conf/read.o \
-             conf/snapshot.o conf/value.o conf/words.o
-TRANSLATE_OBJS := translate/outer.o translate/http_message.o translate/content_formats.o translate/map_media.o translate/map_method.o \
-                  translate/map_status.o
+CONF_OBJS := conf/arena.o conf/check.o conf/check_http.o conf/fixed.o conf/grammar.o conf/manual.o conf/members.o conf/pattern.o \
+             conf/print.o conf/read.o conf/snapshot.o conf/value.o conf/words.o
+TRANSLATE_OBJS := translate/outer.o translate/http_message.o translate/map_template.o \
+                  translate/content_formats.o translate/map_media.o translate/map_method.o translate/map_status.o
 CORE_OBJS := $(TRANSLATE_OBJS) oscore/option.o \
-             proxy/decide/route.o proxy/decide/policy.o proxy/decide/target.o proxy/decide/outgoing.o \
+             proxy/decide/route.o proxy/decide/http_route.o proxy/decide/policy.o proxy/decide/target.o proxy/decide/outgoing.o \
              proxy/exchange/message_ids.o proxy/exchange/congestion.o proxy/exchange/duplicates.o proxy/exchange/duplicates_map.o \
              proxy/exchange/resolve.o proxy/exchange/resolve_dns.o proxy/exchange/resolve_texts.o \
              proxy/exchange/metrics.o proxy/exchange/house.o proxy/exchange/client.o proxy/exchange/origin.o \
              proxy/exchange/ports.o proxy/exchange/delivery.o proxy/exchange/reachability.o \
-             proxy/exchange/exchange.o proxy/exchange/receive.o proxy/exchange/forward.o proxy/exchange/transmit.o proxy/exchange/respond.o \
+             proxy/exchange/exchange.o proxy/exchange/receive.o proxy/exchange/requester.o proxy/exchange/forward.o proxy/exchange/transmit.o proxy/exchange/respond.o \
              proxy/exchange/upstream.o proxy/exchange/observe.o proxy/exchange/local.o proxy/exchange/proxy.o \
              proxy/exchange/hold_back.o proxy/exchange/refusal_log.o proxy/exchange/access_log.o proxy/exchange/crossing.o \
              proxy/exchange/crossing_rings.o proxy/exchange/renew.o
-PROXY_OBJS := $(BASE_OBJS) $(COAP_OBJS) $(CONF_OBJS) proxy/decide/explain.o $(CORE_OBJS) \
+HTTP_OBJS  := proxy/http/lines.o proxy/http/framing.o proxy/http/parse.o
+PROXY_OBJS := $(BASE_OBJS) $(COAP_OBJS) $(CONF_OBJS) proxy/decide/explain.o $(CORE_OBJS) $(HTTP_OBJS) \
              proxy/edge/udp.o proxy/edge/sockets.o proxy/edge/own_addresses.o proxy/edge/has_route.o \
              proxy/process/parent.o proxy/process/workers.o proxy/process/reload.o proxy/process/groups.o proxy/process/route_slots.o proxy/process/route_counts.o \
              proxy/process/worker.o proxy/process/worker_start.o proxy/process/worker_reload.o proxy/process/preparing.o \
@@ -74,7 +86,7 @@ all: setup
 	@$(MAKE) --no-print-directory programs
 
 programs: $(PROGRAMS) $B/docs/oscore-proxy.conf.5
-tests: programs $B/test/oscore-proxy $(UNIT) $(SIM) $(LOAD)
+tests: programs $B/test/oscore-proxy $B/test/uri-tool $(UNIT) $(SIM) $(LOAD)
 
 help:
 	@echo 'make run               install what is missing, build, show one plain and one OSCORE request through the gateway'
@@ -109,16 +121,24 @@ $B/obj/%.o: %.c
 	@mkdir -p $(@D)
 	$(if $V,,@echo "$(CC) $<" &&) $(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
+ifdef LLHTTP
+$B/obj/llhttp/%.o: $(LLHTTP_SOURCE)/%.c
+	@mkdir -p $(@D)
+	$(if $V,,@echo "$(CC) $<" &&) $(CC) -std=c11 $(CFLAGS) $(SANITIZE) $(HARDEN) $(FORTIFY) -DLLHTTP_STRICT_MODE=1 $(PKG_CFLAGS) -w -c -o $@ $<
+$(LLHTTP): $(addprefix $B/obj/llhttp/,api.o http.o llhttp.o)
+	@$(shell $(CC) -print-prog-name=ar) rcs $@ $^
+endif
+
 -include $(shell find $B/obj -name '*.d' 2>/dev/null)
 
 obj = $(addprefix $B/obj/,$(1))
 LINK = @mkdir -p $(@D) && echo "link $@" && $(CC) $(ALL_LDFLAGS) -o $@
 
-$B/oscore-proxy: $(call obj,$(PROXY_OBJS) $(PRODUCT_ONLY))
+$B/oscore-proxy: $(call obj,$(PROXY_OBJS) $(PRODUCT_ONLY)) | $(LLHTTP)
 	$(LINK) $^ $(LIBS)
-$B/test/oscore-proxy: $(call obj,$(PROXY_OBJS) $(TEST_ONLY))
+$B/test/oscore-proxy: $(call obj,$(PROXY_OBJS) $(TEST_ONLY)) | $(LLHTTP)
 	$(LINK) $^ $(LIBS)
-$B/oscore-demo: $(call obj,$(DEMO_OBJS))
+$B/oscore-demo: $(call obj,$(DEMO_OBJS)) | $(LLHTTP)
 	$(LINK) $^ $(LIBS)
 $B/load/load: $(wildcard tests/load/load*.c) tests/load/load.h
 	@mkdir -p $(@D)
@@ -133,15 +153,21 @@ objects_of = $(shell sed -n '1,3s|.*/\* objects:\(.*\)\*/.*|\1|p' $(1))
 libs_of    = $(shell sed -n '1,3s|.*/\* libs:\(.*\)\*/.*|\1|p' $(1))
 
 define unit_rule
-$B/unit/$(notdir $(basename $(1))): $(1) $(wildcard tests/unit/*.h) $$(call obj,$$(call objects_of,$(1)))
+$B/unit/$(notdir $(basename $(1))): $(1) $(wildcard tests/unit/*.h) $$(call obj,$$(call objects_of,$(1))) | $$(LLHTTP)
 	@mkdir -p $$(@D) && echo "unit $$@"
 	@$$(CC) $$(ALL_CPPFLAGS) $$(ALL_CFLAGS) $$(ALL_LDFLAGS) -o $$@ $(1) $$(call obj,$$(call objects_of,$(1))) \
 		-lcmocka $$(LIBS) $$(call libs_of,$(1))
 endef
 $(foreach t,$(wildcard tests/unit/test_*.c tests/sim/test_*.c),$(eval $(call unit_rule,$(t))))
 
+# What tests ask about URIs.
+URI_TOOL := tests/interop/uri_tool.c
+$B/test/uri-tool: $(URI_TOOL) $(call obj,$(call objects_of,$(URI_TOOL)))
+	@mkdir -p $(@D) && echo "link $@"
+	@$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+
 define fuzz_rule
-$B/fuzz/$(notdir $(basename $(1))): $(1) $$(call obj,$$(call objects_of,$(1)))
+$B/fuzz/$(notdir $(basename $(1))): $(1) $$(call obj,$$(call objects_of,$(1))) | $$(LLHTTP)
 	@mkdir -p $$(@D) && echo "fuzz $$@"
 	@$$(CC) $$(ALL_CPPFLAGS) $$(ALL_CFLAGS) $$(ALL_LDFLAGS) $$(FUZZ_MAIN) -o $$@ $(1) $$(call obj,$$(call objects_of,$(1))) \
 		$$(LIBS) $$(call libs_of,$(1))

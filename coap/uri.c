@@ -10,14 +10,14 @@
 enum { SEGMENT_MAX = 255 }; /* RFC 7252 5.10: Uri-Path and Uri-Query */
 
 const struct uri_scheme_row uri_schemes[URI_SCHEME_COUNT] = {
-	[URI_COAP] = {"coap", 5683, false},
-	[URI_COAPS] = {"coaps", 5684, true},
-	[URI_COAP_TCP] = {"coap+tcp", 5683, false},
-	[URI_COAPS_TCP] = {"coaps+tcp", 5684, true},
-	[URI_COAP_WS] = {"coap+ws", 80, false},
-	[URI_COAPS_WS] = {"coaps+ws", 443, true},
-	[URI_HTTP] = {"http", 80, false},
-	[URI_HTTPS] = {"https", 443, true},
+	[URI_COAP] = {"coap", 5683, false, false},
+	[URI_COAPS] = {"coaps", 5684, true, false},
+	[URI_COAP_TCP] = {"coap+tcp", 5683, false, true},
+	[URI_COAPS_TCP] = {"coaps+tcp", 5684, true, true},
+	[URI_COAP_WS] = {"coap+ws", 80, false, true},
+	[URI_COAPS_WS] = {"coaps+ws", 443, true, true},
+	[URI_HTTP] = {"http", 80, false, true},
+	[URI_HTTPS] = {"https", 443, true, true},
 };
 
 /* Which parts of a URI a character may stand in unescaped (RFC 3986 appendix A). */

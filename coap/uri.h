@@ -23,6 +23,7 @@ struct uri_scheme_row {
 	const char *name;
 	uint16_t default_port;
 	bool secure;
+	bool stream; /* carried by a stream of bytes, not by datagrams: its ports are others */
 };
 extern const struct uri_scheme_row uri_schemes[URI_SCHEME_COUNT];
 

@@ -1,9 +1,11 @@
 /* grammar - the schema: see grammar.h. Every default, range and line of the manual stands here and nowhere else. */
 #include "conf/grammar.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "conf/snapshot.h"
+#include "translate/http_message.h"
 
 const char conf_methods[] = "GET POST PUT DELETE FETCH PATCH iPATCH";
 
@@ -13,6 +15,7 @@ const struct conf_group_row conf_groups[GROUP_COUNT] = {
 	[GROUP_LIMITS] = {"limits", false, "What the gateway holds at once. At a limit it refuses; it never grows past it."},
 	[GROUP_UPSTREAM] = {"upstream", false, "The way to the origins."},
 	[GROUP_DOWNSTREAM] = {"downstream", false, "The way back to the clients."},
+	[GROUP_HTTP] = {"http", false, "HTTP, towards clients (listeners of http and https) and towards origins. Bounds hold for each message."},
 	[GROUP_LOG] = {"log", false,
 		"The service log, and the access log of the routes that ask for one. A file is opened for appending, and opened anew on "
 		"SIGUSR1."},
@@ -47,6 +50,46 @@ static const char *check_path(const void *field)
 	return *text != '\0' && *text != '/' ? "is no absolute path" : NULL;
 }
 
+/* The origin of a URL, as RFC 6454 6.2 writes it and browsers send it: it is compared byte for byte. */
+static const char *check_web_origin(const void *field)
+{
+	enum { TEXT_MAX = URI_HOST_MAX + 32 };
+	const char *text = *(char *const *)field;
+	char written[TEXT_MAX], port[8] = "", *at;
+	struct uri u;
+
+	if (*text == '\0')
+		return NULL;
+	if (uri_parse(&u, text, strlen(text)) != URI_OK || (u.scheme != URI_HTTP && u.scheme != URI_HTTPS) || u.path.len > 0 || u.has_query)
+		return "is no origin such as \"https://app.example\"";
+	if (u.port != uri_schemes[u.scheme].default_port)
+		snprintf(port, sizeof(port), ":%u", (unsigned)u.port);
+	snprintf(written, sizeof(written), "%s://%s%.*s%s%s", uri_schemes[u.scheme].name, u.host_is_ipv6 ? "[" : "", (int)u.host.len, u.host.at,
+		u.host_is_ipv6 ? "]" : "", port);
+	for (at = written; *at; at++)
+		if (*at >= 'A' && *at <= 'Z')
+			*at = (char)(*at - 'A' + 'a');
+	return strcmp(text, written) != 0 ? "is not as browsers write it: in lower case, without the default port" : NULL;
+}
+
+static const char *check_page_origin(const void *field)
+{
+	const char *text = *(char *const *)field;
+
+	if (strcmp(text, "*") == 0)
+		return NULL;
+	return *text == '\0' ? "is no origin such as \"https://app.example\", and not \"*\"" : check_web_origin(field);
+}
+
+static const char *check_identity(const void *field)
+{
+	const char *text = *(char *const *)field, *star = strchr(text, '*');
+
+	if (*text == '\0')
+		return "is no name";
+	return star && star[1] ? "has a \"*\" elsewhere than at its end" : NULL;
+}
+
 #define US 1ull
 #define MS (1000 * US)
 #define SECOND (1000 * MS)
@@ -57,6 +100,7 @@ static const char *check_path(const void *field)
 #define GB (1000 * MB)
 #define MANY 16777215 /* what a table of 24-bit indices holds */
 #define PATH_MAX_BYTES 4095
+#define URL_MAX_BYTES 300
 
 #define AT(type, member) .offset = offsetof(struct type, member), .width = sizeof(((struct type *)0)->member)
 #define LIST(type, member, count) AT(type, member), .count_offset = offsetof(struct type, count)
@@ -65,17 +109,43 @@ static const char *check_path(const void *field)
 #define LIMIT(n, t, m, lo, hi, d, text) {GROUP_LIMITS, n, t, AT(settings, m), RANGE(lo, hi), .fallback = d, .doc = text}
 #define UP(n, t, m, lo, hi, d, text) {GROUP_UPSTREAM, n, t, AT(settings, m), RANGE(lo, hi), .fallback = d, .doc = text}
 #define DOWN(n, t, m, lo, hi, d, text) {GROUP_DOWNSTREAM, n, t, AT(settings, m), RANGE(lo, hi), .fallback = d, .doc = text}
+#define HTTP(n, t, m, lo, hi, d, text) {GROUP_HTTP, n, t, AT(settings, http_##m), RANGE(lo, hi), .fallback = d, .doc = text}
+#define HTTP_PATH(n, m, least, d, text) {GROUP_HTTP, n, TYPE_STRING, AT(settings, http_##m), RANGE(least, PATH_MAX_BYTES), \
+	.fallback = d, .check = check_path, .doc = text}
+#define LISTENER_PATH(n, m, text) {GROUP_LISTENERS, n, TYPE_STRING, AT(listener, m), RANGE(0, PATH_MAX_BYTES), .fallback = "", \
+	.check = check_path, .doc = text}
 #define PROCESS(n, t, m, lo, hi, d, f, text) \
 	{GROUP_PROCESS, n, t, AT(settings, m), RANGE(lo, hi), .fallback = d, .fixed = f, .doc = text}
 #define ROUTE(n, t, m, d, text) {GROUP_ROUTES, n, t, AT(route, m), .fallback = d, .doc = text}
 #define ROUTE_NUMBER(n, t, m, lo, hi, d, text) {GROUP_ROUTES, n, t, AT(route, m), RANGE(lo, hi), .fallback = d, .doc = text}
+#define ROUTE_TEXTS(n, m, c, f, text) {GROUP_ROUTES, n, TYPE_TEXTS, LIST(route, m, c), .fallback = "", .check = f, .doc = text}
 #define ROUTE_LIST(n, t, m, c, text) {GROUP_ROUTES, n, t, LIST(route, m, c), .fallback = "", .doc = text}
 
 const struct conf_row conf_rows[] = {
 	{GROUP_LISTENERS, "url", TYPE_URL, .width = sizeof(struct listener),
 		.doc = "Scheme, address and port, such as \"coap://[::]:5683\". The address is a literal; the unspecified address "
 		"([::] or 0.0.0.0) takes what comes to any address of the host, a link-local address carries its zone "
-		"(\"coap://[fe80::1%eth0]\")."},
+		"(\"coap://[fe80::1%eth0]\"). The schemes are coap, http and https."},
+	LISTENER_PATH("certificate", certificate,
+		"Of https: the file of the certificate and, behind it, of those that lead to the root, in PEM, an absolute path."),
+	LISTENER_PATH("key", key, "Of https: the file of the certificate's private key, in PEM, an absolute path."),
+	LISTENER_PATH("client-ca", client_ca,
+		"Of https: the file of the certificates that those of clients are verified by, in PEM, an absolute path. Without one no client is "
+		"asked for a certificate. The subject of a certificate is an identity."),
+	{GROUP_LISTENERS, "client-certificate", TYPE_CHOICE, AT(listener, client_certificate), .fallback = "optional",
+		.choices = "optional required",
+		.doc = "Of https: required: the handshake with a client without a certificate fails."},
+	LISTENER_PATH("psk-file", psk_file,
+		"Of https: the file of keys shared with clients, an absolute path: lines of an identity, a colon and the key in hexadecimal. An "
+		"identity of TLS is an identity of requests."),
+	{GROUP_LISTENERS, "public-url", TYPE_STRING, AT(listener, public_url), RANGE(0, URL_MAX_BYTES), .fallback = "", .check = check_web_origin,
+		.doc = "Of http and https: how clients name this listener, such as \"https://gw.example\", for links to it. Without it their "
+		"own Host field counts."},
+	{GROUP_LISTENERS, "proxy-protocol", TYPE_BOOL, AT(listener, proxy_protocol), .fallback = "false",
+		.doc = "Of http and https: each connection of a trusted proxy begins with a header of PROXY protocol version 2, which names its client."},
+	{GROUP_LISTENERS, "trusted-proxies", TYPE_NETWORKS, LIST(listener, trusted_proxies, trusted_proxy_count), .fallback = "",
+		.doc = "Of http and https: networks of the balancers and proxies in front, whose Forwarded, X-Forwarded-For and PROXY header are "
+		"believed. Nobody else's are."},
 
 	LIMIT("exchanges", TYPE_COUNT, exchanges, 1, MANY, "200000", "Requests under way at once, in all."),
 	LIMIT("client-exchanges", TYPE_COUNT, client_exchanges, 1, MANY, "4096",
@@ -131,6 +201,38 @@ const struct conf_row conf_rows[] = {
 	DOWN("problem-details", TYPE_BOOL, problem_details, 0, 0, "true",
 		"Refusals carry problem details (RFC 9290) where the client accepts them."),
 
+	HTTP("request-line", TYPE_SIZE, line, 256, 64 * KB, "8kB", "Longest request line; a longer one is answered with 414."),
+	HTTP("fields", TYPE_SIZE, fields, KB, 256 * KB, "16kB", "All header fields of a message, or its trailer; more are answered with 431."),
+	HTTP("field-count", TYPE_COUNT, field_count, 8, HTTP_FIELDS_MAX, "100", "Header fields of a message; more are answered with 431."),
+	HTTP("head-timeout", TYPE_DURATION, head_timeout, 100 * MS, HOUR, "10s",
+		"How long a client may take for a request's line and fields, and for a TLS handshake."),
+	HTTP("body-timeout", TYPE_DURATION, body_timeout, 100 * MS, HOUR, "30s", "How long a client may pause within a body, before it gets 408."),
+	HTTP("idle-timeout", TYPE_DURATION, idle_timeout, 0, 24 * HOUR, "75s", "How long a client's connection may stay without a request."),
+	HTTP("connections", TYPE_COUNT, connections, 1, MANY, "20000", "Connections of clients at once, in all. More are closed."),
+	HTTP("client-connections", TYPE_COUNT, client_connections, 1, MANY, "1000",
+		"Connections at once from one client address. More are closed."),
+	HTTP("body-limit", TYPE_SIZE, body_limit, KB, 64 * GB, "16MB",
+		"Longest body of a request or an answer, on routes that say nothing else; a longer request is answered with 413."),
+	HTTP("stall", TYPE_DURATION, stall, SECOND, HOUR, "60s",
+		"How long a reader of a body, client or origin, may take nothing, until the transfer is ended."),
+	HTTP("block-threshold", TYPE_SIZE, block_threshold, 0, 1024, "1024B",
+		"A request's body of more bytes goes to the device in blocks (RFC 8075 8.3)."),
+	{GROUP_HTTP, "block-size", TYPE_SIZE, AT(settings, http_block_size), RANGE(16, 1024), .fallback = "1024B", .why = "RFC 7959 2.2",
+		.check = check_power_of_two, .doc = "The largest block that is sent to a device or asked of it, a power of two."},
+	HTTP("accepts", TYPE_COUNT, accepts, 1, 16, "3",
+		"How many of the media types that a request accepts are tried one after another, while the device answers 4.06."),
+	HTTP("event-interval", TYPE_DURATION, event_interval, SECOND, HOUR, "15s",
+		"An event stream on which nothing happens gets a comment so often, which shows both ends that it lives."),
+	HTTP("origin-connections", TYPE_COUNT, origin_connections, 1, 4096, "64",
+		"Connections to one HTTP origin at once, of each worker. What finds none free waits."),
+	HTTP("origin-idle", TYPE_DURATION, origin_idle, 0, HOUR, "30s", "How long a connection to an HTTP origin is kept without a request."),
+	HTTP("connect-timeout", TYPE_DURATION, connect_timeout, 100 * MS, 5 * MINUTE, "5s",
+		"How long a connection to an HTTP origin, and its TLS handshake, may take."),
+	HTTP_PATH("credentials", credentials, 0, "",
+		"The file of those who may ask over HTTP by password or bearer token, an absolute path. Without one nobody has either."),
+	HTTP_PATH("ca", ca, 1, "/etc/ssl/certs/ca-certificates.crt",
+		"The file of the certificates that those of https origins are verified by, in PEM, an absolute path."),
+
 	{GROUP_LOG, "level", TYPE_CHOICE, AT(settings, log_level), .fallback = "info", .choices = "error warning info debug",
 		.doc = "The least important line that is written."},
 	{GROUP_LOG, "file", TYPE_STRING, AT(settings, log_file), RANGE(0, PATH_MAX_BYTES), .fallback = "", .check = check_path,
@@ -165,18 +267,33 @@ const struct conf_row conf_rows[] = {
 	ROUTE_LIST("paths", TYPE_PATHS, paths, path_count,
 		"Condition: the path of the request is one of these. \"*\" is one segment, \"**\" at the end the rest, which may be "
 		"nothing. An OSCORE request hides its path, so a route with paths never takes one."),
+	{GROUP_ROUTES, "http-path", TYPE_TEMPLATE, AT(route, http_path), .fallback = "",
+		.doc = "Condition of requests over HTTP: path and query of the request are those of this template (RFC 8075 5.4), from which the "
+		"target is taken: \"/hc/{+tu}\" or \"/hc?uri={+tu}\" with the whole target, \"/{+s}/{+hp}{+p}{+qq}\" with its parts. One without "
+		"variables belongs to a route with to. A route without http-path takes requests over HTTP only if they name the target "
+		"themselves, as to a forward proxy (\"GET coap://...\")."},
+	{GROUP_ROUTES, "default-scheme", TYPE_SCHEME, AT(route, default_scheme), .fallback = "",
+		.doc = "The scheme of targets in an http-path that are written without one (\"coap\"). Without it they are refused."},
 	ROUTE_LIST("forward-to", TYPE_TARGETS, forward_to, forward_count,
 		"Makes a forward route, for requests with Proxy-Uri or Proxy-Scheme: the targets that clients may name, such as "
 		"\"coap://*.plant.example\", \"coap://10.0.0.0/8:*\", \"coap://[fd00::/8]\". Without a port only the default port of the "
-		"scheme is meant, with \":*\" any."),
+		"scheme is meant, with \":*\" any. The schemes are coap, http and https."),
 	/* what it does */
 	ROUTE_LIST("to", TYPE_ORIGINS, to, to_count,
 		"Makes a reverse route, for requests without a proxy option: the origins, such as \"coap://[fd00::7]:5683/prefix\". A "
-		"path is put before that of a plain request. Several origins have to be copies of each other: an ETag passes as it is, "
-		"so the same ETag must mean the same content at all of them (RFC 7252 5.7.3)."),
+		"path is put before that of a plain request. The schemes are coap, http and https. Several origins have to be copies of each "
+		"other: an ETag passes as it is, so the same ETag must mean the same content at all of them (RFC 7252 5.7.3)."),
 	ROUTE("via", TYPE_ORIGIN, via, "", "The parent proxy that a forward route hands its requests to."),
 	ROUTE("deny", TYPE_BOOL, deny, "false",
 		"What this route takes is refused with 4.03 (OSCORE: 4.01). Without forward-to it takes requests of both forms."),
+	{GROUP_ROUTES, "authenticate", TYPE_CHOICE, AT(route, anonymous), .fallback = "required", .choices = "required none",
+		.doc = "none: anybody may ask over HTTP. Otherwise a request over HTTP without an identity is refused with 401 (RFC 8075 10): one has "
+		"it by a client certificate or key of TLS, or by a password or token of the credentials."},
+	ROUTE_TEXTS("identities", identities, identity_count, check_identity,
+		"Who may ask over HTTP, others are refused with 403: names, where a \"*\" at the end stands for any rest. Empty: whoever has a name."),
+	ROUTE_TEXTS("cors", cors, cors_count, check_page_origin,
+		"The origins of pages, such as \"https://app.example\", whose scripts may ask here (CORS), or \"*\" for all, which then ask without "
+		"credentials."),
 	ROUTE("require", TYPE_REQUIRE, require_oscore, "", "[\"oscore\"]: requests without OSCORE are refused with 4.01."),
 	ROUTE("methods", TYPE_METHODS, methods, conf_methods, "The methods of plain requests that are allowed."),
 	{GROUP_ROUTES, "choice", TYPE_CHOICE, AT(route, choice), .fallback = "prefer", .choices = "prefer hash",
@@ -207,6 +324,20 @@ const struct conf_row conf_rows[] = {
 		"Requests under way at once on this route; 0: the general limit alone."),
 	ROUTE_NUMBER("rest", TYPE_DURATION, rest, 0, HOUR, "10s",
 		"How long an origin that failed is passed over while the route has others."),
+	/* with HTTP on either side */
+	{GROUP_ROUTES, "media", TYPE_CHOICE, AT(route, loose_media), .fallback = "strict", .choices = "strict loose",
+		.doc = "How media types become Content-Formats: by the registry alone, or also by a more general type (RFC 8075 6.3)."},
+	ROUTE("coap-payload", TYPE_BOOL, coap_payload, "false",
+		"Requests may name a Content-Format by its number: application/coap-payload;cf=N (RFC 8075 6.2). Answers may in any case."),
+	ROUTE("legacy-header", TYPE_BOOL, legacy_header, "false",
+		"The header field Object-Security, of drafts of RFC 8613, is taken for OSCORE and answered by itself."),
+	ROUTE("query-is-fetch", TYPE_BOOL, query_is_fetch, "false", "The HTTP method QUERY is FETCH."),
+	ROUTE("multicast", TYPE_BOOL, multicast, "false",
+		"The target of a request over HTTP may be a group. Otherwise it is refused with 403 (RFC 8075 8.4)."),
+	ROUTE_NUMBER("body-limit", TYPE_SIZE, body_limit, 0, 64 * GB, "0B",
+		"Longest body of a request or an answer where HTTP is on a side; 0B: the general one of the group http."),
+	ROUTE_NUMBER("wait-limit", TYPE_DURATION, wait_limit, 0, HOUR, "60s",
+		"The longest that a long poll (Prefer: wait) waits for a change; 0s: it is answered at once."),
 };
 const size_t conf_row_count = sizeof(conf_rows) / sizeof(conf_rows[0]);
 

@@ -11,7 +11,7 @@
 
 /* The groups of a file, in the order in which they are printed. */
 enum conf_group {
-	GROUP_LISTENERS, GROUP_LIMITS, GROUP_UPSTREAM, GROUP_DOWNSTREAM, GROUP_LOG, GROUP_PROCESS, GROUP_ROUTES, GROUP_COUNT
+	GROUP_LISTENERS, GROUP_LIMITS, GROUP_UPSTREAM, GROUP_DOWNSTREAM, GROUP_HTTP, GROUP_LOG, GROUP_PROCESS, GROUP_ROUTES, GROUP_COUNT
 };
 
 struct conf_group_row {
@@ -37,8 +37,11 @@ enum conf_type {
 	TYPE_METHODS,   /* uint32_t of bits; 0 for all seven */
 	TYPE_REQUIRE,   /* bool: "oscore" is in the list */
 	TYPE_ORIGIN,    /* struct origin_conf *, or NULL for "" */
+	TYPE_SCHEME,    /* int: enum uri_scheme, or -1 for "" */
+	TYPE_TEMPLATE,  /* struct route: http_path and http_template */
 	/* lists: a pointer, and a size_t at `count_offset` */
-	TYPE_NETWORKS, TYPE_HOSTS, TYPE_PATHS, TYPE_TARGETS, TYPE_ORIGINS
+	TYPE_NETWORKS, TYPE_HOSTS, TYPE_PATHS, TYPE_TARGETS, TYPE_ORIGINS,
+	TYPE_TEXTS      /* of char *; the row's check is for each */
 };
 
 struct conf_row {

@@ -10,7 +10,7 @@ static const char *const kinds[] = {
 	[TYPE_FACTOR] = "decimal", [TYPE_CHOICE] = "word", [TYPE_STRING] = "text", [TYPE_URL] = "url", [TYPE_PORTS] = "ports",
 	[TYPE_LISTENERS] = "listeners", [TYPE_METHODS] = "methods", [TYPE_REQUIRE] = "protection", [TYPE_ORIGIN] = "url",
 	[TYPE_NETWORKS] = "networks", [TYPE_HOSTS] = "hosts", [TYPE_PATHS] = "paths", [TYPE_TARGETS] = "targets",
-	[TYPE_ORIGINS] = "urls",
+	[TYPE_ORIGINS] = "urls", [TYPE_SCHEME] = "word", [TYPE_TEMPLATE] = "template", [TYPE_TEXTS] = "texts",
 };
 
 /* A sentence a line, as mdoc wants it; nothing that begins a line is taken for a request. */

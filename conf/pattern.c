@@ -6,7 +6,12 @@
 
 #include "coap/option.h"
 
-static const char unknown_scheme[] = "has no scheme that is served here: coap";
+static const char unknown_scheme[] = "has no scheme that is served here: coap http https";
+
+static bool is_served(enum uri_scheme scheme)
+{
+	return scheme == URI_COAP || scheme == URI_HTTP || scheme == URI_HTTPS;
+}
 
 const char *pattern_read_network(struct arena *a, const char *text, struct network *out)
 {
@@ -121,7 +126,7 @@ const char *pattern_read_target(struct arena *a, const char *text, struct target
 
 	out->text = arena_copy(a, text, strlen(text));
 	host = read_scheme(text, &out->scheme);
-	if (!host || out->scheme != URI_COAP)
+	if (!host || !is_served(out->scheme))
 		return unknown_scheme;
 	if (*host == '[') {
 		host++;
@@ -289,7 +294,7 @@ const char *pattern_read_origin(struct arena *a, const char *text, struct origin
 	wrong = read_uri(a, text, &u, &out->host);
 	if (wrong)
 		return wrong;
-	if (u.scheme != URI_COAP)
+	if (!is_served(u.scheme))
 		return unknown_scheme;
 	out->scheme = u.scheme;
 	out->port = u.port;
@@ -317,7 +322,7 @@ const char *pattern_read_listener(struct arena *a, const char *text, struct list
 	wrong = read_uri(a, text, &u, &host);
 	if (wrong)
 		return wrong;
-	if (u.scheme != URI_COAP)
+	if (!is_served(u.scheme))
 		return unknown_scheme;
 	if (u.path.len > 0 || u.has_query)
 		return "has a path or query, which a listener cannot have";

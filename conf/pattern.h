@@ -16,7 +16,7 @@ const char *pattern_read_target(struct arena *a, const char *text, struct target
 const char *pattern_read_path(struct arena *a, const char *text, struct path_pattern *out) __attribute__((warn_unused_result));
 const char *pattern_read_origin(struct arena *a, const char *text, struct origin_conf *out) __attribute__((warn_unused_result));
 
-/* Fills everything of a listener but its name. */
+/* Fills what the URL says of a listener. */
 const char *pattern_read_listener(struct arena *a, const char *text, struct listener *out) __attribute__((warn_unused_result));
 
 #endif

@@ -68,6 +68,9 @@ static void print_array(FILE *out, const struct conf_row *row, const void *array
 		case TYPE_TARGETS:
 			print_element(out, &first, ((const struct target_pattern *)array)[i].text);
 			break;
+		case TYPE_TEXTS:
+			print_element(out, &first, ((char *const *)array)[i]);
+			break;
 		default:
 			print_element(out, &first, ((const struct origin_conf *)array)[i].text);
 		}
@@ -128,9 +131,10 @@ static void print_value(FILE *out, const struct snapshot *s, const struct conf_r
 	char text[VALUE_TEXT_MAX];
 	uint32_t ports[2];
 	char *string;
+	int scheme;
 
 	switch (row->type) {
-	case TYPE_STRING:
+	case TYPE_STRING: case TYPE_TEMPLATE:
 		memcpy(&string, field, sizeof(string));
 		print_string(out, string);
 		break;
@@ -140,6 +144,10 @@ static void print_value(FILE *out, const struct snapshot *s, const struct conf_r
 	case TYPE_ORIGIN:
 		memcpy(&origin, field, sizeof(origin));
 		print_string(out, origin ? origin->text : "");
+		break;
+	case TYPE_SCHEME:
+		memcpy(&scheme, field, sizeof(scheme));
+		print_string(out, scheme >= 0 ? uri_schemes[scheme].name : "");
 		break;
 	case TYPE_PORTS:
 		memcpy(ports, field, sizeof(ports));

@@ -6,6 +6,7 @@
 #include "conf/load.h"
 #include "conf/pattern.h"
 #include "conf/value.h"
+#include "translate/map_template.h"
 
 enum { WHY_MAX = 160, SCALAR_MAX = 64 };
 
@@ -31,11 +32,14 @@ static const struct type_row {
 	[TYPE_METHODS] = {WRITTEN_LIST, 0, "a list of methods"},
 	[TYPE_REQUIRE] = {WRITTEN_LIST, 0, "a list such as [\"oscore\"]"},
 	[TYPE_ORIGIN] = {WRITTEN_STRING, 0, "a URL in quotes"},
+	[TYPE_SCHEME] = {WRITTEN_STRING, 0, "a scheme in quotes"},
+	[TYPE_TEMPLATE] = {WRITTEN_STRING, 0, "a path or template in quotes"},
 	[TYPE_NETWORKS] = {WRITTEN_LIST, sizeof(struct network), "a list of networks"},
 	[TYPE_HOSTS] = {WRITTEN_LIST, sizeof(struct host_pattern), "a list of hosts"},
 	[TYPE_PATHS] = {WRITTEN_LIST, sizeof(struct path_pattern), "a list of paths"},
 	[TYPE_TARGETS] = {WRITTEN_LIST, sizeof(struct target_pattern), "a list of targets"},
 	[TYPE_ORIGINS] = {WRITTEN_LIST, sizeof(struct origin_conf), "a list of origins"},
+	[TYPE_TEXTS] = {WRITTEN_LIST, sizeof(char *), "a list of texts"},
 };
 
 static const char *explain_range(const struct conf_row *row, char why[WHY_MAX])
@@ -134,11 +138,34 @@ static const char *read_parent(struct conf_loader *l, const char *text, void *fi
 	if (*text) {
 		origin = arena_take(l->arena, sizeof(*origin));
 		wrong = pattern_read_origin(l->arena, text, origin);
-		if (!wrong && origin->path_count > 0)
+		if (!wrong && origin->scheme != URI_COAP)
+			wrong = "has no scheme that a parent proxy is asked by: coap";
+		else if (!wrong && origin->path_count > 0)
 			wrong = "has a path, which a parent proxy cannot have";
 	}
 	memcpy(field, &origin, sizeof(origin));
 	return wrong;
+}
+
+static const char *read_scheme(const char *text, void *field)
+{
+	int scheme = *text ? uri_scheme_parse(text, strlen(text)) : -1;
+
+	memcpy(field, &scheme, sizeof(scheme));
+	return *text && scheme != URI_COAP ? "is no scheme that a target may be given: coap" : NULL;
+}
+
+/* The template is on the heap; the snapshot frees it. */
+static const char *read_template(struct conf_loader *l, const char *text, struct route *r, char why[WHY_MAX])
+{
+	char error[TEMPLATE_ERROR_MAX] = "";
+
+	r->http_path = arena_copy(l->arena, text, strlen(text));
+	r->http_template = *text ? template_compile(text, error) : NULL;
+	if (!*text || r->http_template)
+		return NULL;
+	snprintf(why, WHY_MAX, "%s", error);
+	return why;
 }
 
 /* A single value from its text. */
@@ -160,6 +187,10 @@ static const char *read_scalar(struct conf_loader *l, const struct conf_row *row
 		return pattern_read_listener(l->arena, text, object);
 	case TYPE_ORIGIN:
 		return read_parent(l, text, field);
+	case TYPE_SCHEME:
+		return read_scheme(text, field);
+	case TYPE_TEMPLATE:
+		return read_template(l, text, object, why);
 	case TYPE_PORTS:
 		wrong = value_read_ports(text, &ports[0], &ports[1]);
 		if (!wrong)
@@ -195,6 +226,14 @@ static const char *read_bit(struct conf_loader *l, const struct conf_row *row, c
 	return NULL;
 }
 
+static const char *read_text(struct conf_loader *l, const struct conf_row *row, const char *text, void *at)
+{
+	char *copy = arena_copy(l->arena, text, strlen(text));
+
+	memcpy(at, &copy, sizeof(copy));
+	return row->check ? row->check(at) : NULL;
+}
+
 /* One element of a list, into `mask` or at its place in the array. */
 static const char *read_element(struct conf_loader *l, const struct conf_row *row, const char *text, uint64_t *mask, void *at,
 	char why[WHY_MAX])
@@ -210,6 +249,8 @@ static const char *read_element(struct conf_loader *l, const struct conf_row *ro
 		return pattern_read_target(l->arena, text, at);
 	case TYPE_ORIGINS:
 		return pattern_read_origin(l->arena, text, at);
+	case TYPE_TEXTS:
+		return read_text(l, row, text, at);
 	default:
 		return read_bit(l, row, text, mask, why);
 	}

@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "conf/load.h"
+#include "translate/map_template.h"
 
 enum { FILE_MAX = 64 << 20, COMPLAINT_MAX = 400, PATH_TEXT_MAX = 2 * CONF_NAME_MAX };
 
@@ -140,6 +141,7 @@ static void read_listeners(struct conf_loader *l, const config_setting_t *g)
 	l->listener_names = arena_take(l->arena, room);
 	for (i = 0; i < count; i++) {
 		l->listeners[i] = config_setting_get_elem(g, (unsigned)i);
+		conf_read_defaults(l, GROUP_LISTENERS, &s->listeners[i]);
 		read_named(l, GROUP_LISTENERS, l->listeners[i], i, &s->listeners[i].name, &s->listeners[i]);
 		used += (size_t)snprintf(l->listener_names + used, room - used, "%s%.*s", i > 0 ? " " : "", CONF_NAME_MAX, s->listeners[i].name);
 	}
@@ -393,8 +395,12 @@ void snapshot_release(struct snapshot *s)
 {
 	struct owner *o = (struct owner *)s;
 
+	size_t i;
+
 	if (!s || --s->references > 0)
 		return;
+	for (i = 0; i < s->route_count; i++)
+		template_free(s->routes[i].http_template);
 	arena_fini(&o->arena);
 	free(o);
 }

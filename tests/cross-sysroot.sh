@@ -45,6 +45,8 @@ apt-get -qq update >"$apt/log" 2>&1 || apt-get -qq -o Acquire::CompressionTypes:
 packages=
 for names in $wanted; do
 	for name in $(echo "$names" | tr '|' ' '); do
+		# What stands in for a library is source, for every architecture: this machine's.
+		case $name in lib*) ;; *) continue 2 ;; esac
 		if apt-cache show "$name" >/dev/null 2>&1; then
 			packages="$packages $name"
 			continue 2

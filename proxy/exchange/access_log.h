@@ -13,10 +13,10 @@
 void access_log_note(struct exchange *x, const struct msg_view *m);
 void access_log_write(struct exchange *x, uint8_t code, size_t len);
 
-/* One compare for a route that does not log. */
+/* One compare for a route that does not log. What a requester asks is part of a request that its edge tells of. */
 static inline bool access_log_wants(const struct exchange *x)
 {
-	return x->route != NULL && x->route->access_log != ACCESS_NONE;
+	return x->route != NULL && x->route->access_log != ACCESS_NONE && !x->inner;
 }
 
 /* The request m of x has found its route, or comes under that of the observation it refreshes. */

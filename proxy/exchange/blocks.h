@@ -36,6 +36,8 @@ struct transfer_calls {
 	/* The answer, or the notification, is complete; e: ERR_NONE if it is whole, else what cut it off behind its head. `more`: notifications
 	 * (may) follow, else the transfer is over, may be freed, and does not look at *t again. */
 	void (*end)(struct transfer *t, enum error e, bool more);
+	/* The route that takes the request under a new configuration, or NULL (requester.h). */
+	const struct route *(*decide)(struct transfer *t, struct snapshot *conf);
 };
 
 struct transfer_plan {

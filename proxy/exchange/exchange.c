@@ -9,6 +9,7 @@
 #include "proxy/exchange/crossing.h"
 #include "proxy/exchange/observe.h"
 #include "proxy/exchange/origin.h"
+#include "proxy/exchange/requester.h"
 #include "proxy/exchange/respond.h"
 #include "proxy/exchange/transmit.h"
 
@@ -119,6 +120,8 @@ void exchange_free(struct proxy *p, struct exchange *x)
 {
 	struct origin *o = x->origin;
 
+	if (x->requester != NULL)
+		requester_forget(x);
 	wheel_cancel(&x->timer);
 	access_log_end(x);
 	exchange_end_lookup(p, x);
@@ -144,6 +147,18 @@ void exchange_free(struct proxy *p, struct exchange *x)
 	slab_free(p->exchanges, x->index);
 	if (o != NULL)
 		transmit_pump(p, o);
+}
+
+enum error exchange_check_room(const struct proxy *p, const struct client *c)
+{
+	const struct settings *s = &p->conf->settings;
+
+	if (c->exchanges >= s->client_exchanges)
+		return ERR_CLIENT_LIMIT;
+	if (!client_may_take(c, house_exchanges(&p->house), s->exchanges) ||
+		!client_may_take(c, buffers_in_use(p->buffers), s->queue_memory / p->house.count))
+		return ERR_OVERLOAD;
+	return ERR_NONE;
 }
 
 void exchange_set_route(struct proxy *p, struct exchange *x, const struct route *route)

@@ -11,6 +11,9 @@ enum { UPSTREAM_TOKEN = 8 };
 /* A new exchange of this client, state EXCHANGE_RESOLVING, or NULL at the limit. Holds a reference to the configuration. */
 struct exchange *exchange_new(struct proxy *p, struct client *c);
 
+/* ERR_NONE, or the limit that a new exchange of this client would pass. */
+enum error exchange_check_room(const struct proxy *p, const struct client *c) __attribute__((warn_unused_result));
+
 /* Ends it wherever it stands: leaves every list, gives back what it holds, lets a waiting exchange of the origin go on. */
 void exchange_free(struct proxy *p, struct exchange *x);
 

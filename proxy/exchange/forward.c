@@ -14,6 +14,7 @@
 #include "proxy/exchange/observe.h"
 #include "proxy/exchange/origin.h"
 #include "proxy/exchange/reachability.h"
+#include "proxy/exchange/requester.h"
 #include "proxy/exchange/respond.h"
 #include "proxy/exchange/transmit.h"
 
@@ -312,11 +313,11 @@ static bool is_at_last_hop(const struct passage *g)
 	return g->r->has_hop_limit && g->r->hop_limit == 1;
 }
 
-static enum error decide(struct passage *g)
+static enum error decide(struct passage *g, const struct route *found)
 {
 	struct proxy *p = g->p;
 	struct exchange *x = g->x;
-	const struct route *route = route_find(x->conf, &g->target.question);
+	const struct route *route = found != NULL ? found : route_find(x->conf, &g->target.question);
 	enum error e;
 
 	if (route == NULL)
@@ -339,7 +340,7 @@ static enum error decide(struct passage *g)
 }
 
 void forward_begin(struct proxy *p, struct exchange *x, const struct msg_view *m, const struct outer_request *r,
-	const struct endpoint *asked)
+	const struct endpoint *asked, const struct route *found)
 {
 	struct passage g;
 	enum error e;
@@ -350,7 +351,7 @@ void forward_begin(struct proxy *p, struct exchange *x, const struct msg_view *m
 		return;
 	}
 	x->forward = g.target.question.forward;
-	e = decide(&g);
+	e = decide(&g, found);
 	if (e == ERR_NO_ROUTE && local_serve(p, x, m, &g.target)) {
 		exchange_free(p, x);
 		return;
@@ -503,7 +504,7 @@ enum error forward_decide_again(struct proxy *p, struct exchange *x)
 	if (e != ERR_NONE)
 		return e;
 	target_recognise_own(&target, p->conf, &own);
-	route = route_find(p->conf, &target.question);
+	route = x->requester != NULL ? x->requester->decide(x->requester, p->conf) : route_find(p->conf, &target.question);
 	if (route == NULL)
 		return target.question.forward ? ERR_NO_ROUTE_FORWARD : ERR_NO_ROUTE;
 	e = judge_again(p, x, &target, route, &to);

@@ -7,10 +7,10 @@
 #include "proxy/exchange/proxy.h"
 #include "translate/outer.h"
 
-/* Decides and sends (or queues, or begins to resolve). `asked` is the local address and port of the request. On a refusal
- * the client was answered and the exchange is gone. */
+/* Decides and sends (or queues, or begins to resolve). `asked` is the local address and port of the request. `found`: the route of x->conf
+ * that takes it, where that is known already (requester.h), else NULL. On a refusal the client was answered and the exchange is gone. */
 void forward_begin(struct proxy *p, struct exchange *x, const struct msg_view *m, const struct outer_request *r,
-	const struct endpoint *asked);
+	const struct endpoint *asked, const struct route *found);
 
 /* The last step for an origin of this worker: limits, then sends or queues the datagram (its token is set, its Message ID is not). Returns
  * ERR_NONE, or why not: the caller then ends the exchange. */

@@ -4,6 +4,7 @@
 #include "proxy/exchange/delivery.h"
 #include "proxy/exchange/exchange.h"
 #include "proxy/exchange/reachability.h"
+#include "proxy/exchange/requester.h"
 #include "proxy/exchange/respond.h"
 #include "proxy/exchange/transmit.h"
 #include "proxy/exchange/upstream.h"
@@ -161,6 +162,8 @@ static void pass(struct proxy *p, struct exchange *x, const struct msg_view *m, 
 
 	if (!is_last(m)) {
 		o->delivery = respond_notify(p, x, m, wants_confirmation(x, o, m), age);
+		if (requester_is_gone(x))
+			observe_client_gone(p, o);
 		return;
 	}
 	o->established = false; /* the last one carries no Observe (RFC 7641 3.2) */

@@ -127,6 +127,9 @@ struct exchange {
 	uint64_t record_hash;
 	uint32_t record;              /* in the duplicate store */
 	struct local_address local;   /* the address it asked */
+	struct requester *requester;  /* who asked, where it was no datagram's client (requester.h) */
+	bool inner;                   /* it was one; without `requester` nobody is told anything any more */
+	bool telling;                 /* he is being told of an observation that goes on */
 	uint8_t *long_token;          /* owned; where the token is longer than MSG_TOKEN_BASE */
 	uint8_t token[MSG_TOKEN_BASE];
 	uint16_t token_len;

@@ -210,22 +210,9 @@ static bool seen_echo(const struct arrival *a, struct client *c, const struct ou
 	return true;
 }
 
-/* ERR_NONE, or the limit that a new exchange of this client would pass. */
-static enum error check_room(const struct proxy *p, const struct client *c)
-{
-	const struct settings *s = &p->conf->settings;
-
-	if (c->exchanges >= s->client_exchanges)
-		return ERR_CLIENT_LIMIT;
-	if (!client_may_take(c, house_exchanges(&p->house), s->exchanges) ||
-		!client_may_take(c, buffers_in_use(p->buffers), s->queue_memory / p->house.count))
-		return ERR_OVERLOAD;
-	return ERR_NONE;
-}
-
 static struct exchange *admit(const struct arrival *a, struct client *c, bool unsafe, bool oscore)
 {
-	enum error e = check_room(a->p, c);
+	enum error e = exchange_check_room(a->p, c);
 	struct exchange *x = e == ERR_NONE ? exchange_new(a->p, c) : NULL;
 
 	if (x == NULL) {
@@ -313,7 +300,7 @@ static void on_request(struct arrival *a)
 		exchange_free(p, x);
 		return;
 	}
-	forward_begin(p, x, a->m, &r, &asked);
+	forward_begin(p, x, a->m, &r, &asked, NULL);
 }
 
 /* ---- everything else ---- */

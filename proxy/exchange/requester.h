@@ -16,8 +16,12 @@ struct requester {
 	void (*answered)(struct requester *r, const struct msg_view *m, enum error e);
 	/* A notification; `age`: microseconds since it came. The last one has no Observe option or is an error; r->exchange is NULL then. */
 	void (*notified)(struct requester *r, const struct msg_view *m, enum error e, uint64_t age);
+	/* An observation goes on under a new configuration, or a request is asked under another than that of its route: the route that takes it now,
+	 * or NULL. */
+	const struct route *(*decide)(struct requester *r, struct snapshot *conf);
 	struct proxy *proxy;
 	struct exchange *exchange; /* under way or observing, else NULL */
+	bool asking;               /* the answer has not come */
 };
 
 /* Where a request comes from, and what was decided of it. All is borrowed but `conf`, of which a reference is kept. */
@@ -29,6 +33,13 @@ struct request_origin {
 	const struct route *route;   /* of `conf`: it was found already (decide/http_route.h); policy still judges */
 };
 
+/* The one way out of the exchange layer: hands an answer or notification of x to its requester, as a datagram. x->requester is NULL afterwards
+ * unless an observation goes on. Does nothing where nobody listens. */
+void requester_tell(struct exchange *x, const uint8_t *bytes, size_t len, enum error e, uint64_t age);
+
+/* x is freed: who still waits for an answer is told so. */
+void requester_forget(struct exchange *x);
+
 /* Asks. `bytes`: a request as a datagram (its type says how it is to leave, CON or NON; its Message ID and token are not looked at).
  * r->exchange is NULL before. */
 void requester_ask(struct proxy *p, struct requester *r, const struct request_origin *from, const uint8_t *bytes, size_t len);
@@ -36,5 +47,11 @@ void requester_ask(struct proxy *p, struct requester *r, const struct request_or
 /* He wants nothing more: neither answer nor notification follows. An observation is cancelled at its origin (RFC 7641 3.6); a request under
  * way goes on without anybody to answer. Does nothing if nothing is under way. */
 void requester_leave(struct requester *r);
+
+/* Who asked for x has left, nobody is told anything. */
+static inline bool requester_is_gone(const struct exchange *x)
+{
+	return x->inner && x->requester == NULL;
+}
 
 #endif

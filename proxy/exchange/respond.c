@@ -10,6 +10,7 @@
 #include "proxy/exchange/observe.h"
 #include "proxy/exchange/reachability.h"
 #include "proxy/exchange/refusal_log.h"
+#include "proxy/exchange/requester.h"
 #include "translate/outer.h"
 
 enum { ANSWER_ROOM = 256, CONTENT_FORMAT_PROBLEM = 257 };
@@ -17,6 +18,7 @@ enum { ANSWER_ROOM = 256, CONTENT_FORMAT_PROBLEM = 257 };
 struct answer {
 	struct msg_writer w;
 	enum msg_type type;
+	enum error error;   /* why the gateway made it, or ERR_NONE */
 	uint8_t bytes[MSG_DATAGRAM_MAX + ANSWER_ROOM];
 };
 
@@ -45,7 +47,12 @@ static int begin_as(struct proxy *p, struct exchange *x, struct answer *a, uint8
 {
 	int32_t mid = 0;
 
-	if (x->client_type == MSG_CON && !x->client_acknowledged) {
+	a->error = ERR_NONE;
+	if (requester_is_gone(x))
+		return -1;
+	if (x->inner) {
+		a->type = MSG_NON;
+	} else if (x->client_type == MSG_CON && !x->client_acknowledged) {
 		a->type = MSG_ACK;
 		mid = x->client_mid;
 	} else if (x->client_type == MSG_CON && may_be_separate) {
@@ -105,19 +112,29 @@ static bool send_separately(struct proxy *p, struct exchange *x, struct answer *
 	return make_non(p, x->client, a->bytes) >= 0;
 }
 
+static void count_response(struct proxy *p, const struct exchange *x)
+{
+	proxy_count(p, COUNT_RESPONSES);
+	if (x->route != NULL)
+		p->cell->routes[x->route->metrics_slot].responses++;
+}
+
 /* Sends it. Returns false if it is too long, or there is no Message ID for it. */
 static bool end(struct proxy *p, struct exchange *x, struct answer *a)
 {
 	size_t len = msg_end(&a->w);
 
 	x->acknowledge_at = 0;
+	if (x->inner && len > 0) {
+		count_response(p, x);
+		requester_tell(x, a->bytes, len, a->error, 0);
+		return true;
+	}
 	if (len == 0 || len > MSG_DATAGRAM_MAX || (a->type == MSG_CON && !send_separately(p, x, a, len))) {
 		proxy_count(p, COUNT_ABANDONED);
 		return false;
 	}
-	proxy_count(p, COUNT_RESPONSES);
-	if (x->route != NULL)
-		p->cell->routes[x->route->metrics_slot].responses++;
+	count_response(p, x);
 	access_log_answer(x, a->bytes[1], len);
 	if (a->type != MSG_CON) {
 		edge_send_client(x->client->listener, &x->client->peer, &x->local, a->bytes, len);
@@ -209,6 +226,7 @@ void respond_error(struct proxy *p, struct exchange *x, enum error e, uint16_t o
 		/* A challenge must not be repeated towards somebody who may not be there (RFC 9175 2.4). */
 		begin_as(p, x, &a, code, e != ERR_CHALLENGE) < 0)
 		return;
+	a.error = e;
 	if (as_details)
 		msg_add_uint(&a.w, OPT_CONTENT_FORMAT, CONTENT_FORMAT_PROBLEM);
 	if (code == CODE_UNAVAILABLE || code == CODE_TOO_MANY)
@@ -378,7 +396,7 @@ bool respond_relay(struct proxy *p, struct exchange *x, const struct msg_view *m
 		relay_hop_limit_reached(p, x, m);
 		return true;
 	}
-	if (x->route->echo && !reachability_is_verified(x->client) && m->len > limit)
+	if (!x->inner && x->route->echo && !reachability_is_verified(x->client) && m->len > limit)
 		return relay_to_unverified(p, x, m, limit);
 	if (begin(p, x, &a, m->code) < 0)
 		return false;
@@ -423,7 +441,7 @@ struct delivery *respond_notify(struct proxy *p, struct exchange *x, const struc
 	struct outer_plan plan;
 	struct answer a;
 	struct client *c = x->client;
-	int32_t mid = confirmable ? 0 : client_take_mid(p, c);
+	int32_t mid = confirmable || x->inner ? 0 : client_take_mid(p, c);
 	size_t len;
 
 	if (mid < 0)
@@ -437,6 +455,10 @@ struct delivery *respond_notify(struct proxy *p, struct exchange *x, const struc
 		return NULL;
 	proxy_count(p, COUNT_NOTIFICATIONS);
 	p->cell->routes[x->route->metrics_slot].notifications++;
+	if (x->inner) {
+		requester_tell(x, a.bytes, len, ERR_NONE, age);
+		return NULL;
+	}
 	if (confirmable)
 		return notify_confirmable(p, x, a.bytes, len);
 	observe_remember_mid(x->observation, (uint16_t)mid);

@@ -9,6 +9,7 @@
 #include "proxy/exchange/origin.h"
 #include "proxy/exchange/ports.h"
 #include "proxy/exchange/renew.h"
+#include "proxy/exchange/requester.h"
 #include "proxy/exchange/respond.h"
 #include "proxy/exchange/transmit.h"
 #include "translate/outer.h"
@@ -186,13 +187,17 @@ static void fail(struct proxy *p, struct exchange *x, enum error e)
 bool upstream_pass_answer(struct proxy *p, struct exchange *x, const struct msg_view *m)
 {
 	observe_before_answer(x, m);
-	if (!respond_relay(p, x, m) || !observe_after_answer(p, x, m)) {
+	if ((!respond_relay(p, x, m) && !requester_is_gone(x)) || !observe_after_answer(p, x, m)) {
 		exchange_free(p, x);
 		return false;
 	}
 	exchange_set_state(x, EXCHANGE_OBSERVING);
 	x->deadline = 0;
 	exchange_schedule(p, x);
+	if (requester_is_gone(x)) {
+		observe_client_gone(p, x->observation);
+		return false;
+	}
 	return x->conf == p->conf || renew_observation(p, x);
 }
 

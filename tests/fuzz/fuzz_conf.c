@@ -1,4 +1,4 @@
-/* objects: conf/arena.o conf/check.o conf/grammar.o conf/manual.o conf/members.o conf/pattern.o conf/print.o conf/read.o conf/snapshot.o conf/value.o conf/words.o base/clock.o base/endpoint.o base/log.o coap/message.o coap/uri.o base/bytes.o base/errors.o coap/option.o translate/outer.o proxy/decide/route.o proxy/decide/policy.o proxy/decide/target.o proxy/decide/explain.o */
+/* objects: conf/arena.o conf/check.o conf/check_http.o conf/grammar.o conf/manual.o conf/members.o conf/pattern.o conf/print.o conf/read.o conf/snapshot.o conf/value.o conf/words.o base/clock.o base/endpoint.o base/log.o coap/message.o coap/uri.o base/bytes.o base/errors.o coap/option.o translate/outer.o proxy/decide/route.o proxy/decide/policy.o proxy/decide/target.o proxy/decide/explain.o translate/map_template.o */
 /* measures: conf/arena.c conf/check.c conf/grammar.c conf/members.c conf/pattern.c conf/print.c conf/read.c conf/snapshot.c conf/value.c conf/words.c proxy/decide/route.c proxy/decide/policy.c proxy/decide/explain.c */
 /*
  * Any text as a configuration: it loads, or there is at least one error and each names its line. What loaded prints as a

@@ -427,6 +427,9 @@ static void schemes(void **state)
 	for (int i = 0; i < URI_SCHEME_COUNT; i++)
 		assert_int_equal(uri_scheme_parse(uri_schemes[i].name, strlen(uri_schemes[i].name)), i);
 	assert_int_equal(uri_scheme_parse("COAPS", 5), URI_COAPS);
+	assert_true(!uri_schemes[URI_COAP].stream && !uri_schemes[URI_COAPS].stream);
+	for (int i = URI_COAP_TCP; i < URI_SCHEME_COUNT; i++)
+		assert_true(uri_schemes[i].stream);
 	assert_int_equal(uri_scheme_parse("coaps", 4), URI_COAP);
 	assert_int_equal(uri_scheme_parse("", 0), -1);
 	assert_int_equal(uri_scheme_parse("coap:", 5), -1);

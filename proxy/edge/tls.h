@@ -1,0 +1,75 @@
+/*
+ * tls - TLS 1.2 and 1.3 by OpenSSL: a context for each https listener and one towards https origins, and connections on them.
+ *
+ * A context is an SSL_CTX; what it needs besides (the pre-shared keys) hangs on it and goes with it. A connection keeps the context it
+ * began with, so a reload, which makes new ones, drops none.
+ *
+ * An end without close_notify is an error of OpenSSL's here, never taken for an end: whether the message was complete is known to HTTP
+ * alone (see tls_is_cut()).
+ */
+#ifndef PROXY_EDGE_TLS_H
+#define PROXY_EDGE_TLS_H
+
+#include <openssl/types.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "conf/snapshot.h"
+#include "proxy/http/material.h"
+
+enum {
+	TLS_NAME_MAX = 256,         /* of a client's name, with its NUL */
+	TLS_REASON_MAX = 128,       /* of tls_describe(), with its NUL */
+	TLS_PSK_MIN = 16,           /* bytes of a pre-shared key */
+	TLS_PSK_MAX = 64,
+	TLS_PSK_IDENTITY_MAX = 128, /* bytes of an identity */
+	TLS_PSK_LINES_MAX = 100000, /* of a file of them */
+	TLS_CHAIN_MAX = 16,         /* certificates sent with the listener's own */
+	TLS_AUTHORITIES_MAX = 1024, /* certificates in a file of authorities */
+};
+
+/* ---- what the process has in force ---- */
+
+/* Makes the contexts that a configuration wants, by the files in `m`, and puts them in the place of the old ones: for each https listener
+ * by its slot, and one for origins. Returns 0; or -1 with the reason in the log, and the old ones of what failed stay. */
+int tls_renew(const struct snapshot *conf, const struct material *m);
+/* Lets all of them go; connections keep theirs. */
+void tls_close(void);
+
+/* A new connection of a client at the listener of a slot, or to an origin, not yet given a socket: the caller's to free
+ * (bufferevent_openssl_socket_new() with BEV_OPT_CLOSE_ON_FREE frees it). NULL without a context for it or without memory.
+ * host: a name, or an address literal without brackets, without a zone; the origin's certificate must be for it. */
+SSL *tls_accept(unsigned slot);
+SSL *tls_connect(const char *host);
+
+/* ---- one connection ---- */
+
+enum tls_identity {
+	TLS_ANONYMOUS,
+	TLS_BY_CERTIFICATE, /* a verified one: the first URI of its alternative names, else the first DNS name, else the subject's CN */
+	TLS_BY_PSK,         /* the identity of the pre-shared key */
+};
+
+/* Who the client is, once the handshake is over. Writes his name, terminated ("" for an anonymous one): printable ASCII without spaces; a
+ * certificate without such a name is anonymous. `out` has room for TLS_NAME_MAX. */
+enum tls_identity tls_peer_name(const SSL *ssl, char *out, size_t room);
+
+/* The other end has said that nothing follows (close_notify, RFC 8446 6.1). */
+bool tls_is_closed(const SSL *ssl);
+
+/* Of an error code of OpenSSL's (bufferevent_get_openssl_error()): the connection ended without close_notify, nothing else is wrong. */
+bool tls_is_cut(unsigned long code);
+
+/* A code as a short text for the log: OpenSSL's reason, of its own constant texts. 0: "". */
+const char *tls_describe(unsigned long code, char out[TLS_REASON_MAX]);
+/* The first of what OpenSSL has noted on this thread, as a text; its notes are thrown away. */
+const char *tls_take_error(char out[TLS_REASON_MAX]);
+
+/* ---- contexts by themselves ---- */
+
+/* A context for a listener, or for origins (authorities: the path of their certificates in `m`). The caller's to free by SSL_CTX_free().
+ * NULL with the reason, "FILE: text" or "FILE:LINE: text", in `error`. */
+SSL_CTX *tls_server_new(const struct listener *l, const struct material *m, char *error, size_t room);
+SSL_CTX *tls_client_new(const char *authorities, const struct material *m, char *error, size_t room);
+
+#endif
