@@ -47,7 +47,9 @@ COAP_OBJS := coap/link_format.o coap/message.o coap/option.o coap/uri.o
 CONF_OBJS := conf/arena.o conf/check.o conf/check_http.o conf/fixed.o conf/grammar.o conf/manual.o conf/members.o conf/pattern.o \
              conf/print.o conf/read.o conf/snapshot.o conf/value.o conf/words.o
 TRANSLATE_OBJS := translate/outer.o translate/http_message.o translate/map_template.o translate/link_hc.o \
-                  translate/content_formats.o translate/map_media.o translate/map_method.o translate/map_status.o
+                  translate/content_formats.o translate/map_media.o translate/map_method.o translate/map_status.o \
+                  translate/map_oscore.o translate/map_etag.o translate/map_freshness.o \
+                  translate/map_request.o translate/map_request_http.o translate/map_response.o translate/map_response_http.o
 CORE_OBJS := $(TRANSLATE_OBJS) oscore/option.o \
              proxy/decide/route.o proxy/decide/http_route.o proxy/decide/policy.o proxy/decide/target.o proxy/decide/outgoing.o \
              proxy/exchange/message_ids.o proxy/exchange/congestion.o proxy/exchange/duplicates.o proxy/exchange/duplicates_map.o \
