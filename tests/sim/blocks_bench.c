@@ -303,6 +303,29 @@ const uint8_t *pattern(size_t len, unsigned seed)
 	return bytes;
 }
 
+const char *block_options(const char *before, unsigned number, uint32_t num, bool more, unsigned szx, const char *behind)
+{
+	static char texts[4][512];
+	static unsigned next;
+	char *text = texts[next++ % 4], hex[16] = "";
+	unsigned long value = (unsigned long)num << 4 | (unsigned)more << 3 | szx;
+
+	if (value != 0)
+		snprintf(hex, sizeof hex, "%0*lx", value > 0xffff ? 6 : value > 0xff ? 4 : 2, value);
+	snprintf(text, sizeof texts[0], "%s %u=%s %s", before, number, hex, behind);
+	return text;
+}
+
+const char *block2(uint32_t num, bool more, unsigned szx)
+{
+	return block_options("", OPT_BLOCK2, num, more, szx, "");
+}
+
+const char *get_block(uint32_t num, unsigned szx)
+{
+	return block_options("3='h' 11='p'", OPT_BLOCK2, num, false, szx, "");
+}
+
 void begin(void)
 {
 	transfer_begin(&the.proxy, &the.owner.t, &calls, &the.plan);

@@ -92,6 +92,11 @@ void body_comes(const uint8_t *body, size_t len, size_t come); /* not announced 
 /* Patterned bytes, the same for the same seed; owned by the bench. */
 const uint8_t *pattern(size_t len, unsigned seed);
 
+/* Options with a block option among them, written as made_message() takes them; good until the next call but three. */
+const char *block_options(const char *before, unsigned number, uint32_t num, bool more, unsigned szx, const char *behind);
+const char *block2(uint32_t num, bool more, unsigned szx);  /* alone */
+const char *get_block(uint32_t num, unsigned szx);          /* behind those of the GET of bench_set_up() */
+
 void begin(void);
 /* More of the body has come; `end`: all. */
 void more_comes(size_t come, bool end);
