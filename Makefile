@@ -51,7 +51,7 @@ TRANSLATE_OBJS := translate/outer.o translate/http_message.o translate/map_templ
                   translate/map_oscore.o translate/map_etag.o translate/map_freshness.o \
                   translate/map_request.o translate/map_request_http.o translate/map_response.o translate/map_response_http.o
 CORE_OBJS := $(TRANSLATE_OBJS) oscore/option.o \
-             proxy/decide/route.o proxy/decide/http_route.o proxy/decide/policy.o proxy/decide/target.o proxy/decide/outgoing.o \
+             proxy/decide/route.o proxy/decide/http_route.o proxy/decide/links.o proxy/decide/policy.o proxy/decide/target.o proxy/decide/outgoing.o \
              proxy/exchange/message_ids.o proxy/exchange/congestion.o proxy/exchange/duplicates.o proxy/exchange/duplicates_map.o \
              proxy/exchange/resolve.o proxy/exchange/resolve_dns.o proxy/exchange/resolve_texts.o \
              proxy/exchange/metrics.o proxy/exchange/house.o proxy/exchange/client.o proxy/exchange/origin.o \
@@ -151,9 +151,10 @@ $B/load/%: tests/load/%.c
 	@mkdir -p $(@D)
 	$(CC) -O2 -g -std=c11 -D_GNU_SOURCE -Wall -Wextra -o $@ $<
 
-# A unit test names the objects it links in its first line: /* objects: base/bytes.o ... */ and further libraries in a
+# A unit test names the objects it links in its first line: /* objects: base/bytes.o BASE_OBJS ... */ (a name of a list above is that
+# list) and further libraries in a
 # second one: /* libs: -levent_core */
-objects_of = $(shell sed -n '1,3s|.*/\* objects:\(.*\)\*/.*|\1|p' $(1))
+objects_of = $(sort $(foreach word,$(shell sed -n '1,3s|.*/\* objects:\(.*\)\*/.*|\1|p' $(1)),$(if $(filter %_OBJS,$(word)),$($(word)),$(word))))
 libs_of    = $(shell sed -n '1,3s|.*/\* libs:\(.*\)\*/.*|\1|p' $(1))
 
 define unit_rule
