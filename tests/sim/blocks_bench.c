@@ -244,7 +244,6 @@ static void tear_down(void)
 	if (the.proxy.transfers != NULL)
 		assert_int_equal(slab_count(the.proxy.transfers), 0);
 	slab_destroy(the.proxy.transfers);
-	free(the.proxy.learned);
 	buffers_destroy(the.proxy.buffers);
 	free(the.owner.got);
 }
@@ -253,6 +252,7 @@ int bench_tear_down(void **state)
 {
 	(void)state;
 	tear_down();
+	free(the.proxy.learned);
 	while (pattern_count > 0)
 		free(patterns[--pattern_count]);
 	return 0;
@@ -261,7 +261,17 @@ int bench_tear_down(void **state)
 void bench_again(void)
 {
 	tear_down();
+	free(the.proxy.learned);
 	bench_set_up(NULL);
+}
+
+void bench_next(void)
+{
+	struct blocks_learned *learned = the.proxy.learned;
+
+	tear_down();
+	bench_set_up(NULL);
+	the.proxy.learned = learned;
 }
 
 void head_is(uint8_t code, const char *options)

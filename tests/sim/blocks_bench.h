@@ -84,6 +84,8 @@ int bench_set_up(void **state);
 int bench_tear_down(void **state);
 /* Both within a test, for its next case; patterns stay. */
 void bench_again(void);
+/* The same in a gateway that remembers what it learned. */
+void bench_next(void);
 
 /* What is asked. */
 void head_is(uint8_t code, const char *options);
