@@ -425,6 +425,11 @@ enum http_event http_parser_read(struct http_parser *p, const uint8_t *bytes, si
 	return p->place == FAILED ? HTTP_ERROR : event;
 }
 
+bool http_parser_has_begun(const struct http_parser *p)
+{
+	return p->place != IN_LINE || p->len > 0 || p->interim > 0;
+}
+
 enum http_event http_parser_close(struct http_parser *p)
 {
 	if (p->place == FAILED)

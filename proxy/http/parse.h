@@ -39,6 +39,9 @@ void http_parser_expect(struct http_parser *p, bool head_request);
  * checked, bounded and dropped. One empty line is passed over before a request. HTTP_END and HTTP_ERROR come again for each further call. */
 enum http_event http_parser_read(struct http_parser *p, const uint8_t *bytes, size_t len, size_t *used, struct http_text *body);
 
+/* Has a byte of the message come? An empty line before a request is none of it. */
+bool http_parser_has_begun(const struct http_parser *p);
+
 /* The peer closed. HTTP_END if the message is complete or ends with the connection, else HTTP_ERROR (HTTP_CUT, or the error there was). */
 enum http_event http_parser_close(struct http_parser *p);
 
