@@ -1,8 +1,8 @@
 /*
  * http_transcript - what a parser makes of bytes that come in pieces, as text: one for each way to cut them, to be compared.
  *
- * The summary is "VERDICT MESSAGE..." as in tests/data/smuggling/verdicts.txt; the details hold every head, every byte of body, and why it ended.
- * Each piece lies in memory of its own size, so that a sanitizer sees what is read behind it.
+ * The summary is "VERDICT MESSAGE..." as in tests/data/smuggling/verdicts.txt; the details hold every head, every byte of body,
+ * and why it ended. Each piece lies in memory of its own size, so that a sanitizer sees what is read behind it.
  */
 #ifndef TESTS_UNIT_HTTP_TRANSCRIPT_H
 #define TESTS_UNIT_HTTP_TRANSCRIPT_H
@@ -59,10 +59,34 @@ static inline const char *http_verdict(enum http_error error)
 	return names[error];
 }
 
+/* What translate/http_message.h promises of every head. */
+static inline void transcript_head_check(const struct http_head *head)
+{
+	TRANSCRIPT_CHECK((head->status == 0) == (head->method.len > 0 && head->target.len > 0));
+	TRANSCRIPT_CHECK(head->status == 0 || (head->status >= 200 && head->status <= 599));
+	TRANSCRIPT_CHECK(head->minor <= 1 && !(head->chunked && (head->has_length || head->minor == 0)));
+	TRANSCRIPT_CHECK(head->has_length || head->length == 0);
+	TRANSCRIPT_CHECK(head->status != 0 || head->minor == 0 || http_field_count(head, "Host") == 1);
+	for (size_t i = 0; i < head->target.len; i++)
+		TRANSCRIPT_CHECK(head->target.at[i] > ' ' && head->target.at[i] <= '~');
+	for (size_t i = 0; i < head->field_count; i++) {
+		struct http_text name = head->fields[i].name, value = head->fields[i].value;
+
+		TRANSCRIPT_CHECK(name.len > 0);
+		for (size_t j = 0; j < name.len; j++)
+			TRANSCRIPT_CHECK(name.at[j] > ' ' && name.at[j] <= '~' && !strchr("()<>@,;:\\\"/[]?={}", name.at[j]));
+		for (size_t j = 0; j < value.len; j++)
+			TRANSCRIPT_CHECK((value.at[j] >= ' ' && value.at[j] <= '~') || value.at[j] == '\t');
+		TRANSCRIPT_CHECK(value.len == 0 || !strchr(" \t", value.at[0]));
+		TRANSCRIPT_CHECK(value.len == 0 || !strchr(" \t", value.at[value.len - 1]));
+	}
+}
+
 static inline void transcript_head(struct http_transcript *t, const struct http_head *head)
 {
 	FILE *f = t->details_file;
 
+	transcript_head_check(head);
 	if (head->status != 0)
 		fprintf(t->summary_file, " %u", head->status);
 	else

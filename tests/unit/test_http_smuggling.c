@@ -1,7 +1,7 @@
 /* objects: proxy/http/parse.o proxy/http/framing.o proxy/http/lines.o translate/http_message.o coap/uri.o coap/message.o base/endpoint.o */
 /*
- * The corpus of tests/data/smuggling: messages that two recipients may read differently, each with the only reading that is right, or with
- * the refusal it deserves.
+ * The corpus of tests/data/smuggling: messages that two recipients may read differently, each with the only reading that is
+ * right, or with the refusal it deserves.
  */
 #include <setjmp.h>
 #include <stdarg.h>
