@@ -9,7 +9,7 @@ endif
 PREFIX    ?= /usr/local
 DESTDIR   ?=
 VERSION   := 0.1.0
-PKGS      := libevent_core libevent_extra libcoap-3-notls libconfig libcrypto libseccomp libcap
+PKGS      := libevent_core libevent_extra libevent_openssl libcoap-3-notls libconfig libssl libcrypto libseccomp libcap
 
 CFLAGS    ?= -O2 -g
 # Control flow protection by what the compiler builds for; a machine that has none yet only sets up.
@@ -43,12 +43,15 @@ endif
 
 # ---- what each binary is made of --------------------------------------------------------------------------------------
 BASE_OBJS := base/buffers.o base/bytes.o base/endpoint.o base/errors.o base/hash.o base/log.o base/ring.o base/slab.o base/wheel.o
-COAP_OBJS := coap/message.o coap/option.o coap/uri.o
-CONF_OBJS := conf/arena.o conf/check.o conf/fixed.o conf/grammar.o conf/manual.o conf/members.o conf/pattern.o conf/print.o conf/read.o \
-             conf/snapshot.o conf/value.o conf/words.o
-TRANSLATE_OBJS := translate/outer.o translate/http_message.o translate/map_template.o
+COAP_OBJS := coap/link_format.o coap/message.o coap/option.o coap/uri.o
+CONF_OBJS := conf/arena.o conf/check.o conf/check_http.o conf/fixed.o conf/grammar.o conf/manual.o conf/members.o conf/pattern.o \
+             conf/print.o conf/read.o conf/snapshot.o conf/value.o conf/words.o
+TRANSLATE_OBJS := translate/outer.o translate/http_message.o translate/map_template.o translate/link_hc.o \
+                  translate/content_formats.o translate/map_media.o translate/map_method.o translate/map_status.o \
+                  translate/map_oscore.o translate/map_etag.o translate/map_freshness.o \
+                  translate/map_request.o translate/map_request_http.o translate/map_response.o translate/map_response_http.o
 CORE_OBJS := $(TRANSLATE_OBJS) oscore/option.o \
-             proxy/decide/route.o proxy/decide/http_route.o proxy/decide/policy.o proxy/decide/target.o proxy/decide/outgoing.o \
+             proxy/decide/route.o proxy/decide/http_route.o proxy/decide/links.o proxy/decide/policy.o proxy/decide/target.o proxy/decide/outgoing.o \
              proxy/exchange/message_ids.o proxy/exchange/congestion.o proxy/exchange/duplicates.o proxy/exchange/duplicates_map.o \
              proxy/exchange/resolve.o proxy/exchange/resolve_dns.o proxy/exchange/resolve_texts.o \
              proxy/exchange/metrics.o proxy/exchange/house.o proxy/exchange/client.o proxy/exchange/origin.o \
@@ -56,13 +59,15 @@ CORE_OBJS := $(TRANSLATE_OBJS) oscore/option.o \
              proxy/exchange/exchange.o proxy/exchange/receive.o proxy/exchange/requester.o proxy/exchange/forward.o proxy/exchange/transmit.o proxy/exchange/respond.o \
              proxy/exchange/upstream.o proxy/exchange/observe.o proxy/exchange/local.o proxy/exchange/proxy.o \
              proxy/exchange/hold_back.o proxy/exchange/refusal_log.o proxy/exchange/access_log.o proxy/exchange/crossing.o \
-             proxy/exchange/crossing_rings.o proxy/exchange/renew.o
+             proxy/exchange/crossing_rings.o proxy/exchange/renew.o proxy/exchange/blocks.o proxy/exchange/blocks_request.o \
+             proxy/exchange/blocks_answer.o proxy/exchange/blocks_learned.o
 HTTP_OBJS  := proxy/http/lines.o proxy/http/framing.o proxy/http/parse.o
-PROXY_OBJS := $(BASE_OBJS) $(COAP_OBJS) $(CONF_OBJS) proxy/decide/explain.o $(CORE_OBJS) $(HTTP_OBJS) \
+PROXY_OBJS := $(BASE_OBJS) $(COAP_OBJS) $(CONF_OBJS) proxy/decide/explain.o proxy/decide/explain_http.o $(CORE_OBJS) $(HTTP_OBJS) \
              proxy/edge/udp.o proxy/edge/sockets.o proxy/edge/own_addresses.o proxy/edge/has_route.o \
+             proxy/edge/tls.o proxy/edge/tls_context.o proxy/edge/tls_psk.o proxy/http/material.o proxy/http/not_yet.o \
              proxy/process/parent.o proxy/process/workers.o proxy/process/reload.o proxy/process/groups.o proxy/process/route_slots.o proxy/process/route_counts.o \
              proxy/process/worker.o proxy/process/worker_start.o proxy/process/worker_reload.o proxy/process/preparing.o \
-             proxy/process/channel.o proxy/process/package.o proxy/process/privileges.o proxy/process/sandbox.o \
+             proxy/process/channel.o proxy/process/package.o proxy/process/files.o proxy/process/privileges.o proxy/process/sandbox.o \
              proxy/process/notify.o proxy/process/activation.o proxy/exchange/resolve_files.o proxy/main.o
 DEMO_OBJS := $(BASE_OBJS) $(COAP_OBJS) base/clock.o base/random.o \
              oscore/option.o oscore/context.o oscore/derive.o oscore/unseal.o tools/seal.o tools/demo.o tools/demo_client.o tools/demo_context.o \
@@ -85,7 +90,7 @@ all: setup
 	@$(MAKE) --no-print-directory programs
 
 programs: $(PROGRAMS) $B/docs/oscore-proxy.conf.5
-tests: programs $B/test/oscore-proxy $(UNIT) $(SIM) $(LOAD)
+tests: programs $B/test/oscore-proxy $B/test/uri-tool $(UNIT) $(SIM) $(LOAD)
 
 help:
 	@echo 'make run               install what is missing, build, show one plain and one OSCORE request through the gateway'
@@ -146,9 +151,10 @@ $B/load/%: tests/load/%.c
 	@mkdir -p $(@D)
 	$(CC) -O2 -g -std=c11 -D_GNU_SOURCE -Wall -Wextra -o $@ $<
 
-# A unit test names the objects it links in its first line: /* objects: base/bytes.o ... */ and further libraries in a
+# A unit test names the objects it links in its first line: /* objects: base/bytes.o BASE_OBJS ... */ (a name of a list above is that
+# list) and further libraries in a
 # second one: /* libs: -levent_core */
-objects_of = $(shell sed -n '1,3s|.*/\* objects:\(.*\)\*/.*|\1|p' $(1))
+objects_of = $(sort $(foreach word,$(shell sed -n '1,3s|.*/\* objects:\(.*\)\*/.*|\1|p' $(1)),$(if $(filter %_OBJS,$(word)),$($(word)),$(word))))
 libs_of    = $(shell sed -n '1,3s|.*/\* libs:\(.*\)\*/.*|\1|p' $(1))
 
 define unit_rule
@@ -158,6 +164,12 @@ $B/unit/$(notdir $(basename $(1))): $(1) $(wildcard tests/unit/*.h) $$(call obj,
 		-lcmocka $$(LIBS) $$(call libs_of,$(1))
 endef
 $(foreach t,$(wildcard tests/unit/test_*.c tests/sim/test_*.c),$(eval $(call unit_rule,$(t))))
+
+# What tests ask about URIs.
+URI_TOOL := tests/interop/uri_tool.c
+$B/test/uri-tool: $(URI_TOOL) $(call obj,$(call objects_of,$(URI_TOOL)))
+	@mkdir -p $(@D) && echo "link $@"
+	@$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 
 define fuzz_rule
 $B/fuzz/$(notdir $(basename $(1))): $(1) $$(call obj,$$(call objects_of,$(1))) | $$(LLHTTP)

@@ -3,7 +3,7 @@
 
 #include "conf/load.h"
 
-static void complain_route(struct conf_loader *l, const struct route *r, const char *key, const char *text)
+void conf_complain_route(struct conf_loader *l, const struct route *r, const char *key, const char *text)
 {
 	conf_complain(l, conf_line_of(l->routes[r->index], key), "routes.%s.%s: %s", r->name, key, text);
 }
@@ -38,23 +38,23 @@ static void check_listeners(struct conf_loader *l)
 static void check_form(struct conf_loader *l, const struct route *r)
 {
 	if (r->forward_count > 0 && r->to_count > 0)
-		complain_route(l, r, "to", "a route has forward-to or to, not both");
+		conf_complain_route(l, r, "to", "a route has forward-to or to, not both");
 	else if (r->deny && r->to_count > 0)
-		complain_route(l, r, "to", "a route that denies sends nothing on");
+		conf_complain_route(l, r, "to", "a route that denies sends nothing on");
 	else if (r->forward_count == 0 && r->to_count == 0 && !r->deny)
 		conf_complain(l, l->routes[r->index]->line, "routes.%s: has neither forward-to nor to nor deny", r->name);
 	if (r->via && r->forward_count == 0)
-		complain_route(l, r, "via", "a parent proxy needs forward-to: the targets it is asked for");
+		conf_complain_route(l, r, "via", "a parent proxy needs forward-to: the targets it is asked for");
 	if (r->via && r->deny)
-		complain_route(l, r, "via", "a route that denies sends nothing on");
+		conf_complain_route(l, r, "via", "a route that denies sends nothing on");
 	if (r->forward_count == 0)
 		return;
 	if (r->host_count > 0)
-		complain_route(l, r, "hosts", "the hosts of a forward route stand in forward-to");
+		conf_complain_route(l, r, "hosts", "the hosts of a forward route stand in forward-to");
 	if (r->ports_lo > 0)
-		complain_route(l, r, "ports", "the ports of a forward route stand in forward-to");
+		conf_complain_route(l, r, "ports", "the ports of a forward route stand in forward-to");
 	if (r->keep_host)
-		complain_route(l, r, "keep-host", "a forward route names the target's own host");
+		conf_complain_route(l, r, "keep-host", "a forward route names the target's own host");
 }
 
 static void check_paths(struct conf_loader *l, const struct route *r)
@@ -62,12 +62,12 @@ static void check_paths(struct conf_loader *l, const struct route *r)
 	size_t i;
 
 	if (r->path_count > 0 && r->require_oscore)
-		complain_route(l, r, "paths", "OSCORE requests hide their path, so a route with paths that requires OSCORE takes nothing");
+		conf_complain_route(l, r, "paths", "OSCORE requests hide their path, so a route with paths that requires OSCORE takes nothing");
 	if (r->strip_path == 0)
 		return;
 	for (i = 0; i < r->path_count; i++)
 		if (r->paths[i].count < r->strip_path)
-			complain_route(l, r, "strip-path", "takes off more than one of the paths has");
+			conf_complain_route(l, r, "strip-path", "takes off more than one of the paths has");
 }
 
 static bool is_listener(const struct snapshot *s, const struct origin_conf *o)
@@ -87,9 +87,9 @@ static void check_circles(struct conf_loader *l, const struct route *r)
 
 	for (i = 0; i < r->to_count; i++)
 		if (is_listener(l->snapshot, &r->to[i]))
-			complain_route(l, r, "to", "is a listener of this gateway");
+			conf_complain_route(l, r, "to", "is a listener of this gateway");
 	if (r->via && is_listener(l->snapshot, r->via))
-		complain_route(l, r, "via", "is a listener of this gateway");
+		conf_complain_route(l, r, "via", "is a listener of this gateway");
 }
 
 /* A gateway for OSCORE that sends every OSCORE request away is hardly meant. */
@@ -122,7 +122,8 @@ void conf_check(struct conf_loader *l)
 		check_paths(l, r);
 		check_circles(l, r);
 		if (r->timeout > r->timeout_acknowledged)
-			complain_route(l, r, "timeout", "is longer than timeout-acknowledged");
+			conf_complain_route(l, r, "timeout", "is longer than timeout-acknowledged");
 	}
+	conf_check_http(l);
 	check_hidden_paths(l);
 }

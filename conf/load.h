@@ -43,7 +43,11 @@ void conf_read_defaults(struct conf_loader *l, enum conf_group group, void *obje
 void conf_read_setting(struct conf_loader *l, const struct conf_row *row, const config_setting_t *setting, const char *path,
 	void *object);
 
-/* Looks at what no single setting shows. */
+/* An error in one setting of a route. */
+void conf_complain_route(struct conf_loader *l, const struct route *r, const char *key, const char *text);
+
+/* Looks at what no single setting shows; conf_check_http(), a part of it, at what HTTP wants. */
 void conf_check(struct conf_loader *l);
+void conf_check_http(struct conf_loader *l);
 
 #endif

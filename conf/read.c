@@ -6,6 +6,7 @@
 #include "conf/load.h"
 #include "conf/pattern.h"
 #include "conf/value.h"
+#include "translate/map_template.h"
 
 enum { WHY_MAX = 160, SCALAR_MAX = 64 };
 
@@ -154,12 +155,17 @@ static const char *read_scheme(const char *text, void *field)
 	return *text && scheme != URI_COAP ? "is no scheme that a target may be given: coap" : NULL;
 }
 
-/* The template is compiled when all is read: then it is known what the route wants of it. */
-static const char *read_template(struct conf_loader *l, const struct conf_row *row, const char *text, struct route *r, char why[WHY_MAX])
+/* The template is on the heap; the snapshot frees it. */
+static const char *read_template(struct conf_loader *l, const char *text, struct route *r, char why[WHY_MAX])
 {
-	if (*text && *text != '/')
-		return "is no path of a request: it begins with \"/\"";
-	return read_string(l, row, text, &r->http_path, why);
+	char error[TEMPLATE_ERROR_MAX] = "";
+
+	r->http_path = arena_copy(l->arena, text, strlen(text));
+	r->http_template = *text ? template_compile(text, error) : NULL;
+	if (!*text || r->http_template)
+		return NULL;
+	snprintf(why, WHY_MAX, "%s", error);
+	return why;
 }
 
 /* A single value from its text. */
@@ -184,7 +190,7 @@ static const char *read_scalar(struct conf_loader *l, const struct conf_row *row
 	case TYPE_SCHEME:
 		return read_scheme(text, field);
 	case TYPE_TEMPLATE:
-		return read_template(l, row, text, object, why);
+		return read_template(l, text, object, why);
 	case TYPE_PORTS:
 		wrong = value_read_ports(text, &ports[0], &ports[1]);
 		if (!wrong)

@@ -42,7 +42,8 @@
 	X(COUNT_SEND_FAILED, "send_failed")                                  \
 	X(COUNT_CROSSED, "crossed")                                          \
 	X(COUNT_CROSSING_BROKEN, "crossing_broken")                          \
-	X(COUNT_ACCESS_LOST, "access_lines_lost")
+	X(COUNT_ACCESS_LOST, "access_lines_lost")                            \
+	X(COUNT_HTTP_TRUNCATED, "http_truncated")
 
 enum metric {
 #define X(name, text) name,

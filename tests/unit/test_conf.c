@@ -1,4 +1,4 @@
-/* objects: conf/arena.o conf/check.o conf/fixed.o conf/grammar.o conf/manual.o conf/members.o conf/pattern.o conf/print.o conf/read.o conf/snapshot.o conf/value.o conf/words.o base/clock.o base/endpoint.o base/log.o coap/message.o coap/uri.o */
+/* objects: conf/arena.o conf/check.o conf/check_http.o conf/fixed.o conf/grammar.o conf/manual.o conf/members.o conf/pattern.o conf/print.o conf/read.o conf/snapshot.o conf/value.o conf/words.o base/clock.o base/endpoint.o base/log.o coap/message.o coap/uri.o base/bytes.o translate/map_template.o */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -123,7 +123,7 @@ static void test_golden_pairs(void **state)
 static void test_golden_errors(void **state)
 {
 	(void)state;
-	covers("C7252-4.8-1"); /* ranges.bad.conf */
+	covers("C7252-4.8-1 C8075-5.4.2-2 C8075-10-2"); /* ranges.bad.conf, templates.bad.conf, nobody.bad.conf */
 	check_golden(".bad.conf", 12);
 }
 

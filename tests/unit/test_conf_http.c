@@ -1,4 +1,4 @@
-/* objects: conf/arena.o conf/check.o conf/fixed.o conf/grammar.o conf/manual.o conf/members.o conf/pattern.o conf/print.o conf/read.o conf/snapshot.o conf/value.o conf/words.o base/clock.o base/endpoint.o base/log.o coap/message.o coap/uri.o */
+/* objects: conf/arena.o conf/check.o conf/check_http.o conf/fixed.o conf/grammar.o conf/manual.o conf/members.o conf/pattern.o conf/print.o conf/read.o conf/snapshot.o conf/value.o conf/words.o base/clock.o base/endpoint.o base/log.o coap/message.o coap/uri.o base/bytes.o translate/map_template.o */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,6 +10,8 @@
 #include <string.h>
 
 #include "conf/snapshot.h"
+#include "tests/unit/covers.h"
+#include "translate/map_template.h"
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 #define COAP "coap: { url = \"coap://127.0.0.1\"; };"
@@ -46,6 +48,7 @@ static void test_defaults(void **state)
 	const struct listener *l = &s->listeners[1];
 
 	(void)state;
+	covers("C8075-5.3-2 C8075-10-2 C8075-10.1-1");
 	assert_true(t->http_line == 8000 && t->http_fields == 16000 && t->http_field_count == 100);
 	assert_true(t->http_head_timeout == 10000000 && t->http_body_timeout == 30000000 && t->http_idle_timeout == 75000000);
 	assert_true(t->http_connections == 20000 && t->http_client_connections == 1000 && t->http_body_limit == 16000000);
@@ -67,13 +70,15 @@ static void test_fields(void **state)
 {
 	struct snapshot *s = must_load("listeners: { tls: { url = \"https://[::]\"; certificate = \"/c\"; key = \"/k\"; client-ca = \"/a\";"
 		" client-certificate = \"required\"; psk-file = \"/p\"; public-url = \"https://gw.example\"; proxy-protocol = true;"
-		" trusted-proxies = [\"10.0.0.0/8\"]; }; };\n"
+		" trusted-proxies = [\"10.0.0.0/8\"]; }; " COAP " };\n"
 		"http: { body-limit = \"64GB\"; block-size = 64; field-count = 128; credentials = \"/u\"; ca = \"/o\"; };\n"
-		"routes: { r: { http-path = \"/hc/{+tu}\"; default-scheme = \"coap\"; forward-to = [\"https://*.example:*\", \"http://[fd00::/8]\"];"
+		"routes: { r: { http-path = \"/hc/{+tu}\"; default-scheme = \"coap\"; "
+		" forward-to = [\"coap://*\", \"https://*.example:*\", \"http://[fd00::/8]\"];"
 		" identities = [\"alice\", \"plant-*\"]; cors = [\"https://app.example:8443\"]; media = \"loose\"; body-limit = 7; };"
-		" o: { to = [\"http://origin.example/a/b\", \"https://192.0.2.1\"]; authenticate = \"none\"; }; };");
+		" o: { to = [\"http://origin.example/a/b\", \"https://192.0.2.1\"]; };"
+		" n: { from = [\"tls\"]; to = \"coap://h/x\"; http-path = \"/lamp?on\"; authenticate = \"none\"; }; };");
 	const struct listener *l = &s->listeners[0];
-	const struct route *r = &s->routes[0], *o = &s->routes[1];
+	const struct route *r = &s->routes[0], *o = &s->routes[1], *n = &s->routes[2];
 
 	(void)state;
 	assert_true(l->scheme == URI_HTTPS && l->any && l->address.port == 443 && l->client_certificate && l->proxy_protocol);
@@ -85,12 +90,14 @@ static void test_fields(void **state)
 	assert_true(l->trusted_proxy_count == 1 && l->trusted_proxies[0].bits == 104);
 	assert_true(s->settings.http_body_limit == 64000000000 && s->settings.http_block_size == 64 && s->settings.http_field_count == 128);
 	assert_string_equal(r->http_path, "/hc/{+tu}");
-	assert_true(r->default_scheme == URI_COAP && r->forward_count == 2 && r->loose_media && r->body_limit == 7 && !r->anonymous);
-	assert_true(r->forward_to[0].scheme == URI_HTTPS && r->forward_to[0].port == PORT_ANY && r->forward_to[1].scheme == URI_HTTP);
+	assert_true(r->default_scheme == URI_COAP && r->forward_count == 3 && r->loose_media && r->body_limit == 7 && !r->anonymous);
+	assert_true(r->forward_to[1].scheme == URI_HTTPS && r->forward_to[1].port == PORT_ANY && r->forward_to[2].scheme == URI_HTTP);
+	assert_true(r->http_template && template_has_target(r->http_template));
 	assert_true(r->identity_count == 2 && r->cors_count == 1);
 	assert_string_equal(r->identities[1], "plant-*");
 	assert_string_equal(r->cors[0], "https://app.example:8443");
-	assert_true(o->anonymous && o->to_count == 2 && o->to[0].scheme == URI_HTTP && o->to[0].port == 80 && o->to[0].path_count == 2);
+	assert_true(n->anonymous && n->http_template && !template_has_target(n->http_template));
+	assert_true(!o->http_template && o->to_count == 2 && o->to[0].scheme == URI_HTTP && o->to[0].port == 80 && o->to[0].path_count == 2);
 	assert_true(o->to[1].scheme == URI_HTTPS && o->to[1].literal && o->to[1].address.port == 443);
 	snapshot_release(s);
 }
@@ -127,6 +134,43 @@ static void test_same_address(void **state)
 	}
 }
 
+/* What crosses plain HTTP in the open is warned of; what something protects is not. */
+static void test_warnings(void **state)
+{
+	static const char open[] = "whoever reaches a listener of plain http may ask", secret[] = "passwords and tokens come over plain http";
+	static const struct {
+		const char *listener, *route, *warning; /* NULL: none */
+	} cases[] = {
+		{"url = \"http://[::]:80\";", "to = \"coap://h\"; authenticate = \"none\";", open},
+		{"url = \"http://192.0.2.1\";", "to = \"coap://h\"; authenticate = \"none\";", open},
+		{"url = \"http://127.0.0.1\";", "to = \"coap://h\"; authenticate = \"none\";", NULL},
+		{"url = \"http://[::]\"; trusted-proxies = \"10.0.0.1\";", "to = \"coap://h\"; authenticate = \"none\";", NULL},
+		{"url = \"https://[::]\"; psk-file = \"/p\";", "to = \"coap://h\"; authenticate = \"none\";", NULL},
+		{"url = \"http://[::]\";", "to = \"coap://h\"; authenticate = \"none\"; require = \"oscore\";", NULL},
+		{"url = \"http://[::]\";", "deny = true; authenticate = \"none\";", NULL},
+		{"url = \"http://[::]\";", "to = \"coap://h\";", secret},
+		{"url = \"http://[::1]\";", "to = \"coap://h\";", NULL},
+		{"url = \"https://[::]\"; psk-file = \"/p\";", "to = \"coap://h\";", NULL},
+	};
+	char text[400], *errors;
+	struct snapshot *s;
+	size_t size, i;
+	FILE *f;
+
+	(void)state;
+	for (i = 0; i < COUNT(cases); i++) {
+		snprintf(text, sizeof(text), "listeners: { w: { %s }; };\nhttp: { credentials = \"/u\"; };\nroutes: { r: { http-path = \"/x\"; %s }; };",
+			cases[i].listener, cases[i].route);
+		f = open_memstream(&errors, &size);
+		s = conf_load_text(text, "test", f);
+		fclose(f);
+		if (!s || (cases[i].warning ? !strstr(errors, cases[i].warning) || strncmp(errors, "test:3: warning: routes.r.", 26) != 0 : size > 0))
+			fail_msg("%s\n%s", text, errors);
+		snapshot_release(s);
+		free(errors);
+	}
+}
+
 static void test_fixed(void **state)
 {
 	struct snapshot *now = must_load("listeners: { w: { url = \"https://[::]\"; certificate = \"/c\"; key = \"/k\"; }; };");
@@ -140,10 +184,64 @@ static void test_fixed(void **state)
 	snapshot_release(next);
 }
 
+/* A line of the example that is configuration behind its '#', not prose. */
+static bool is_commented_out(const char *line)
+{
+	const char *at = line + strspn(line, "\t"), *name = at + 2;
+
+	if (*at != '#')
+		return false;
+	name += strspn(name, "abcdefghijklmnopqrstuvwxyz-");
+	return at[1] == '\t' || strcmp(at, "# };\n") == 0 || strcmp(name, ": {\n") == 0;
+}
+
+/* The example as it is once somebody has taken the '#' off, from malloc. */
+static char *read_example(size_t *uncommented)
+{
+	FILE *in = fopen("proxy.conf.example", "r"), *out;
+	char line[300], *text, *mark;
+	size_t size;
+
+	assert_non_null(in);
+	out = open_memstream(&text, &size);
+	for (*uncommented = 0; fgets(line, sizeof(line), in);) {
+		mark = is_commented_out(line) ? strchr(line, '#') : NULL;
+		if (mark)
+			*mark = ' ';
+		*uncommented += mark != NULL;
+		fputs(line, out);
+	}
+	fclose(in);
+	fclose(out);
+	return text;
+}
+
+static void test_example(void **state)
+{
+	size_t uncommented, size;
+	char *text = read_example(&uncommented), *errors;
+	FILE *f = open_memstream(&errors, &size);
+	struct snapshot *s = conf_load_text(text, "example", f);
+
+	(void)state;
+	fclose(f);
+	assert_string_equal(errors, "");
+	assert_non_null(s);
+	assert_true(uncommented > 30 && s->listener_count == 3 && s->listeners[2].scheme == URI_HTTPS);
+	assert_string_equal(s->routes[0].name, "weather");
+	assert_int_equal(s->routes[0].to[0].scheme, URI_HTTP);
+	assert_int_equal(s->route_count, 7);
+	assert_string_equal(s->settings.http_credentials, "/etc/oscore-proxy/credentials");
+	snapshot_release(s);
+	free(text);
+	free(errors);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_defaults), cmocka_unit_test(test_fields), cmocka_unit_test(test_same_address), cmocka_unit_test(test_fixed),
+		cmocka_unit_test(test_warnings), cmocka_unit_test(test_example),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

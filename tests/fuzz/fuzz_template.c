@@ -1,0 +1,138 @@
+/* objects: translate/map_template.o coap/uri.o coap/message.o base/endpoint.o */
+/* measures: translate/map_template.c */
+/*
+ * URI templates. The first line of the input is a template, the rest is taken as a request target and as a target URI, by that template and
+ * by some that carry every URI. What matches is a URI of CoAP; what a URI is expanded to leads back to it, and with the templates that
+ * carry every URI there is always such a form.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "translate/map_template.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+#define CHECK(condition) \
+	do { \
+		if (!(condition)) \
+			abort(); \
+	} while (0)
+
+static const char *const complete[] = {
+	"/hc/{+tu}", "/x?tu={+tu}", "/{tu}/x", "/{+s}/{+hp}{+p}{+qq}", "/?s={s}&hp={hp}&p={p}&q={qq}", "/{s}/{hp}{+p}{+qq}",
+	"/{+s}@{+hp}/{p}{+qq}",
+};
+enum { COMPLETE = sizeof(complete) / sizeof(complete[0]), SCHEMES = 3, EXPANDED_MAX = 3 * URI_MAX + TEMPLATE_MAX + 1 };
+static const int schemes[SCHEMES] = {-1, URI_COAPS, URI_HTTP};
+
+static bool is_of_coap(const char *text, size_t len)
+{
+	struct uri u;
+
+	return uri_parse(&u, text, len) == URI_OK && u.scheme != URI_HTTP && u.scheme != URI_HTTPS;
+}
+
+/* What a URI becomes leads back to it, whatever room there is. */
+static void there_and_back(const struct template *t, const char *uri, size_t len, int scheme, bool always)
+{
+	char *out = malloc(EXPANDED_MAX), *back = malloc(URI_MAX + 1), *small;
+	int target_len = template_expand(t, uri, len, scheme, out, EXPANDED_MAX);
+	size_t back_len;
+
+	CHECK(!always || target_len > 0);
+	if (target_len >= 0) {
+		CHECK(is_of_coap(uri, len));
+		CHECK(strlen(out) == (size_t)target_len && out[0] == '/' && !strpbrk(out, "[]# "));
+		CHECK(template_match(t, (struct http_text){out, (size_t)target_len}, scheme, back, &back_len) == TEMPLATE_OK);
+		CHECK(back_len == len && memcmp(back, uri, len) == 0 && back[len] == '\0');
+		small = malloc((size_t)target_len + 1);
+		CHECK(template_expand(t, uri, len, scheme, small, (size_t)target_len) == -1);
+		CHECK(template_expand(t, uri, len, scheme, small, (size_t)target_len + 1) == target_len);
+		free(small);
+	} else {
+		CHECK(out[0] == '\0');
+	}
+	free(out);
+	free(back);
+}
+
+static void target_tried(const struct template *t, const char *target, size_t len, int scheme, bool always)
+{
+	char *out = malloc(URI_MAX + 1);
+	size_t out_len = 1;
+	enum template_result r = template_match(t, (struct http_text){target, len}, scheme, out, &out_len);
+
+	CHECK(out_len <= URI_MAX && out[out_len] == '\0' && strlen(out) == out_len);
+	if (r == TEMPLATE_NO_SCHEME)
+		CHECK(scheme == -1);
+	if (r != TEMPLATE_OK || !template_has_target(t)) {
+		CHECK(out_len == 0);
+	} else {
+		CHECK(is_of_coap(out, out_len));
+		there_and_back(t, out, out_len, scheme, always);
+	}
+	free(out);
+}
+
+static void template_tried(const struct template *t, const char *text, size_t len, bool always)
+{
+	for (int i = 0; i < SCHEMES; i++) {
+		target_tried(t, text, len, schemes[i], always);
+		there_and_back(t, text, len, schemes[i], always && is_of_coap(text, len));
+	}
+}
+
+/* The URI in the place where the default mapping has it. */
+static void default_mapping_tried(const struct template *t, const char *text, size_t len)
+{
+	char *target = malloc(len + 4);
+
+	memcpy(target, "/hc/", 4);
+	memcpy(target + 4, text, len);
+	target_tried(t, target, len + 4, -1, true);
+	free(target);
+}
+
+static void published_tried(const struct template *t, const char *text)
+{
+	struct http_text base, hct;
+
+	template_publish(t, &base, &hct);
+	CHECK(base.len > 0 && memcmp(base.at, text, base.len) == 0 && !memchr(base.at, '{', base.len));
+	CHECK(template_has_target(t) || (hct.at == NULL && base.len == strlen(text)));
+	if (hct.at)
+		CHECK(base.len + hct.len == strlen(text) && memcmp(hct.at, text + base.len, hct.len) == 0);
+	else if (template_has_target(t))
+		CHECK(strcmp(text + base.len, "{+tu}") == 0);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static struct template *known[COMPLETE];
+	const uint8_t *line_end = size > 0 ? memchr(data, '\n', size) : NULL;
+	size_t line = line_end ? (size_t)(line_end - data) : size;
+	const char *rest = (const char *)data + (line_end ? line + 1 : size);
+	size_t rest_len = size - (size_t)(rest - (const char *)data);
+	char *text = malloc(line + 1), error[TEMPLATE_ERROR_MAX];
+	struct template *t;
+
+	for (size_t i = 0; i < COMPLETE; i++)
+		if (!known[i] && !(known[i] = template_compile(complete[i], error)))
+			abort();
+	memcpy(text, data, line);
+	text[line] = '\0';
+	memset(error, 1, sizeof(error));
+	t = template_compile(text, error);
+	if (t) {
+		published_tried(t, text);
+		template_tried(t, rest, rest_len, false);
+		template_free(t);
+	} else {
+		CHECK(memchr(error, '\0', sizeof(error)) && error[0] != '\0');
+	}
+	for (size_t i = 0; i < COMPLETE; i++)
+		template_tried(known[i], rest, rest_len, true);
+	default_mapping_tried(known[0], rest, rest_len);
+	free(text);
+	return 0;
+}
