@@ -89,7 +89,7 @@ static enum http_error coding_refuse(const struct http_head *head, const char **
 	while (http_list_next(&list, &element))
 		chunked += http_text_is(element, "chunked");
 	if (http_field_count(head, "Transfer-Encoding") == 1 && chunked == 1 && http_text_is(element, "chunked") &&
-	    element.at != field->value.at && element.at + element.len == field->value.at + field->value.len && field->value.at[0] != ',') {
+	    element.at + element.len == field->value.at + field->value.len && field->value.at[0] != ',') {
 		*why = "a transfer coding other than chunked";
 		return HTTP_NOT_IMPLEMENTED;
 	}

@@ -50,6 +50,7 @@ static void request_lines_that_are_taken(void **state)
 		{"GET http://h HTTP/1.1", "GET", "http://h", 1},
 		{"OPTIONS * HTTP/1.1", "OPTIONS", "*", 1},
 		{"CONNECT h:443 HTTP/1.1", "CONNECT", "h:443", 1},
+		{"CONNECT 192.0.2.1:443 HTTP/1.1", "CONNECT", "192.0.2.1:443", 1},
 		/* nothing is collapsed, resolved or decoded (RFC 8075 5.3) */
 		{"GET /hc/coap://h/a HTTP/1.1", "GET", "/hc/coap://h/a", 1},
 		{"GET //a///b/../c/./%2e%2E%2f%zz?x//y/.. HTTP/1.1", "GET", "//a///b/../c/./%2e%2E%2f%zz?x//y/..", 1},
@@ -390,6 +391,7 @@ static void framing_of_requests(void **state)
 		{.minor = 1, .fields = {H, {LENGTH, "0"}, {CODING, "chunked"}}, .error = HTTP_BAD},
 		{.minor = 1, .fields = {H, {CODING, "chunked"}, {CODING, "chunked"}}, .error = HTTP_BAD},
 		{.minor = 1, .fields = {H, {CODING, "gzip"}, {CODING, "chunked"}}, .error = HTTP_BAD},
+		{.minor = 1, .fields = {H, {CODING, "gzip, chunked"}, {CODING, "gzip"}}, .error = HTTP_BAD},
 		{.minor = 1, .fields = {H, {CODING, "chunked, chunked"}}, .error = HTTP_BAD},
 		{.minor = 1, .fields = {H, {CODING, "chunked, gzip"}}, .error = HTTP_BAD},
 		{.minor = 1, .fields = {H, {CODING, "gzip"}}, .error = HTTP_BAD},
