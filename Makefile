@@ -30,8 +30,8 @@ LIBS          = $(shell $(PKG_CONFIG) --libs $(PKGS) 2>/dev/null)
 # What runs a program that was built for another machine, see `check-cross`.
 EMULATOR     ?=
 
-# llhttp is a library in Debian 13. In Debian 12 it is C source (node-llhttp), which is made a library here; what its STRICT_MODE asks for,
-# later releases do anyway. It stands among the libraries of every program, and those that call it take it in.
+# llhttp is a library in Debian 13. In Debian 12 it is C source (node-llhttp), which is made a library here; what its STRICT_MODE
+# asks for, later releases do anyway. It stands among the libraries of every program, and those that call it take it in.
 ifeq ($(shell $(PKG_CONFIG) --exists libllhttp 2>/dev/null && echo yes),yes)
 PKGS          += libllhttp
 else
