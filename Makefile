@@ -30,8 +30,8 @@ LIBS          = $(shell $(PKG_CONFIG) --libs $(PKGS) 2>/dev/null)
 # What runs a program that was built for another machine, see `check-cross`.
 EMULATOR     ?=
 
-# llhttp is a library in Debian 13. In Debian 12 it is C source (node-llhttp), which is made a library here; what its STRICT_MODE asks for,
-# later releases do anyway. It stands among the libraries of every program, and those that call it take it in.
+# llhttp is a library in Debian 13. In Debian 12 it is C source (node-llhttp), which is made a library here; what its STRICT_MODE
+# asks for, later releases do anyway. It stands among the libraries of every program, and those that call it take it in.
 ifeq ($(shell $(PKG_CONFIG) --exists libllhttp 2>/dev/null && echo yes),yes)
 PKGS          += libllhttp
 else
@@ -59,7 +59,8 @@ CORE_OBJS := $(TRANSLATE_OBJS) oscore/option.o \
              proxy/exchange/exchange.o proxy/exchange/receive.o proxy/exchange/requester.o proxy/exchange/forward.o proxy/exchange/transmit.o proxy/exchange/respond.o \
              proxy/exchange/upstream.o proxy/exchange/observe.o proxy/exchange/local.o proxy/exchange/proxy.o \
              proxy/exchange/hold_back.o proxy/exchange/refusal_log.o proxy/exchange/access_log.o proxy/exchange/crossing.o \
-             proxy/exchange/crossing_rings.o proxy/exchange/renew.o
+             proxy/exchange/crossing_rings.o proxy/exchange/renew.o proxy/exchange/blocks.o proxy/exchange/blocks_request.o \
+             proxy/exchange/blocks_answer.o proxy/exchange/blocks_learned.o
 HTTP_OBJS  := proxy/http/lines.o proxy/http/framing.o proxy/http/parse.o
 PROXY_OBJS := $(BASE_OBJS) $(COAP_OBJS) $(CONF_OBJS) proxy/decide/explain.o proxy/decide/explain_http.o $(CORE_OBJS) $(HTTP_OBJS) \
              proxy/edge/udp.o proxy/edge/sockets.o proxy/edge/own_addresses.o proxy/edge/has_route.o \
