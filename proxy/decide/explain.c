@@ -138,6 +138,7 @@ static int understand_http(struct sentence *q, FILE *out)
 	if (explain_http_split(q->text, &q->target, &q->host) < 0)
 		return misunderstood(out, "no URI that a client of HTTP asks for", q->text);
 	q->direct = q->host.len > 0 && uri_parse_authority(&q->uri, q->host.at, q->host.len) == URI_OK;
+	q->uri.path = (struct uri_part){q->target.at, 0}; /* none is asked of the device unless a template says so */
 	return 0;
 }
 
