@@ -1,4 +1,4 @@
-/* objects: conf/arena.o conf/check.o conf/check_http.o conf/grammar.o conf/manual.o conf/members.o conf/pattern.o conf/print.o conf/read.o conf/snapshot.o conf/value.o conf/words.o base/clock.o base/endpoint.o base/log.o coap/message.o coap/uri.o base/bytes.o base/errors.o coap/option.o translate/outer.o proxy/decide/route.o proxy/decide/policy.o proxy/decide/target.o proxy/decide/explain.o proxy/decide/explain_http.o proxy/decide/http_route.o translate/map_template.o */
+/* objects: conf/arena.o conf/check.o conf/check_http.o conf/grammar.o conf/manual.o conf/members.o conf/pattern.o conf/print.o conf/read.o conf/snapshot.o conf/value.o conf/words.o base/clock.o base/endpoint.o base/log.o coap/message.o coap/uri.o base/bytes.o base/errors.o coap/option.o translate/outer.o proxy/decide/route.o proxy/decide/policy.o proxy/decide/target.o proxy/decide/explain.o proxy/decide/explain_http.o proxy/decide/http_route.o translate/map_template.o translate/map_method.o translate/http_message.o */
 #include <stdlib.h>
 
 #include "proxy/decide/explain.h"
@@ -71,7 +71,7 @@ static const char web_file[] =
 	"	shut: { from = [\"web\"]; http-path = \"/hc/{+tu}\"; clients = [\"10.0.0.0/8\"]; deny = true; };\n"
 	"	lamp: { from = [\"web\"]; http-path = \"/lamp?on\"; hosts = [\"gw.example\"]; ports = 8443; to = [\"coap://192.0.2.1/light\"];"
 	" authenticate = \"none\"; };\n"
-	"	oscore: { http-path = \"/o/{+hp}{+p}{+qq}\"; default-scheme = \"coap\"; forward-to = [\"coap://*\"]; authenticate = \"none\";"
+	"	oscore: { http-path = \"/o/{+hp}{+p}{+qq}\"; default-scheme = \"coap\"; query-is-fetch = true; forward-to = [\"coap://*\"]; authenticate = \"none\";"
 	" require = [\"oscore\"]; };\n"
 	"	proxy: { from = [\"coap\", \"plain\"]; forward-to = [\"coap://*\", \"http://*\"]; };\n"
 	"	weather: { from = [\"coap\"]; to = [\"http://192.0.2.7/api\"]; };\n"
@@ -102,7 +102,11 @@ static const struct row web_rows[] = {
 	{"GET http://gw/.well-known/core/x via plain", ERR_NO_ROUTE, {"refused: 404", NULL}},
 	{"GET http://h/x", ERR_NONE, {"next hop: h:80", NULL}}, /* to the listener that is first, by CoAP */
 	{"GET coap://h/x direct", ERR_NONE, {"next hop: http://192.0.2.7/api\n", NULL}},
-	{"HEAD coap://h/x", -1, {"no method of CoAP: HEAD", NULL}},
+	{"HEAD coap://h/x", -1, {"no method: HEAD", NULL}},
+	{"TRACE https://gw/hc/coap://p.plant.example/p via web as alice", ERR_HTTP_METHOD, {"refused: 501 ", NULL}},
+	{"get https://gw/hc/coap://p.plant.example/p via web as alice", ERR_HTTP_METHOD, {"refused: 501 ", NULL}},
+	{"QUERY https://gw/hc/coap://p.plant.example/p via web as alice", ERR_HTTP_METHOD, {"refused: 501 ", NULL}},
+	{"QUERY http://gw/o/h/x via plain", ERR_OSCORE_REQUIRED, {"refused: 403 ", NULL}}, /* it has query-is-fetch */
 	{"GET coap://h/x as alice", -1, {"only over HTTP", NULL}},
 	{"GET http://gw/x via plain as", -1, {"no name", NULL}},
 	{"GET http://gw/x via plain direct", -1, {"over HTTP the URI says", NULL}},
