@@ -1,10 +1,9 @@
 /*
- * not_yet - stands in for the HTTP server and client until they are there: connections are accepted by nobody.
+ * not_yet - stands in for the HTTP server until it is there: connections are accepted by nobody.
  */
 #include <unistd.h>
 
 #include "conf/snapshot.h"
-#include "proxy/http/client.h"
 #include "proxy/http/server.h"
 
 static int fds[CONF_SLOTS_MAX];
@@ -52,18 +51,4 @@ void http_server_drain(void)
 bool http_server_is_drained(void)
 {
 	return true;
-}
-
-int http_client_open(struct event_base *base, struct proxy *p)
-{
-	(void)base, (void)p;
-	return 0;
-}
-
-void http_client_close(void)
-{
-}
-
-void http_client_configure(void)
-{
 }
