@@ -9,7 +9,7 @@ endif
 PREFIX    ?= /usr/local
 DESTDIR   ?=
 VERSION   := 0.1.0
-PKGS      := libevent_core libevent_extra libcoap-3-notls libconfig libcrypto libseccomp libcap
+PKGS      := libevent_core libevent_extra libevent_openssl libcoap-3-notls libconfig libssl libcrypto libseccomp libcap
 
 CFLAGS    ?= -O2 -g
 # Control flow protection by what the compiler builds for; a machine that has none yet only sets up.
@@ -43,10 +43,11 @@ endif
 
 # ---- what each binary is made of --------------------------------------------------------------------------------------
 BASE_OBJS := base/buffers.o base/bytes.o base/endpoint.o base/errors.o base/hash.o base/log.o base/ring.o base/slab.o base/wheel.o
-COAP_OBJS := coap/message.o coap/option.o coap/uri.o
+COAP_OBJS := coap/link_format.o coap/message.o coap/option.o coap/uri.o
 CONF_OBJS := conf/arena.o conf/check.o conf/check_http.o conf/fixed.o conf/grammar.o conf/manual.o conf/members.o conf/pattern.o \
              conf/print.o conf/read.o conf/snapshot.o conf/value.o conf/words.o
-TRANSLATE_OBJS := translate/outer.o translate/http_message.o translate/map_template.o
+TRANSLATE_OBJS := translate/outer.o translate/http_message.o translate/map_template.o translate/link_hc.o \
+                  translate/content_formats.o translate/map_media.o translate/map_method.o translate/map_status.o
 CORE_OBJS := $(TRANSLATE_OBJS) oscore/option.o \
              proxy/decide/route.o proxy/decide/http_route.o proxy/decide/policy.o proxy/decide/target.o proxy/decide/outgoing.o \
              proxy/exchange/message_ids.o proxy/exchange/congestion.o proxy/exchange/duplicates.o proxy/exchange/duplicates_map.o \
@@ -58,11 +59,12 @@ CORE_OBJS := $(TRANSLATE_OBJS) oscore/option.o \
              proxy/exchange/hold_back.o proxy/exchange/refusal_log.o proxy/exchange/access_log.o proxy/exchange/crossing.o \
              proxy/exchange/crossing_rings.o proxy/exchange/renew.o
 HTTP_OBJS  := proxy/http/lines.o proxy/http/framing.o proxy/http/parse.o
-PROXY_OBJS := $(BASE_OBJS) $(COAP_OBJS) $(CONF_OBJS) proxy/decide/explain.o $(CORE_OBJS) $(HTTP_OBJS) \
+PROXY_OBJS := $(BASE_OBJS) $(COAP_OBJS) $(CONF_OBJS) proxy/decide/explain.o proxy/decide/explain_http.o $(CORE_OBJS) $(HTTP_OBJS) \
              proxy/edge/udp.o proxy/edge/sockets.o proxy/edge/own_addresses.o proxy/edge/has_route.o \
+             proxy/edge/tls.o proxy/edge/tls_context.o proxy/edge/tls_psk.o proxy/http/material.o proxy/http/not_yet.o \
              proxy/process/parent.o proxy/process/workers.o proxy/process/reload.o proxy/process/groups.o proxy/process/route_slots.o proxy/process/route_counts.o \
              proxy/process/worker.o proxy/process/worker_start.o proxy/process/worker_reload.o proxy/process/preparing.o \
-             proxy/process/channel.o proxy/process/package.o proxy/process/privileges.o proxy/process/sandbox.o \
+             proxy/process/channel.o proxy/process/package.o proxy/process/files.o proxy/process/privileges.o proxy/process/sandbox.o \
              proxy/process/notify.o proxy/process/activation.o proxy/exchange/resolve_files.o proxy/main.o
 DEMO_OBJS := $(BASE_OBJS) $(COAP_OBJS) base/clock.o base/random.o \
              oscore/option.o oscore/context.o oscore/derive.o oscore/unseal.o tools/seal.o tools/demo.o tools/demo_client.o tools/demo_context.o \

@@ -70,6 +70,19 @@ static uint8_t byte_decode(const char **at)
 	return (uint8_t)(hex_digit(c[1]) << 4 | hex_digit(c[2]));
 }
 
+int uri_text_decode(const char *text, size_t len, char *out, size_t room)
+{
+	const char *at = text, *end = text + len;
+	size_t out_len = 0;
+
+	while (at < end) {
+		if (out_len == room || (*at == '%' && (end - at < 3 || hex_digit(at[1]) < 0 || hex_digit(at[2]) < 0)))
+			return -1;
+		out[out_len++] = (char)byte_decode(&at);
+	}
+	return (int)out_len;
+}
+
 int uri_scheme_parse(const char *text, size_t len)
 {
 	for (int i = 0; i < URI_SCHEME_COUNT; i++) {

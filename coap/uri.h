@@ -69,6 +69,10 @@ int uri_host_decode(const struct uri_part *host, char out[URI_HOST_MAX + 1]) __a
  * character, no space (RFC 7252 6.5 step 2). A literal with a zone is refused: zones come from configuration only. */
 bool uri_host_is_valid(const uint8_t *bytes, size_t len);
 
+/* Percent-decodes len bytes into out, once. Returns the length of the result, or -1 at an escape that is none or if it is more than room
+ * bytes. */
+int uri_text_decode(const char *text, size_t len, char *out, size_t room) __attribute__((warn_unused_result));
+
 /* Calls add(arg, OPT_URI_PATH or OPT_URI_QUERY, value, len) for each decoded segment and argument in order (RFC 7252 6.4
  * steps 8 and 9, erratum 4895: "/" gives none, a trailing slash an empty one; "?" alone gives one empty Uri-Query). Dot
  * segments are removed first as RFC 3986 5.2.4 says, escaped dots being dots. Returns URI_OK, or URI_TOO_LONG at a segment

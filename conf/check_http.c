@@ -107,6 +107,8 @@ static void check_template(struct conf_loader *l, const struct route *r)
 		conf_complain_route(l, r, "http-path", "names a target, and only a route with forward-to sends requests to where they name");
 	if (r->http_template && !has_target && r->forward_count > 0)
 		conf_complain_route(l, r, "http-path", "names no target, as a route with forward-to wants: {+tu}, or its parts");
+	if (r->http_template && !has_target && r->path_count > 0)
+		conf_complain_route(l, r, "paths", "hold for no request over HTTP where http-path names no target");
 	if (r->default_scheme >= 0 && !has_target)
 		conf_complain_route(l, r, "default-scheme", "is for an http-path with a target");
 	if (has_target && r->default_scheme < 0 && template_needs_scheme(r->http_template))

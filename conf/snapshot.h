@@ -201,8 +201,23 @@ struct settings {
 	uint64_t crossing_memory;  /* bytes of each ring between two workers */
 };
 
+/* A file that the configuration names and workers want: the parent reads it for them. */
+enum conf_file_kind {
+	CONF_FILE_CERTIFICATE, CONF_FILE_KEY, CONF_FILE_CLIENT_CA, CONF_FILE_PSK, CONF_FILE_CREDENTIALS, CONF_FILE_AUTHORITIES, CONF_FILE_KINDS
+};
+struct conf_file {
+	enum conf_file_kind kind;
+	const char *path;
+	const char *setting; /* "listeners.web.key" */
+	unsigned line;       /* where it is written, or its group */
+	const struct listener *listener; /* or NULL */
+};
+enum { CONF_FILES_MAX = 4 * CONF_LISTENERS_MAX + 2 };
+
 struct snapshot {
 	struct settings settings;
+	struct conf_file *files; /* in the order of listeners; that of `ca` only where an origin or target is of https */
+	size_t file_count;
 	struct listener *listeners;
 	size_t listener_count;
 	struct route *routes;

@@ -17,6 +17,7 @@
 #include "proxy/decide/explain.h"
 #include "proxy/decide/outgoing.h"
 #include "proxy/edge/own_addresses.h"
+#include "proxy/process/files.h"
 #include "proxy/process/parent.h"
 #include "proxy/process/worker.h"
 
@@ -139,6 +140,19 @@ static int explain(const struct snapshot *conf, const char *text)
 	return result == ERR_NONE ? 0 : 1;
 }
 
+/* Also what a start would find wrong in the files that the configuration names. */
+static int test(const char *path, const struct snapshot *conf)
+{
+	static struct files files;
+	int status = files_read(&files, path, conf, stderr);
+
+	files_wipe(&files);
+	if (status < 0)
+		return 1;
+	printf("%s: %zu listeners, %zu routes: good\n", path, conf->listener_count, conf->route_count);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	struct command c = { .path = default_path };
@@ -157,8 +171,7 @@ int main(int argc, char **argv)
 	log_open(STDERR_FILENO, conf->settings.log_level);
 	switch (c.mode) {
 	case 't':
-		printf("%s: %zu listeners, %zu routes: good\n", c.path, conf->listener_count, conf->route_count);
-		status = 0;
+		status = test(c.path, conf);
 		break;
 	case 'T':
 		snapshot_print(conf, stdout);

@@ -104,7 +104,7 @@ bool http_list_next(struct http_text *list, struct http_text *element)
 	return true;
 }
 
-static size_t token_length(struct http_text text)
+size_t http_token_length(struct http_text text)
 {
 	size_t len = 0;
 
@@ -127,7 +127,7 @@ static int take_value(struct http_text *rest, struct http_text *value)
 			if (!is_value_char(value->at[i]))
 				return -1;
 	} else {
-		taken = token_length(*rest);
+		taken = http_token_length(*rest);
 		if (taken == 0)
 			return -1;
 		*value = (struct http_text){rest->at, taken};
@@ -149,7 +149,7 @@ int http_parameter_next(struct http_text *rest, struct http_text *name, struct h
 	skip_blanks_and(&left, ';'); /* a parameter may be missing between two of them */
 	if (left.len == 0)
 		return 0;
-	*name = (struct http_text){left.at, token_length(left)};
+	*name = (struct http_text){left.at, http_token_length(left)};
 	left.at += name->len;
 	left.len -= name->len;
 	if (name->len == 0 || left.len == 0 || *left.at != '=')

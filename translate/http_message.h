@@ -49,6 +49,9 @@ bool http_text_equal(struct http_text text, const char *word);
 const struct http_field *http_field_find(const struct http_head *head, const char *name);
 size_t http_field_count(const struct http_head *head, const char *name);
 
+/* How many bytes at its beginning are a token (RFC 9110 5.6.2). */
+size_t http_token_length(struct http_text text);
+
 /* Takes the next element off a comma-separated list (RFC 9110 5.6.1): empty elements are passed over, commas in quoted strings are not
  * separators, white space around an element is not part of it. Returns false at the end. */
 bool http_list_next(struct http_text *list, struct http_text *element);

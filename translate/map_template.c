@@ -1,5 +1,6 @@
 #include "translate/map_template.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,17 +47,6 @@ static bool is_one_of(char c, const char *set)
 	return c && strchr(set, c);
 }
 
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
 static bool begins_with(const char *at, const char *end, struct http_text text)
 {
 	return (size_t)(end - at) >= text.len && memcmp(at, text.at, text.len) == 0;
@@ -73,7 +63,7 @@ static const char *literal_read(struct element *e, const char **at)
 		if (*c == '}')
 			return "has a \"}\" without its \"{\"";
 		if (*c == '%') {
-			if (hex_digit(c[1]) < 0 || hex_digit(c[2]) < 0)
+			if (!isxdigit((unsigned char)c[1]) || !isxdigit((unsigned char)c[2]))
 				return "has a \"%\" that is not followed by two hexadecimal digits";
 		} else if (!is_unreserved(*c) && !is_one_of(*c, "!$&'()*+,;=:@/?")) {
 			return "has a character that no request target may hold";
@@ -269,28 +259,6 @@ static bool target_split(const struct template *t, struct http_text target, stru
 	return at == end;
 }
 
-/* Decodes the values of {x}, once, and makes *value a view of the result in `room`. */
-static bool value_decode(struct http_text *value, char room[VALUE_MAX])
-{
-	size_t len = 0;
-
-	for (size_t i = 0; i < value->len; i++) {
-		char c = value->at[i];
-
-		if (len == VALUE_MAX)
-			return false;
-		if (c == '%') {
-			if (value->len - i < 3 || hex_digit(value->at[i + 1]) < 0 || hex_digit(value->at[i + 2]) < 0)
-				return false;
-			c = (char)(hex_digit(value->at[i + 1]) << 4 | hex_digit(value->at[i + 2]));
-			i += 2;
-		}
-		room[len++] = c;
-	}
-	*value = (struct http_text){room, len};
-	return true;
-}
-
 static bool is_escape(const char *at, const char *end, char second)
 {
 	return end - at >= 3 && at[0] == '%' && at[1] == '5' && (at[2] | 0x20) == second;
@@ -391,13 +359,20 @@ static bool joints_hold(const struct uri *u, const char *text, const struct join
 	return u->path.at == text + joints->path && u->path.len == joints->query - joints->path && u->has_query == joints->has_query;
 }
 
+/* Makes the values of {x} views of what they say once decoded, in rooms. */
 static bool values_decode(const struct template *t, struct http_text values[VARIABLE_COUNT], char rooms[VARIABLE_COUNT][VALUE_MAX])
 {
 	for (size_t i = 0; i < t->element_count; i++) {
 		const struct element *e = &t->elements[i];
+		struct http_text *value = &values[e->variable];
+		int len;
 
-		if (e->is_variable && e->coded && !value_decode(&values[e->variable], rooms[e->variable]))
+		if (!e->is_variable || !e->coded)
+			continue;
+		len = uri_text_decode(value->at, value->len, rooms[e->variable], VALUE_MAX);
+		if (len < 0)
 			return false;
+		*value = (struct http_text){rooms[e->variable], (size_t)len};
 	}
 	return true;
 }

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "proxy/decide/explain_http.h"
+
 enum { WORDS_MAX = 10, WORD_MAX = URI_MAX + 1, MESSAGE_MAX = 2 * MSG_DATAGRAM_MAX, OPTIONS_MAX = 80 };
 
 /* The sentence, understood. */
@@ -15,7 +17,12 @@ struct sentence {
 	enum uri_result uri_result;
 	struct endpoint client, asked;
 	unsigned listener;
-	bool oscore, direct;
+	bool oscore, direct, form_said;
+	/* at a listener of http or https */
+	bool http, head;
+	const char *name;
+	struct http_text target, host;
+	struct http_decision decision;
 };
 
 /* What the message is made of, before it is written in order of the numbers. */
@@ -48,7 +55,7 @@ static int split_words(struct sentence *q, const char *text, FILE *out)
 		memcpy(q->words[q->count], text, len);
 		q->words[q->count++][len] = '\0';
 	}
-	return q->count >= 2 ? 0 : misunderstood(out, "METHOD URI [from ADDRESS[:PORT]] [via LISTENER] [oscore] [proxy|direct]", "");
+	return q->count >= 2 ? 0 : misunderstood(out, "METHOD URI [from ADDRESS[:PORT]] [via LISTENER] [oscore] [proxy|direct|as NAME]", "");
 }
 
 static int read_method(struct sentence *q, FILE *out)
@@ -56,6 +63,11 @@ static int read_method(struct sentence *q, FILE *out)
 	char text[MSG_CODE_TEXT_MAX];
 	uint8_t code;
 
+	q->head = strcmp(q->words[0], "HEAD") == 0;
+	if (q->head) {
+		q->method = CODE_GET;
+		return 0;
+	}
 	for (code = 1; code < 32; code++) {
 		if (strcmp(msg_code_text(code, text), q->words[0]) == 0) {
 			q->method = code;
@@ -105,14 +117,28 @@ static int read_words(struct sentence *q, const struct snapshot *s, FILE *out)
 			i++;
 		} else if (strcmp(word, "oscore") == 0)
 			q->oscore = true;
-		else if (strcmp(word, "direct") == 0)
-			q->direct = true;
-		else if (strcmp(word, "proxy") == 0)
-			q->direct = false;
-		else
+		else if (strcmp(word, "direct") == 0 || strcmp(word, "proxy") == 0) {
+			q->direct = *word == 'd';
+			q->form_said = true;
+		} else if (strcmp(word, "as") == 0) {
+			q->name = *next ? next : NULL;
+			e = q->name ? 0 : misunderstood(out, "no name", "");
+			i++;
+		} else
 			e = misunderstood(out, "no word of a question", word);
 	}
 	return e;
+}
+
+/* The request line and Host field of the sentence's URI. */
+static int understand_http(struct sentence *q, FILE *out)
+{
+	if (q->form_said)
+		return misunderstood(out, "over HTTP the URI says whether a proxy is asked", "");
+	if (explain_http_split(q->text, &q->target, &q->host) < 0)
+		return misunderstood(out, "no URI that a client of HTTP asks for", q->text);
+	q->direct = q->host.len > 0 && uri_parse_authority(&q->uri, q->host.at, q->host.len) == URI_OK;
+	return 0;
 }
 
 /* The address that was asked: that of the listener, or the one the URI names, or loopback. */
@@ -141,6 +167,17 @@ static int understand(struct sentence *q, const struct snapshot *s, const char *
 	if (read_words(q, s, out) < 0)
 		return -1;
 	q->text = q->words[1];
+	q->http = s->listeners[q->listener].scheme == URI_HTTP || s->listeners[q->listener].scheme == URI_HTTPS;
+	if (q->name && !q->http)
+		return misunderstood(out, "only over HTTP a client has a name", q->name);
+	if (q->head && !q->http)
+		return misunderstood(out, "no method of CoAP", q->words[0]);
+	if (q->http) {
+		if (understand_http(q, out) < 0)
+			return -1;
+		set_asked(q, s);
+		return 0;
+	}
 	q->uri_result = uri_parse(&q->uri, q->text, strlen(q->text));
 	if (q->direct && q->uri_result != URI_OK)
 		return misunderstood(out, uri_result_text(q->uri_result), q->text);
@@ -198,7 +235,7 @@ static void compose_proxy(const struct sentence *q, struct composed *c)
 {
 	const char *text = q->text, *end = text + strlen(text);
 
-	if (q->oscore && q->uri_result == URI_OK)
+	if (q->oscore && !q->http && q->uri_result == URI_OK)
 		end = q->uri.path.len > 0 ? q->uri.path.at : q->uri.has_query ? q->uri.query.at - 1 : end;
 	compose(c, OPT_PROXY_URI, (const uint8_t *)text, (size_t)(end - text));
 }
@@ -230,12 +267,15 @@ static size_t write_message(const struct sentence *q, uint8_t bytes[MESSAGE_MAX]
 
 /* ---- the answer ---- */
 
-static int refuse(FILE *out, enum error e, bool oscore)
+static int refuse(FILE *out, enum error e, const struct sentence *q)
 {
 	const struct error_row *row = error_row(e);
-	unsigned code = oscore ? row->oscore_code : row->coap_code;
+	unsigned code = q->oscore ? row->oscore_code : row->coap_code;
 
-	fprintf(out, "refused: %u.%02u %s (%s)\n", code >> 5, code & 31, row->text, row->counter);
+	if (q->http)
+		fprintf(out, "refused: %u %s (%s)\n", row->http_status, row->text, row->counter);
+	else
+		fprintf(out, "refused: %u.%02u %s (%s)\n", code >> 5, code & 31, row->text, row->counter);
 	return (int)e;
 }
 
@@ -303,28 +343,64 @@ static void show_question(FILE *out, const struct sentence *q, const struct snap
 {
 	char client[ENDPOINT_TEXT_MAX];
 
-	fprintf(out, "%s %s from %s via %s%s%s\n", q->words[0], q->text, endpoint_format(&q->client, client),
-		s->listeners[q->listener].name, q->oscore ? " oscore" : "", q->direct ? " direct" : " proxy");
-	if (q->oscore && q->uri_result == URI_OK && (q->uri.path.len > 1 || q->uri.has_query))
+	fprintf(out, "%s %s from %s via %s%s%s%s\n", q->words[0], q->text, endpoint_format(&q->client, client),
+		s->listeners[q->listener].name, q->oscore ? " oscore" : "", q->http ? q->name ? " as " : "" : q->direct ? " direct" : " proxy",
+		q->name ? q->name : "");
+	if (q->oscore && !q->http && q->uri_result == URI_OK && (q->uri.path.len > 1 || q->uri.has_query))
 		fputs("the method, path and query are inside the OSCORE message: no route sees them\n", out);
 }
 
-static int decide(FILE *out, const struct snapshot *s, struct explained *what, const struct policy_own *own)
+static int decide(FILE *out, const struct snapshot *s, const struct sentence *sentence, struct explained *what,
+	const struct policy_own *own)
 {
 	const struct route_question *q = &what->target->question;
 	enum error e;
 
-	what->route = show_routes(out, s, q);
+	what->route = sentence->http ? sentence->decision.route : show_routes(out, s, q);
 	if (!what->route && is_served_here(q)) {
 		fputs("answered by the gateway itself\n", out);
 		return ERR_NONE;
 	}
 	if (!what->route)
-		return refuse(out, q->forward ? ERR_NO_ROUTE_FORWARD : ERR_NO_ROUTE, q->oscore);
+		return refuse(out, q->forward ? ERR_NO_ROUTE_FORWARD : ERR_NO_ROUTE, sentence);
 	e = policy_check_request(what->route, q);
 	if (e == ERR_NONE)
 		e = show_next_hop(out, s, what->route, q, own, &what->to);
-	return e == ERR_NONE ? ERR_NONE : refuse(out, e, q->oscore);
+	return e == ERR_NONE ? ERR_NONE : refuse(out, e, sentence);
+}
+
+/* What goes to an HTTP origin has no options any more. */
+static bool leaves_by_coap(const struct explained *what)
+{
+	enum uri_scheme scheme = what->to ? what->to->scheme : what->target->question.scheme;
+
+	return scheme != URI_HTTP && scheme != URI_HTTPS;
+}
+
+/* Finds the route of a request over HTTP, and makes of the sentence one of the CoAP request that it becomes. Returns ERR_NONE, or what
+ * explain_request() returns; *done is set if nothing is left to be said. */
+static int decide_http(FILE *out, const struct snapshot *s, struct sentence *q, bool *done)
+{
+	const struct http_question h = {
+		.listener = q->listener, .client = q->client, .asked = q->asked, .target = q->target, .host = q->host,
+		.code = q->oscore ? CODE_POST : q->method, .oscore = q->oscore, .name = q->name,
+	};
+
+	explain_http_routes(out, s, &h, &q->decision);
+	*done = !q->decision.route;
+	if (*done && explain_http_is_served_here(&h)) {
+		fputs("answered by the gateway itself\n", out);
+		return ERR_NONE;
+	}
+	if (*done)
+		return refuse(out, q->decision.refused, q);
+	q->direct = !q->decision.has_target;
+	q->uri.port = q->asked.port; /* the null mapping: the Host field's port is not asked for */
+	if (!q->direct) {
+		q->text = q->decision.uri;
+		q->uri_result = uri_parse(&q->uri, q->text, q->decision.uri_len);
+	}
+	return ERR_NONE;
 }
 
 int explain_request(const struct snapshot *s, const char *text, FILE *out, const struct policy_own *own,
@@ -340,25 +416,31 @@ int explain_request(const struct snapshot *s, const char *text, FILE *out, const
 	enum error e;
 	size_t len;
 	int result;
+	bool done;
 
 	if (understand(&q, s, text, out) < 0)
 		return -1;
 	show_question(out, &q, s);
+	if (q.http) {
+		result = decide_http(out, s, &q, &done);
+		if (done)
+			return result;
+	}
 	len = write_message(&q, bytes);
 	if (len == 0 || msg_parse_datagram(&m, bytes, len) != MSG_OK)
 		return misunderstood(out, "no message holds this URI", q.text);
 	e = outer_read_request(&m, &request, &offender);
 	if (e == ERR_NONE)
 		e = target_read(&m, &request, &q.asked, &q.client, q.listener, &target);
-	if (e == ERR_NONE)
+	if (e == ERR_NONE && !q.http)
 		target_recognise_own(&target, s, own);
 	if (e != ERR_NONE) {
 		if (q.uri_result != URI_OK)
 			fprintf(out, "the URI: %s\n", uri_result_text(q.uri_result));
-		return refuse(out, e, q.oscore);
+		return refuse(out, e, &q);
 	}
-	result = decide(out, s, &what, own);
-	if (result == ERR_NONE && what.route && show_options)
+	result = decide(out, s, &q, &what, own);
+	if (result == ERR_NONE && what.route && show_options && leaves_by_coap(&what))
 		show_options(out, &what);
 	return result;
 }

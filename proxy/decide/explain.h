@@ -4,10 +4,11 @@
  * The sentence is made into the message that it describes, and that is read, routed and judged by the functions of the
  * running proxy. A sentence:
  *
- *     METHOD URI [from ADDRESS[:PORT]] [via LISTENER] [oscore] [proxy | direct]
+ *     METHOD URI [from ADDRESS[:PORT]] [via LISTENER] [oscore] [proxy | direct | as NAME]
  *
  * By `proxy` (as if nothing is said) the URI is in a Proxy-Uri option; by `direct` the request goes to the listener and the
- * URI's host, port, path and query are in Uri-* options.
+ * URI's host, port, path and query are in Uri-* options. At a listener of http or https the URI says which: "http://..." is asked of the
+ * gateway as its origin, "coap://..." as of a forward proxy; `as` gives the name that the client has proved.
  */
 #ifndef PROXY_DECIDE_EXPLAIN_H
 #define PROXY_DECIDE_EXPLAIN_H
@@ -29,7 +30,7 @@ struct explained {
 
 /*
  * Writes to `out`: each route with the first condition that failed, the route that takes the request, then the refusal with
- * its code, or the next hop. show_options (may be NULL) is called for a request that would leave, to write its options.
+ * its code or status, or the next hop. show_options (may be NULL) is called for a request that would leave by CoAP, to write its options.
  * `own` as for policy_check_address(). Returns ERR_NONE, the enum error of the refusal, or -1 for a sentence that was not
  * understood.
  */

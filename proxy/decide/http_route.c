@@ -124,7 +124,7 @@ enum error http_route_check(const struct route *r, const struct http_question *q
 	*mismatch = route_check(r, &t.question);
 	if (*mismatch != ROUTE_MATCH)
 		return ERR_NO_ROUTE;
-	return check_identity(r, q->name);
+	return q->any_name ? ERR_NONE : check_identity(r, q->name);
 }
 
 /* Of several reasons the one that tells the client most. */

@@ -22,6 +22,7 @@ struct http_question {
 	bool oscore;                /* the OSCORE field is there */
 	bool legacy_oscore;         /* the field with its name of the drafts */
 	const char *name;           /* who asks, proved; NULL: nobody said */
+	bool any_name;              /* who asks is not looked at */
 };
 
 struct http_decision {

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <linux/sock_diag.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -65,11 +66,10 @@ static int bind_or_close(int fd, const struct endpoint *at, int family)
 	return -1;
 }
 
-int socket_open_listener(const struct endpoint *at, bool shared, uint32_t buffer)
+/* Not yet bound. */
+static int listener_new(bool ipv4, int type, bool shared)
 {
-	bool ipv4 = endpoint_is_ipv4(at);
-	int family = ipv4 ? AF_INET : AF_INET6, on = 1, off = 0;
-	int fd = socket(family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int fd = socket(ipv4 ? AF_INET : AF_INET6, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), on = 1, off = 0;
 
 	if (fd < 0)
 		return -1;
@@ -77,8 +77,53 @@ int socket_open_listener(const struct endpoint *at, bool shared, uint32_t buffer
 		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
 	if (shared)
 		setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+	return fd;
+}
+
+int socket_open_listener(const struct endpoint *at, bool shared, uint32_t buffer)
+{
+	bool ipv4 = endpoint_is_ipv4(at);
+	int fd = listener_new(ipv4, SOCK_DGRAM, shared);
+
+	if (fd < 0)
+		return -1;
 	socket_prepare_listener(fd, ipv4, buffer);
-	return bind_or_close(fd, at, family);
+	return bind_or_close(fd, at, ipv4 ? AF_INET : AF_INET6);
+}
+
+int socket_prepare_stream_listener(int fd)
+{
+	int on = 1;
+
+	/* Connections inherit it. */
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+	return listen(fd, SOCKET_BACKLOG);
+}
+
+int socket_open_stream_listener(const struct endpoint *at, bool shared)
+{
+	bool ipv4 = endpoint_is_ipv4(at);
+	int fd = listener_new(ipv4, SOCK_STREAM, shared), on = 1, error;
+
+	if (fd < 0)
+		return -1;
+	/* Connections of a predecessor that are in TIME_WAIT do not keep the port; a socket that listens does. */
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+	fd = bind_or_close(fd, at, ipv4 ? AF_INET : AF_INET6);
+	if (fd < 0 || socket_prepare_stream_listener(fd) == 0)
+		return fd;
+	error = errno;
+	close(fd);
+	errno = error;
+	return -1;
+}
+
+bool socket_is_stream(int fd)
+{
+	int type = 0;
+	socklen_t len = sizeof type;
+
+	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type == SOCK_STREAM;
 }
 
 int socket_open_source(bool ipv4, uint32_t buffer)

@@ -50,8 +50,8 @@ enum tls_identity {
 	TLS_BY_PSK,         /* the identity of the pre-shared key */
 };
 
-/* Who the client is, once the handshake is over. Writes his name, terminated ("" for an anonymous one): printable ASCII without spaces; a
- * certificate without such a name is anonymous. `out` has room for TLS_NAME_MAX. */
+/* Who the client is, once the handshake is over. Writes his name, terminated ("" for an anonymous one): printable ASCII; a certificate
+ * without such a name is anonymous. `out` has room for TLS_NAME_MAX. */
 enum tls_identity tls_peer_name(const SSL *ssl, char *out, size_t room);
 
 /* The other end has said that nothing follows (close_notify, RFC 8446 6.1). */

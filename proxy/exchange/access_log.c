@@ -175,3 +175,32 @@ void access_log_write(struct exchange *x, uint8_t code, size_t len)
 	if (log_access(l.text, l.len) < 0)
 		proxy_count(x->proxy, COUNT_ACCESS_LOST);
 }
+
+void access_log_write_http(struct proxy *p, const struct access_http *a)
+{
+	char text[MSG_CODE_TEXT_MAX], time[LOG_TIME_MAX];
+	struct line l = { .json = a->route->access_log == ACCESS_JSON };
+
+	log_time(time, 3);
+	put_string(&l, "time", time);
+	put_string(&l, "route", a->route->name);
+	if (a->listener != NULL)
+		put_string(&l, "listener", a->listener);
+	put_endpoint(&l, "client", a->client);
+	if (a->name != NULL)
+		put_string(&l, "name", a->name);
+	put_string(&l, "method", a->method);
+	if (a->target != NULL)
+		put_string(&l, "target", a->target);
+	put_number(&l, "status", a->status);
+	put_string(&l, "code", a->code == CODE_EMPTY ? "none" : msg_code_text(a->code, text));
+	put_bare(&l, "oscore", a->oscore ? "true" : "false");
+	put_number(&l, "request_bytes", a->request_bytes);
+	put_number(&l, "response_bytes", a->response_bytes);
+	put_bare(&l, "truncated", a->truncated ? "true" : "false");
+	put_milliseconds(&l, "ms", clock_now() - a->arrived_at);
+	put(&l, l.json ? "}" : "");
+	l.text[l.len++] = '\n';
+	if (log_access(l.text, l.len) < 0)
+		proxy_count(p, COUNT_ACCESS_LOST);
+}

@@ -40,4 +40,17 @@ static inline void access_log_end(struct exchange *x)
 		access_log_write(x, CODE_EMPTY, 0);
 }
 
+/* A request that came over HTTP; the keys differ from those of CoAP where HTTP does. Texts are borrowed; NULL: none. */
+struct access_http {
+	const struct route *route;
+	const char *listener, *name, *target;
+	const struct endpoint *client;
+	const char *method;
+	unsigned status;         /* 0: the client left before its answer */
+	uint8_t code;            /* of the CoAP answer; 0: there was none */
+	bool oscore, truncated;
+	uint64_t request_bytes, response_bytes, arrived_at;
+};
+void access_log_write_http(struct proxy *p, const struct access_http *a);
+
 #endif

@@ -8,9 +8,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "conf/snapshot.h"
+
 enum {
-	MATERIAL_FILES_MAX = 4 * 64 + 2, /* of all listeners, and two of the settings */
-	MATERIAL_FILE_MAX = 8 << 20,     /* bytes of one: 100,000 lines of keys */
+	MATERIAL_FILE_MAX = 16 << 20, /* bytes of one: 100,000 lines of keys */
 	MATERIAL_PATH_MAX = 4096,
 };
 
@@ -23,7 +24,7 @@ struct material_file {
 
 struct material {
 	size_t count;
-	struct material_file files[MATERIAL_FILES_MAX];
+	struct material_file files[CONF_FILES_MAX];
 };
 
 /* Finds a file by the path that the configuration has. Returns NULL if it is not there ("" never is). */
@@ -32,7 +33,7 @@ const struct material_file *material_find(const struct material *m, const char *
 /* Adds one. Returns 0, or -1 if there is no room. */
 int material_add(struct material *m, const char *path, const uint8_t *bytes, size_t len);
 
-/* What belongs to the configuration in force in this process: set when that comes into force, borrowed. Empty before. Who keeps something
+/* What belongs to the configuration in force in this process: set when that comes into force, borrowed (NULL: nothing). Empty before. Who keeps something
  * of it for longer than a turn copies it. */
 void material_use(const struct material *m);
 const struct material *material_in_force(void);

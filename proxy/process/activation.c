@@ -44,8 +44,10 @@ static const char *what_is_wrong(struct activation_socket *s)
 	s->family = option_of(s->fd, SO_DOMAIN);
 	if (s->family != AF_INET && s->family != AF_INET6)
 		return "is a socket of another address family";
-	if (option_of(s->fd, SO_TYPE) != SOCK_DGRAM || option_of(s->fd, SO_PROTOCOL) != IPPROTO_UDP)
-		return "is no UDP socket";
+	s->stream = option_of(s->fd, SO_TYPE) == SOCK_STREAM;
+	if (option_of(s->fd, SO_TYPE) != (s->stream ? SOCK_STREAM : SOCK_DGRAM) ||
+		option_of(s->fd, SO_PROTOCOL) != (s->stream ? IPPROTO_TCP : IPPROTO_UDP))
+		return "is neither a UDP nor a TCP socket";
 	if (getpeername(s->fd, (struct sockaddr *)&sa, &len) == 0)
 		return "is connected to one peer";
 	memset(&sa, 0, sizeof(sa));
@@ -198,12 +200,12 @@ int activation_take(struct activation *a)
 	return result;
 }
 
-int activation_claim(struct activation *a, const struct endpoint *address)
+int activation_claim(struct activation *a, bool stream, const struct endpoint *address)
 {
 	for (size_t i = 0; i < a->count; i++) {
 		struct activation_socket *s = &a->sockets[i];
 
-		if (!s->claimed && endpoint_equal(&s->at, address)) {
+		if (!s->claimed && s->stream == stream && endpoint_equal(&s->at, address)) {
 			int fd = s->fd;
 
 			s->claimed = true;
@@ -217,7 +219,7 @@ int activation_claim(struct activation *a, const struct endpoint *address)
 static bool has_claimed_sibling(const struct activation *a, const struct activation_socket *s)
 {
 	for (size_t i = 0; i < a->count; i++)
-		if (a->sockets[i].claimed && endpoint_equal(&a->sockets[i].at, &s->at))
+		if (a->sockets[i].claimed && a->sockets[i].stream == s->stream && endpoint_equal(&a->sockets[i].at, &s->at))
 			return true;
 	return false;
 }

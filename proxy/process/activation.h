@@ -5,7 +5,7 @@
  * Order of use, in the parent: activation_take() before anything else opens a descriptor; activation_claim() for each
  * listener as often as it has workers, binding the rest of the group only when it says -1; activation_close_rest() when every
  * listener has its group. A claimed descriptor is its taker's; it is bound, close-on-exec, non-blocking and may share its
- * address with others (SO_REUSEPORT), but buffers and the options of the edge are the taker's to set.
+ * address with others (SO_REUSEPORT), but buffers, the options of the edge and listen() are the taker's to do.
  */
 #ifndef PROXY_PROCESS_ACTIVATION_H
 #define PROXY_PROCESS_ACTIVATION_H
@@ -26,6 +26,7 @@ enum {
 struct activation_socket {
 	int fd; /* -1: claimed or closed */
 	int family;
+	bool stream; /* TCP, else UDP */
 	bool claimed;
 	struct endpoint at;
 	ino_t inode;                    /* the socket's identity, the same in every process */
@@ -38,7 +39,7 @@ struct activation {
 };
 
 /* Fills *a from LISTEN_FDS, LISTEN_PID and LISTEN_FDNAMES and takes them out of the environment. Descriptors that are no
- * bound and unconnected UDP socket of IPv4 or IPv6 are closed with a warning, the second one of the same socket without.
+ * bound and unconnected UDP or TCP socket of IPv4 or IPv6 are closed with a warning, the second one of the same socket without.
  * Returns the number of sockets taken, 0 if none were passed to this process, or -1 with the reason in the log if a value
  * makes no sense, more than ACTIVATION_MAX were passed or memory is out. Then nothing was touched and the process should not
  * go on: descriptors it does not know would stay open. */
@@ -46,7 +47,7 @@ int activation_take(struct activation *a);
 
 /* The next socket in the order of its passing that is bound to this address, port and, if link-local, interface; [::] and
  * 0.0.0.0 are different addresses. Returns the descriptor, which the caller then owns, or -1. */
-int activation_claim(struct activation *a, const struct endpoint *address);
+int activation_claim(struct activation *a, bool stream, const struct endpoint *address);
 
 /* Closes what nobody claimed, with a warning each, makes the manager forget those of them that we had stored, and frees *a.
  * Returns how many the manager goes on holding although others of their address were claimed: a socket unit has more sockets

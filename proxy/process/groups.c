@@ -8,6 +8,11 @@
 #include "proxy/edge/sockets.h"
 #include "proxy/process/activation.h"
 
+static bool is_stream(const struct listener *l)
+{
+	return l->scheme == URI_HTTP || l->scheme == URI_HTTPS;
+}
+
 static void group_close(struct groups *g, struct group *group)
 {
 	for (unsigned i = 0; i < g->workers && group->state != GROUP_FREE; i++)
@@ -16,22 +21,33 @@ static void group_close(struct groups *g, struct group *group)
 	group->state = GROUP_FREE;
 }
 
+/* For good: the service manager does not hold it any more either. */
+static void group_give_up(struct groups *g, struct group *group)
+{
+	for (unsigned i = 0; i < g->workers; i++)
+		activation_forget(group->fds[i]);
+	group_close(g, group);
+}
+
 static bool close_if_unused(struct groups *g, struct group *group)
 {
 	uint64_t all = g->workers == 64 ? UINT64_MAX : (UINT64_C(1) << g->workers) - 1;
 
 	if (group->state != GROUP_LINGERING || group->wanted || group->retired != all)
 		return false;
-	for (unsigned i = 0; i < g->workers; i++)
-		activation_forget(group->fds[i]);
-	group_close(g, group);
+	group_give_up(g, group);
 	return true;
 }
 
-/* Where an address is served already, sharing it would not fail: so it is bound alone first. */
-static int probe(const struct endpoint *at, uint32_t buffer)
+static int socket_open(const struct group *group, bool shared, uint32_t buffer)
 {
-	int fd = socket_open_listener(at, false, buffer);
+	return group->stream ? socket_open_stream_listener(&group->address, shared) : socket_open_listener(&group->address, shared, buffer);
+}
+
+/* Where an address is served already, sharing it would not fail: so it is bound alone first. */
+static int probe(const struct group *group, uint32_t buffer)
+{
+	int fd = socket_open(group, false, buffer);
 
 	if (fd < 0)
 		return -1;
@@ -39,46 +55,57 @@ static int probe(const struct endpoint *at, uint32_t buffer)
 	return 0;
 }
 
-/* Takes what the service manager holds of it. Returns how many there were. */
-static unsigned claim(struct groups *g, struct group *group, const struct endpoint *at, uint32_t buffer)
+/* Takes what the service manager holds of it. Returns how many there were, or -1 with errno and those in their places. */
+static int claim(struct groups *g, struct group *group, uint32_t buffer)
 {
 	unsigned count = 0;
+	int fd;
 
-	while (g->activation != NULL && count < g->workers && (group->fds[count] = activation_claim(g->activation, at)) >= 0)
-		socket_prepare_listener(group->fds[count++], endpoint_is_ipv4(at), buffer);
-	return count;
+	while (g->activation != NULL && count < g->workers &&
+		(fd = activation_claim(g->activation, group->stream, &group->address)) >= 0) {
+		group->fds[count++] = fd;
+		if (!group->stream)
+			socket_prepare_listener(fd, endpoint_is_ipv4(&group->address), buffer);
+		else if (socket_prepare_stream_listener(fd) < 0)
+			return -1;
+	}
+	return (int)count;
 }
 
-static int group_open(struct groups *g, struct group *group, const struct endpoint *at, uint32_t buffer)
+static int group_fill(struct groups *g, struct group *group, uint32_t buffer)
 {
 	bool shared = g->workers > 1;
-	unsigned claimed;
-	int error;
+	int claimed = claim(g, group, buffer);
 
-	for (unsigned i = 0; i < g->workers; i++)
-		group->fds[i] = -1;
-	claimed = claim(g, group, at, buffer);
-	if (claimed == 0 && shared && probe(at, buffer) < 0)
+	if (claimed < 0 || (claimed == 0 && shared && probe(group, buffer) < 0))
 		return -1;
-	group->state = GROUP_FRESH;
-	group->address = *at;
-	group->retired = 0;
-	for (unsigned i = claimed; i < g->workers; i++) {
-		group->fds[i] = socket_open_listener(at, shared, buffer);
-		if (group->fds[i] < 0) {
-			error = errno;
-			group_close(g, group);
-			errno = error;
+	for (unsigned i = (unsigned)claimed; i < g->workers; i++) {
+		group->fds[i] = socket_open(group, shared, buffer);
+		if (group->fds[i] < 0)
 			return -1;
-		}
 	}
 	return 0;
 }
 
-static int find(const struct groups *g, const struct endpoint *at)
+static int group_open(struct groups *g, struct group *group, const struct listener *l, uint32_t buffer)
+{
+	int error;
+
+	*group = (struct group){ .state = GROUP_FRESH, .stream = is_stream(l), .address = l->address };
+	for (unsigned i = 0; i < g->workers; i++)
+		group->fds[i] = -1;
+	if (group_fill(g, group, buffer) == 0)
+		return 0;
+	error = errno;
+	group_close(g, group);
+	errno = error;
+	return -1;
+}
+
+static int find(const struct groups *g, const struct listener *l)
 {
 	for (int i = 0; i < CONF_SLOTS_MAX; i++)
-		if (g->slots[i].state != GROUP_FREE && endpoint_equal(&g->slots[i].address, at))
+		if (g->slots[i].state != GROUP_FREE && g->slots[i].stream == is_stream(l) && endpoint_equal(&g->slots[i].address, &l->address))
 			return i;
 	return -1;
 }
@@ -98,11 +125,11 @@ int groups_place(struct groups *g, const struct snapshot *conf, uint8_t slots[CO
 
 	for (size_t i = 0; i < conf->listener_count; i++) {
 		const struct listener *l = &conf->listeners[i];
-		int slot = find(g, &l->address);
+		int slot = find(g, l);
 
 		if (slot < 0) {
 			slot = find_free(g);
-			if (slot < 0 || group_open(g, &g->slots[slot], &l->address, conf->settings.receive_buffer) < 0) {
+			if (slot < 0 || group_open(g, &g->slots[slot], l, conf->settings.receive_buffer) < 0) {
 				log_error("listener %s: cannot bind %s: %s", l->name, endpoint_format(&l->address, text), strerror(errno));
 				groups_abort(g);
 				return -1;
@@ -133,6 +160,9 @@ void groups_commit(struct groups *g, const struct snapshot *conf)
 				activation_store(group->fds[n]);
 			group->state = GROUP_SERVING;
 			group->retired = 0;
+		} else if (group->state == GROUP_SERVING && group->stream) {
+			log_info("%s is not listened on any more", endpoint_format(&group->address, text));
+			group_give_up(g, group);
 		} else if (group->state == GROUP_SERVING) {
 			log_info("%s is not listened on any more, what was begun there is ended", endpoint_format(&group->address, text));
 			group->state = GROUP_LINGERING;

@@ -5,8 +5,10 @@
  * They stay open for as long as the listener exists, in one order, whatever becomes of workers: so the kernel's choice never changes,
  * and what arrives while a worker is replaced waits for its successor.
  *
- * A group has a slot, the listener's number over reloads. The group of a listener that a new configuration has no more lingers until
- * every worker has closed its socket.
+ * A group has a slot, the listener's number over reloads, and is known by what it is and where: datagrams and connections on one port are
+ * two. The datagram group of a listener that a new configuration has no more lingers until every worker has closed its socket. A stream
+ * group is closed at once: a connection has its own socket, on which it is answered and can be no duplicate of another, so what was begun
+ * there needs the listening socket no more.
  */
 #ifndef PROXY_PROCESS_GROUPS_H
 #define PROXY_PROCESS_GROUPS_H
@@ -26,6 +28,7 @@ enum group_state {
 
 struct group {
 	enum group_state state;
+	bool stream;
 	struct endpoint address;
 	int fds[HOUSE_WORKERS_MAX];  /* by worker */
 	uint64_t retired;            /* lingering: a bit for each worker that has closed its own */
@@ -43,7 +46,7 @@ struct groups {
 /* Finds, or opens, a group for every listener; slots[i] gets its slot. On failure the log has the reason, nothing stays open that was
  * opened here, and -1 is returned. */
 int groups_place(struct groups *g, const struct snapshot *conf, uint8_t slots[CONF_LISTENERS_MAX]);
-/* The configuration that was placed last is in force: groups without a listener in it linger, its own serve. */
+/* The configuration that was placed last is in force: groups without a listener in it linger or are closed, its own serve. */
 void groups_commit(struct groups *g, const struct snapshot *conf);
 /* It is not to be: what was opened for it is closed. */
 void groups_abort(struct groups *g);

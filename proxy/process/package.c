@@ -10,10 +10,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/bytes.h"
 #include "proxy/edge/own_addresses.h"
 #include "proxy/exchange/resolve_files.h"
 
-enum { ALIGNMENT = 8 };
+enum { ALIGNMENT = 8, WRITE_BUFFER = 16384 };
 #define MAGIC UINT64_C(0x7061636b61676531)
 #define SEALS (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
 
@@ -23,6 +24,11 @@ struct header {
 	struct {
 		uint64_t offset, len;
 	} parts[PACKAGE_PARTS];
+};
+
+/* In front of each of the files, whose path and bytes follow, a NUL behind each. */
+struct file_header {
+	uint32_t path_len, len;
 };
 
 static const struct {
@@ -35,12 +41,35 @@ static const struct {
 	[PACKAGE_OWN_ADDRESSES] = { false, sizeof(struct endpoint) },
 	[PACKAGE_LISTENER_SLOTS] = { false, sizeof(uint8_t) },
 	[PACKAGE_ROUTE_SLOTS] = { false, sizeof(uint32_t) },
+	[PACKAGE_FILES] = { false, 1 },
 };
 
 /* ---- writing ---- */
 
-static void write_part(FILE *out, enum package_part part, const struct snapshot *conf, const struct resolve_files *files)
+static void write_files(FILE *out, const struct material *m)
 {
+	for (size_t i = 0; i < m->count; i++) {
+		const struct material_file *f = &m->files[i];
+		const struct file_header h = { (uint32_t)strlen(f->path), (uint32_t)f->len };
+
+		fwrite(&h, sizeof h, 1, out);
+		fwrite(f->path, 1, h.path_len + (size_t)1, out);
+		fwrite(f->bytes, 1, f->len, out);
+		fputc('\0', out);
+	}
+}
+
+/* What a package is written from. */
+struct sources {
+	const struct snapshot *conf;
+	const struct resolve_files *resolve;
+	const struct material *material;
+};
+
+static void write_part(FILE *out, enum package_part part, const struct sources *from)
+{
+	const struct snapshot *conf = from->conf;
+	const struct resolve_files *files = from->resolve;
 	struct endpoint *addresses;
 	size_t count;
 
@@ -67,12 +96,15 @@ static void write_part(FILE *out, enum package_part part, const struct snapshot 
 		for (size_t i = 0; i < conf->route_count; i++)
 			fwrite(&conf->routes[i].metrics_slot, sizeof conf->routes[i].metrics_slot, 1, out);
 		break;
+	case PACKAGE_FILES:
+		write_files(out, from->material);
+		break;
 	case PACKAGE_PARTS:
 		break;
 	}
 }
 
-static int write_all(FILE *out, const struct snapshot *conf, const struct resolve_files *files)
+static int write_all(FILE *out, const struct sources *from)
 {
 	struct header h = { .magic = MAGIC };
 
@@ -81,7 +113,7 @@ static int write_all(FILE *out, const struct snapshot *conf, const struct resolv
 	for (int i = 0; i < PACKAGE_PARTS; i++) {
 		long at = ftell(out), end;
 
-		write_part(out, (enum package_part)i, conf, files);
+		write_part(out, (enum package_part)i, from);
 		end = ftell(out);
 		if (at < 0 || end < at)
 			return -1;
@@ -97,8 +129,9 @@ static int write_all(FILE *out, const struct snapshot *conf, const struct resolv
 }
 
 /* Returns 0, or -1 with errno. */
-static int write_to(int fd, const struct snapshot *conf)
+static int write_to(int fd, const struct snapshot *conf, const struct material *material)
 {
+	static char buffer[WRITE_BUFFER]; /* keys pass through it */
 	struct resolve_files_text texts;
 	int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0), result = -1;
 	FILE *out = copy >= 0 ? fdopen(copy, "w") : NULL;
@@ -108,20 +141,24 @@ static int write_to(int fd, const struct snapshot *conf)
 			close(copy);
 		return -1;
 	}
+	setvbuf(out, buffer, _IOFBF, sizeof buffer);
 	if (resolve_files_read(conf->settings.resolv_conf, RESOLVE_HOSTS_PATH, &texts) == 0) {
-		result = write_all(out, conf, &texts.files);
+		result = write_all(out, &(struct sources){ conf, &texts.files, material });
 		resolve_files_free(&texts);
 	}
-	return fclose(out) == 0 ? result : -1;
+	if (fclose(out) != 0)
+		result = -1;
+	explicit_bzero(buffer, sizeof buffer);
+	return result;
 }
 
-int package_write(const struct snapshot *conf)
+int package_write(const struct snapshot *conf, const struct material *files)
 {
 	int fd = memfd_create("package", MFD_CLOEXEC | MFD_ALLOW_SEALING), error;
 
 	if (fd < 0)
 		return -1;
-	if (write_to(fd, conf) == 0 && fcntl(fd, F_ADD_SEALS, SEALS) == 0)
+	if (write_to(fd, conf, files) == 0 && fcntl(fd, F_ADD_SEALS, SEALS) == 0)
 		return fd;
 	error = errno;
 	close(fd);
@@ -142,6 +179,30 @@ static bool part_is_good(const struct package *p, enum package_part part, uint64
 	return !part_rules[part].text || ((const char *)p->mapping)[offset + len] == '\0';
 }
 
+/* Every length is looked at; the NULs make the paths strings. */
+static int read_files(struct package *p)
+{
+	struct reader r;
+
+	reader_init(&r, p->parts[PACKAGE_FILES].bytes, p->parts[PACKAGE_FILES].len);
+	while (reader_left(&r) > 0) {
+		struct file_header h = { 0 };
+		const uint8_t *head = reader_bytes(&r, sizeof h), *path, *bytes;
+
+		if (head != NULL)
+			memcpy(&h, head, sizeof h);
+		if (h.path_len > MATERIAL_PATH_MAX || h.len > MATERIAL_FILE_MAX)
+			return -1;
+		path = reader_bytes(&r, h.path_len + (size_t)1);
+		bytes = reader_bytes(&r, h.len + (size_t)1);
+		if (r.failed || path[h.path_len] != '\0' || bytes[h.len] != '\0')
+			return -1;
+		if (material_add(&p->material, (const char *)path, bytes, h.len) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 int package_read(struct package *p, int fd)
 {
 	struct stat st;
@@ -156,6 +217,7 @@ int package_read(struct package *p, int fd)
 		p->mapping = NULL;
 		return -1;
 	}
+	madvise(p->mapping, p->mapped, MADV_DONTDUMP);
 	memcpy(&h, p->mapping, sizeof h);
 	for (int i = 0; i < PACKAGE_PARTS; i++) {
 		if (h.magic != MAGIC || !part_is_good(p, (enum package_part)i, h.parts[i].offset, h.parts[i].len)) {
@@ -165,7 +227,10 @@ int package_read(struct package *p, int fd)
 		p->parts[i].bytes = (const char *)p->mapping + h.parts[i].offset;
 		p->parts[i].len = (size_t)h.parts[i].len;
 	}
-	return 0;
+	if (read_files(p) == 0)
+		return 0;
+	package_close(p);
+	return -1;
 }
 
 void package_close(struct package *p)
@@ -217,6 +282,11 @@ struct snapshot *package_load(const struct package *p, char *error, size_t room)
 	if (conf != NULL)
 		snapshot_place(conf, p->parts[PACKAGE_LISTENER_SLOTS].bytes, p->parts[PACKAGE_ROUTE_SLOTS].bytes);
 	return conf;
+}
+
+const struct material *package_material(const struct package *p)
+{
+	return &p->material;
 }
 
 struct resolve_files package_files(const struct package *p)

@@ -7,12 +7,45 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "proxy/process/files.h"
 #include "proxy/process/notify.h"
 #include "proxy/process/package.h"
 #include "proxy/process/route_slots.h"
 #include "proxy/process/workers.h"
 
 /* ---- a configuration and what goes with it ---- */
+
+static void log_lines(char *text)
+{
+	char *save = NULL;
+
+	for (char *line = strtok_r(text, "\n", &save); line != NULL; line = strtok_r(NULL, "\n", &save))
+		log_error("%s", line);
+}
+
+/* With the bytes of the files that it names, of which nothing else is left behind. Returns it, or -1 with the reason in the log. */
+static int write_package(const struct parent *p, const struct snapshot *next)
+{
+	static struct files files;
+	char *text = NULL;
+	size_t size = 0;
+	FILE *errors = open_memstream(&text, &size);
+	int fd = -1, status;
+
+	if (errors == NULL)
+		return -1;
+	status = files_read(&files, p->path, next, errors);
+	fclose(errors);
+	log_lines(text);
+	free(text);
+	if (status == 0) {
+		fd = package_write(next, &files.material);
+		if (fd < 0)
+			log_error("cannot write the package for the workers: %s", strerror(errno));
+	}
+	files_wipe(&files);
+	return fd;
+}
 
 /* Gives it its numbers; the groups are placed and not yet committed. Returns its package, or -1 with the reason in the log. */
 static int place(struct parent *p, struct snapshot *next, uint32_t *routes_placed)
@@ -28,11 +61,9 @@ static int place(struct parent *p, struct snapshot *next, uint32_t *routes_place
 	if (groups_place(&p->groups, next, listeners) < 0)
 		goto out;
 	snapshot_place(next, listeners, routes);
-	fd = package_write(next);
-	if (fd < 0) {
-		log_error("cannot write the package for the workers: %s", strerror(errno));
+	fd = write_package(p, next);
+	if (fd < 0)
 		groups_abort(&p->groups);
-	}
 out:
 	free(routes);
 	return fd;
@@ -46,14 +77,6 @@ int reload_first(struct parent *p, struct snapshot *conf)
 		return -1;
 	groups_commit(&p->groups, conf);
 	return 0;
-}
-
-static void log_lines(char *text)
-{
-	char *save = NULL;
-
-	for (char *line = strtok_r(text, "\n", &save); line != NULL; line = strtok_r(NULL, "\n", &save))
-		log_error("%s", line);
 }
 
 /* Every error of the file goes to the log. */

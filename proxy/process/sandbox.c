@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <seccomp.h>
 #include <stdint.h>
 #include <string.h>
@@ -94,9 +95,9 @@ static const char *const allowed_calls[] = {
 	/* the event loop and its wake-ups */
 	"epoll_ctl", "epoll_wait", "epoll_pwait", "epoll_pwait2", "poll", "ppoll", "ppoll_time64", "timerfd_settime",
 	"timerfd_settime64",
-	/* datagrams, and the channel to the parent */
+	/* datagrams, connections, and the channel to the parent; to listen is the parent's */
 	"recvmmsg", "recvmmsg_time64", "sendmmsg", "recvmsg", "sendmsg", "recvfrom", "sendto", "recv", "send", "bind", "connect",
-	"getsockname", "getsockopt",
+	"accept4", "shutdown", "getsockname", "getpeername", "getsockopt",
 	/* descriptors that are open, or come from the parent */
 	"read", "readv", "pread64", "write", "writev", "close", "dup", "dup2", "dup3", "lseek", "_llseek", "fstat", "fstat64",
 	/* memory, but see below for what could make code of it */
@@ -126,7 +127,7 @@ enum { TESTS_MAX = 3 };
 #define IS(argument, value) { argument, INT, value }
 #define NO_EXEC(argument) { argument, PROT_EXEC, 0 }
 #define HAS(argument, bit) { argument, bit, bit }
-#define DATAGRAM(argument) { argument, INT & ~(uint64_t)(SOCK_NONBLOCK | SOCK_CLOEXEC), SOCK_DGRAM }
+#define TYPE(argument, type) { argument, INT & ~(uint64_t)(SOCK_NONBLOCK | SOCK_CLOEXEC), type }
 
 struct argument_test {
 	unsigned argument;
@@ -146,21 +147,30 @@ static const struct conditional_call {
 	{ "newfstatat", 1, { HAS(3, AT_EMPTY_PATH) } },
 	{ "fstatat64", 1, { HAS(3, AT_EMPTY_PATH) } },
 	{ "statx", 1, { HAS(2, AT_EMPTY_PATH) } },
-	/* source ports, the question for a route, name servers; no ICMP, raw or Unix socket */
-	{ "socket", 3, { IS(0, AF_INET), DATAGRAM(1), IS(2, 0) } },
-	{ "socket", 3, { IS(0, AF_INET), DATAGRAM(1), IS(2, IPPROTO_UDP) } },
-	{ "socket", 3, { IS(0, AF_INET6), DATAGRAM(1), IS(2, 0) } },
-	{ "socket", 3, { IS(0, AF_INET6), DATAGRAM(1), IS(2, IPPROTO_UDP) } },
+	/* source ports, the question for a route, name servers, connections to origins; no ICMP, raw or Unix socket */
+	{ "socket", 3, { IS(0, AF_INET), TYPE(1, SOCK_DGRAM), IS(2, 0) } },
+	{ "socket", 3, { IS(0, AF_INET), TYPE(1, SOCK_DGRAM), IS(2, IPPROTO_UDP) } },
+	{ "socket", 3, { IS(0, AF_INET6), TYPE(1, SOCK_DGRAM), IS(2, 0) } },
+	{ "socket", 3, { IS(0, AF_INET6), TYPE(1, SOCK_DGRAM), IS(2, IPPROTO_UDP) } },
+	{ "socket", 3, { IS(0, AF_INET), TYPE(1, SOCK_STREAM), IS(2, 0) } },
+	{ "socket", 3, { IS(0, AF_INET), TYPE(1, SOCK_STREAM), IS(2, IPPROTO_TCP) } },
+	{ "socket", 3, { IS(0, AF_INET6), TYPE(1, SOCK_STREAM), IS(2, 0) } },
+	{ "socket", 3, { IS(0, AF_INET6), TYPE(1, SOCK_STREAM), IS(2, IPPROTO_TCP) } },
 	/* what is set on them; no packet filter, and no joining of the listeners' port groups */
 	{ "setsockopt", 2, { IS(1, SOL_SOCKET), IS(2, SO_RCVBUF) } },
 	{ "setsockopt", 2, { IS(1, SOL_SOCKET), IS(2, SO_RCVBUFFORCE) } },
 	{ "setsockopt", 2, { IS(1, SOL_SOCKET), IS(2, SO_SNDBUF) } },
 	{ "setsockopt", 2, { IS(1, SOL_SOCKET), IS(2, SO_RXQ_OVFL) } },
+	{ "setsockopt", 2, { IS(1, SOL_SOCKET), IS(2, SO_KEEPALIVE) } },
+	{ "setsockopt", 2, { IS(1, SOL_SOCKET), IS(2, SO_LINGER) } },
+	{ "setsockopt", 2, { IS(1, IPPROTO_TCP), IS(2, TCP_NODELAY) } },
 	{ "setsockopt", 1, { IS(1, IPPROTO_IP) } },
 	{ "setsockopt", 1, { IS(1, IPPROTO_IPV6) } },
 	/* names of interfaces, for zones of addresses in the log and in a configuration */
 	{ "ioctl", 1, { IS(1, SIOCGIFINDEX) } },
 	{ "ioctl", 1, { IS(1, SIOCGIFNAME) } },
+	/* how much there is to read on a connection */
+	{ "ioctl", 1, { IS(1, FIONREAD) } },
 	/* not F_SETOWN, which would send signals to others */
 	{ "fcntl", 1, { IS(1, F_GETFD) } },
 	{ "fcntl", 1, { IS(1, F_SETFD) } },
@@ -191,7 +201,7 @@ static int rule_add(scmp_filter_ctx filter, uint32_t action, const char *name, c
 	return status == -EDOM ? 0 : status;
 }
 
-static int rules_fill(scmp_filter_ctx filter, unsigned flags)
+static int rules_fill(scmp_filter_ctx filter)
 {
 	const struct argument_test itself = IS(0, (uint64_t)getpid());
 	int status = 0;
@@ -205,13 +215,11 @@ static int rules_fill(scmp_filter_ctx filter, unsigned flags)
 			conditional_calls[i].count);
 	if (status == 0)
 		status = rule_add(filter, SCMP_ACT_ALLOW, "tgkill", &itself, 1);
-	if (status == 0 && (flags & SANDBOX_TEST_HOOKS) != 0)
-		status = rule_add(filter, SCMP_ACT_ALLOW, "accept4", NULL, 0);
 	return status;
 }
 
 /* Returns 0 or a negative errno. */
-static int filter_load(unsigned flags)
+static int filter_load(void)
 {
 	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
 	int status;
@@ -223,7 +231,7 @@ static int filter_load(unsigned flags)
 	if (status == 0)
 		status = seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
 	if (status == 0)
-		status = rules_fill(filter, flags);
+		status = rules_fill(filter);
 	if (status == 0)
 		status = seccomp_load(filter);
 	seccomp_release(filter);
@@ -247,7 +255,7 @@ void sandbox_probe(struct sandbox_report *report)
 	report->seccomp = report->seccomp_missing == NULL;
 }
 
-int sandbox_enter(unsigned flags, struct sandbox_report *report)
+int sandbox_enter(struct sandbox_report *report)
 {
 	int status, fd;
 
@@ -256,7 +264,7 @@ int sandbox_enter(unsigned flags, struct sandbox_report *report)
 		return -1;
 	if (!report->seccomp)
 		return 0;
-	status = filter_load(flags);
+	status = filter_load();
 	if (status < 0) {
 		errno = -status;
 		return -1;

@@ -1,5 +1,6 @@
 /*
- * sandbox - what a worker cannot do any more once it serves: no file, no program, no other process, no socket but UDP.
+ * sandbox - what a worker cannot do any more once it serves: no file, no program, no other process, no socket but UDP and TCP, and none
+ * that listens but those it was given.
  *
  * Two layers, each of which would hold alone: Landlock takes away every right to files (and, from ABI 6 on, signals to and
  * abstract sockets of processes outside); seccomp leaves the system calls of the event loop. What a confined process has
@@ -25,8 +26,6 @@
 #define SANDBOX_LEFT_OUT 0
 #endif
 
-enum { SANDBOX_TEST_HOOKS = 1 }; /* accept4() too: the test build takes commands from a socket */
-
 /* What is there; the text says why a layer is not (constant, NULL where it is). */
 struct sandbox_report {
 	bool landlock, seccomp;
@@ -45,6 +44,6 @@ int sandbox_deny_files(void);
 /* Puts both layers on, seccomp on all threads, for good, and sets no_new_privs. Everything the process needs must be open,
  * started and initialised. Fills report. Returns 0, also where the kernel or the build has none (the report says so), or -1
  * with errno: then the process must not serve. */
-int sandbox_enter(unsigned flags, struct sandbox_report *report);
+int sandbox_enter(struct sandbox_report *report);
 
 #endif

@@ -58,12 +58,19 @@ static int try_connect_unix(const char *path)
 	return try_connect(AF_UNIX, (const struct sockaddr *)&to, sizeof to);
 }
 
-static int try_connect_tcp(const char *port)
+static int try_listen_tcp(const char *port)
 {
-	struct sockaddr_in to = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+	struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
 		.sin_port = htons((uint16_t)strtoul(port, NULL, 10)) };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), result, error;
 
-	return try_connect(AF_INET, (const struct sockaddr *)&to, sizeof to);
+	if (fd < 0)
+		return -1;
+	result = bind(fd, (const struct sockaddr *)&at, sizeof at) < 0 ? -1 : listen(fd, 1);
+	error = errno;
+	close(fd);
+	errno = error;
+	return result;
 }
 
 static int try_kill(const char *pid)
@@ -116,7 +123,7 @@ static const struct {
 	int (*run)(const char *argument);
 } tries[] = {
 	{ "open", try_open }, { "create", try_create }, { "exec", try_exec }, { "connect-unix", try_connect_unix },
-	{ "connect-tcp", try_connect_tcp }, { "kill", try_kill }, { "ptrace", try_ptrace }, { "read-memory", try_read_memory },
+	{ "listen-tcp", try_listen_tcp }, { "kill", try_kill }, { "ptrace", try_ptrace }, { "read-memory", try_read_memory },
 	{ "thread", try_thread }, { "fork", try_fork },
 };
 

@@ -6,7 +6,7 @@
 
 #include <stddef.h>
 
-/* What: "open PATH", "create PATH", "exec PATH", "connect-unix PATH", "connect-tcp PORT" (on 127.0.0.1), "kill PID", "ptrace PID",
+/* What: "open PATH", "create PATH", "exec PATH", "connect-unix PATH", "listen-tcp PORT" (on 127.0.0.1), "kill PID", "ptrace PID",
  * "read-memory PID", "thread", "fork". Writes "ok", or the name of the error. */
 void steer_try(const char *what, char *result, size_t room);
 

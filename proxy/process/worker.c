@@ -11,6 +11,7 @@
 #include "proxy/edge/udp.h"
 #include "proxy/exchange/crossing.h"
 #include "proxy/exchange/proxy.h"
+#include "proxy/http/server.h"
 #include "proxy/process/steer_worker.h"
 
 /* ---- the loop ---- */
@@ -70,6 +71,7 @@ static void begin_to_drain(struct worker *w)
 		return;
 	w->draining = true;
 	proxy_drain(w->proxy);
+	http_server_drain();
 	evtimer_add(w->look, &look_again);
 }
 
@@ -134,7 +136,7 @@ static void take_messages(struct worker *w)
 
 static void tell_if_drained(struct worker *w)
 {
-	if (!w->draining || w->drained || !proxy_is_drained(w->proxy))
+	if (!w->draining || w->drained || !proxy_is_drained(w->proxy) || !http_server_is_drained())
 		return;
 	w->drained = true;
 	worker_tell(w, &(struct channel_message){ .kind = CHANNEL_DRAINED });
@@ -161,6 +163,7 @@ int worker_run(void)
 	}
 	if (w.ended) {
 		proxy_give_up(w.proxy);
+		event_base_loop(w.base, EVLOOP_NONBLOCK); /* connections write what they were just given */
 		udp_flush();
 		crossing_publish(w.proxy);
 		status = 0;

@@ -31,6 +31,7 @@ struct worker {
 	unsigned long long armed;    /* when the tick will come; 0: it is not set */
 	unsigned long long retired_at; /* when unused listeners were last looked for */
 	unsigned long long received; /* what came over the rings: see worker_activity() */
+	bool http_is_open;
 	bool is_asked, is_parsed;    /* the channel, and the thread, have something */
 	bool draining, drained;
 	bool ended;                  /* by the parent's word */
@@ -65,6 +66,9 @@ void worker_take_listener(struct worker *w, const struct channel_message *m, int
 void worker_take_parsed(struct worker *w);
 /* The addresses of our interfaces, as the package has them (a copy). Returns 0, or -1 without memory. */
 int worker_take_own_addresses(struct worker *w, const struct package *p);
+/* Puts certificates, keys and what else came in files of w->package in force, for the configuration that is. Returns 0, or -1 with the reason
+ * in the log. */
+int worker_use_files(struct worker *w);
 void worker_commit(struct worker *w, uint32_t generation);
 void worker_abort(struct worker *w, uint32_t generation);
 /* Closes listeners that were removed and that nobody uses any more. */

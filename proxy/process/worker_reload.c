@@ -6,10 +6,14 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "proxy/edge/sockets.h"
+#include "proxy/edge/tls.h"
 #include "proxy/edge/udp.h"
 #include "proxy/exchange/proxy.h"
 #include "proxy/exchange/renew.h"
 #include "proxy/exchange/resolve.h"
+#include "proxy/http/client.h"
+#include "proxy/http/server.h"
 
 /* ---- listeners ---- */
 
@@ -22,9 +26,16 @@ static void close_fresh(struct worker *w)
 	}
 }
 
+static bool is_served(unsigned slot)
+{
+	return udp_has_listener(slot) || http_server_has_listener(slot);
+}
+
 static void serve(struct worker *w, unsigned slot, int fd)
 {
-	if (udp_add_listener(slot, fd) < 0) {
+	int status = socket_is_stream(fd) ? http_server_add_listener(slot, fd) : udp_add_listener(slot, fd);
+
+	if (status < 0) {
 		log_error("a listener cannot be served: no memory");
 		w->lost = true;
 	}
@@ -35,7 +46,7 @@ void worker_take_listener(struct worker *w, const struct channel_message *m, int
 	bool waits = m->generation != 0;
 	unsigned slot = (unsigned)m->number[0];
 
-	if (m->number[0] >= CONF_SLOTS_MAX || (waits ? w->fresh[slot] >= 0 : udp_has_listener(slot))) {
+	if (m->number[0] >= CONF_SLOTS_MAX || (waits ? w->fresh[slot] >= 0 : is_served(slot))) {
 		close(fd);
 		return;
 	}
@@ -60,6 +71,25 @@ void worker_retire_listeners(struct worker *w)
 		udp_remove_listener(i);
 		worker_tell(w, &(struct channel_message){ .kind = CHANNEL_RETIRED, .number = { i } });
 	}
+}
+
+/* Those of connections are closed at once (see groups.h), and the parent does not wait for it. */
+static void close_removed(struct worker *w)
+{
+	for (unsigned i = 0; i < CONF_SLOTS_MAX; i++)
+		if (http_server_has_listener(i) && snapshot_listener(w->proxy->conf, i) == NULL)
+			http_server_remove_listener(i);
+}
+
+static void serve_fresh(struct worker *w)
+{
+	for (unsigned i = 0; i < CONF_SLOTS_MAX; i++) {
+		if (w->fresh[i] >= 0 && !is_served(i)) { /* else it was removed and is back, and was served all the time */
+			serve(w, i, w->fresh[i]);
+			w->fresh[i] = -1;
+		}
+	}
+	close_fresh(w);
 }
 
 /* ---- a new configuration ---- */
@@ -99,6 +129,15 @@ void worker_abort(struct worker *w, uint32_t generation)
 	close_fresh(w);
 }
 
+/* Keys are looked at here for the first time: the parent has refused what is wrong in them. */
+int worker_use_files(struct worker *w)
+{
+	const struct material *m = package_material(&w->package);
+
+	material_use(m);
+	return tls_renew(w->proxy->conf, m);
+}
+
 void worker_commit(struct worker *w, uint32_t generation)
 {
 	const struct resolve_files files = package_files(&w->prepared.package);
@@ -113,18 +152,16 @@ void worker_commit(struct worker *w, uint32_t generation)
 	proxy_renew(w->proxy, w->prepared.conf);
 	resolver_update(w->resolver, &w->prepared.conf->settings, &files);
 	log_open(w->log_fd, w->prepared.conf->settings.log_level);
-	for (unsigned i = 0; i < CONF_SLOTS_MAX; i++) {
-		if (w->fresh[i] >= 0 && !udp_has_listener(i)) { /* else it was removed and is back, and was served all the time */
-			serve(w, i, w->fresh[i]);
-			w->fresh[i] = -1;
-		}
-	}
-	close_fresh(w);
-	snapshot_release(w->prepared.conf);
-	w->prepared.conf = NULL;
 	package_close(&w->package);
 	w->package = w->prepared.package;
 	w->prepared.package = (struct package){ .mapping = NULL };
+	(void)worker_use_files(w); /* likewise */
+	close_removed(w);
+	http_server_configure();
+	http_client_configure();
+	serve_fresh(w);
+	snapshot_release(w->prepared.conf);
+	w->prepared.conf = NULL;
 	w->wanted = 0;
 	worker_tell(w, &(struct channel_message){ .kind = CHANNEL_COMMITTED, .generation = generation });
 }

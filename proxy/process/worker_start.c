@@ -13,9 +13,12 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/random.h"
+#include "proxy/edge/tls.h"
 #include "proxy/edge/udp.h"
 #include "proxy/exchange/proxy.h"
 #include "proxy/exchange/resolve.h"
+#include "proxy/http/client.h"
+#include "proxy/http/server.h"
 #include "proxy/process/privileges.h"
 #include "proxy/process/sandbox.h"
 #include "proxy/process/steer_worker.h"
@@ -172,7 +175,7 @@ static int build(struct worker *w, struct snapshot *conf)
 		return -1;
 	w->resolver = resolver_create(w->base, &conf->settings, &files);
 	w->proxy = proxy_create(conf, w->resolver, &w->house);
-	if (w->resolver == NULL || w->proxy == NULL || worker_take_own_addresses(w, &w->package) < 0)
+	if (w->resolver == NULL || w->proxy == NULL || worker_take_own_addresses(w, &w->package) < 0 || worker_use_files(w) < 0)
 		return -1;
 	if (sandbox_deny_files() < 0) {
 		log_error("cannot take the files away: %s", strerror(errno));
@@ -182,7 +185,8 @@ static int build(struct worker *w, struct snapshot *conf)
 	if (w->preparing == NULL || open_events(w) < 0)
 		return -1;
 	udp_open(w->base, w->proxy, conf->settings.receive_buffer);
-	return 0;
+	w->http_is_open = true;
+	return http_server_open(w->base, w->proxy) < 0 || http_client_open(w->base, w->proxy) < 0 ? -1 : 0;
 }
 
 static int take_listeners(struct worker *w, uint64_t count)
@@ -208,7 +212,7 @@ static int confine(struct worker *w)
 	struct sandbox_report report;
 
 	(void)w;
-	if (sandbox_enter(clock_is_steered() ? SANDBOX_TEST_HOOKS : 0, &report) == 0)
+	if (sandbox_enter(&report) == 0)
 		return 0;
 	log_error("cannot confine this worker: %s", strerror(errno));
 	return -1;
@@ -274,6 +278,10 @@ static void free_event(struct event **e)
 
 void worker_close(struct worker *w)
 {
+	if (w->http_is_open) {
+		http_server_close();
+		http_client_close();
+	}
 	if (w->proxy != NULL)
 		udp_close();
 	proxy_destroy(w->proxy);
@@ -291,6 +299,8 @@ void worker_close(struct worker *w)
 	prepared_release(&w->prepared);
 	if (w->base != NULL)
 		event_base_free(w->base);
+	tls_close();
+	material_use(NULL);
 	house_unmap(&w->house);
 	package_close(&w->package);
 }

@@ -61,7 +61,7 @@ def test_the_parent_keeps_every_socket_of_a_group(three):
     assert {"socket:[%s]" % i for i in inodes} <= kept
 
 
-@pytest.mark.parametrize("what", ["open /etc/passwd", "create ./made", "exec /bin/true", "fork", "thread", "connect-tcp 9",
+@pytest.mark.parametrize("what", ["open /etc/passwd", "create ./made", "exec /bin/true", "fork", "thread", "listen-tcp 0",
                                   "connect-unix /dev/log"])
 def test_a_worker_can_do_nothing_of(three, what):
     answer = three.command("worker 1 try " + what)

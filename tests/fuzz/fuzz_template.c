@@ -19,7 +19,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 	} while (0)
 
 static const char *const complete[] = {
-	"/hc/{+tu}", "/x?tu={+tu}", "/{tu}/x", "/{+s}/{+hp}{+p}{+qq}", "/?s={s}&hp={hp}&p={p}&q={qq}", "/{s}/{hp}{+p}{+qq}", "/{+s}@{+hp}/{p}{+qq}",
+	"/hc/{+tu}", "/x?tu={+tu}", "/{tu}/x", "/{+s}/{+hp}{+p}{+qq}", "/?s={s}&hp={hp}&p={p}&q={qq}", "/{s}/{hp}{+p}{+qq}",
+	"/{+s}@{+hp}/{p}{+qq}",
 };
 enum { COMPLETE = sizeof(complete) / sizeof(complete[0]), SCHEMES = 3, EXPANDED_MAX = 3 * URI_MAX + TEMPLATE_MAX + 1 };
 static const int schemes[SCHEMES] = {-1, URI_COAPS, URI_HTTP};

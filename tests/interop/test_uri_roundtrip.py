@@ -108,8 +108,7 @@ def test_the_request_target_and_back_is_the_identity(requests, template):
 
 
 def respelled(r, uri):
-    """Another spelling of the same URI: case of scheme, host and escapes, escapes that need not be, dot segments, a port that is the default
-    one."""
+    """Another spelling of the same URI: case of scheme, host and escapes, escapes that need not be, dot segments, the default port."""
     scheme, rest = uri.split("://", 1)
     cut = min(i for i in (rest.find("/"), rest.find("?"), len(rest)) if i >= 0)
     authority, rest = rest[:cut], rest[cut:]
@@ -189,7 +188,7 @@ def refused(_, seen):
 
 # (which requests, what is seen instead, why)
 URLLIB_DIFFERS = [
-    (lone_empty_argument, without_query, "urlsplit() has the same empty query for \"?\" and for none; RFC 7252 6.4 step 9 tells them apart"),
+    (lone_empty_argument, without_query, "urlsplit() tells no difference between \"?\" and no query; RFC 7252 6.4 step 9 does"),
 ]
 AIOCOAP_DIFFERS = [
     (not_utf8, refused, "aiocoap wants UTF-8, as RFC 7252 3.2 does of a sender; a proxy relays what it is sent"),

@@ -39,11 +39,11 @@ static inline void kernel_ask(void)
 	kernel_has_landlock = !SANDBOX_LEFT_OUT && syscall(SYS_landlock_create_ruleset, NULL, (size_t)0, 1) > 0;
 }
 
-static inline int confine(unsigned flags)
+static inline int confine(void)
 {
 	struct sandbox_report report;
 
-	if (sandbox_enter(flags, &report) < 0) {
+	if (sandbox_enter(&report) < 0) {
 		perror("sandbox_enter");
 		return -1;
 	}

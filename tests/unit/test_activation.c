@@ -165,7 +165,7 @@ static void nothing_passed(void **state)
 
 	(void)state;
 	assert_int_equal(activation_take(&a), 0);
-	assert_int_equal(activation_claim(&a, &at), -1);
+	assert_int_equal(activation_claim(&a, false, &at), -1);
 	assert_int_equal(activation_close_rest(&a), 0);
 	assert_string_equal(logged(), "");
 }
@@ -182,7 +182,7 @@ static void a_claimed_socket_is_ready_for_use(void **state)
 	(void)state;
 	assert_int_equal(take(&a, "coap"), 1);
 	assert_false(is_open(FIRST));
-	fd = activation_claim(&a, &at);
+	fd = activation_claim(&a, false, &at);
 	assert_true(fd >= ACTIVATION_FD_MIN);
 	assert_true(inode_of(fd) == inode);
 	assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
@@ -194,7 +194,7 @@ static void a_claimed_socket_is_ready_for_use(void **state)
 	assert_int_equal(setsockopt(second, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)), 0);
 	assert_int_equal(bind(second, (struct sockaddr *)&sa, len), 0);
 
-	assert_int_equal(activation_claim(&a, &at), -1);
+	assert_int_equal(activation_claim(&a, false, &at), -1);
 	assert_int_equal(activation_close_rest(&a), 0);
 	assert_true(is_open(fd));
 	assert_string_equal(logged(), "");
@@ -211,7 +211,7 @@ static void high_descriptors_stay_where_they_are(void **state)
 		at[i] = address_of(pass_udp("127.0.0.1", 0, 0));
 	assert_int_equal(take(&a, NULL), 20);
 	for (int i = 0; i < 20; i++) {
-		fds[i] = activation_claim(&a, &at[i]);
+		fds[i] = activation_claim(&a, false, &at[i]);
 		assert_true(fds[i] >= ACTIVATION_FD_MIN);
 		assert_true(fcntl(fds[i], F_GETFD) & FD_CLOEXEC);
 		assert_true(fcntl(fds[i], F_GETFL) & O_NONBLOCK);
@@ -240,13 +240,13 @@ static void a_group_is_filled_in_order(void **state)
 	inodes[3] = inode_of(pass_udp("127.0.0.2", one.port, REUSE));
 	inodes[4] = inode_of(pass_udp("127.0.0.1", one.port, REUSE));
 	assert_int_equal(take(&a, "a:b:a:b:a"), 5);
-	assert_true(inode_of(activation_claim(&a, &one)) == inodes[0]);
-	assert_true(inode_of(activation_claim(&a, &one)) == inodes[2]);
-	assert_true(inode_of(activation_claim(&a, &two)) == inodes[1]);
-	assert_true(inode_of(activation_claim(&a, &one)) == inodes[4]);
-	assert_int_equal(activation_claim(&a, &one), -1);
-	assert_true(inode_of(activation_claim(&a, &two)) == inodes[3]);
-	assert_int_equal(activation_claim(&a, &two), -1);
+	assert_true(inode_of(activation_claim(&a, false, &one)) == inodes[0]);
+	assert_true(inode_of(activation_claim(&a, false, &one)) == inodes[2]);
+	assert_true(inode_of(activation_claim(&a, false, &two)) == inodes[1]);
+	assert_true(inode_of(activation_claim(&a, false, &one)) == inodes[4]);
+	assert_int_equal(activation_claim(&a, false, &one), -1);
+	assert_true(inode_of(activation_claim(&a, false, &two)) == inodes[3]);
+	assert_int_equal(activation_claim(&a, false, &two), -1);
 	assert_int_equal(activation_close_rest(&a), 0);
 	assert_string_equal(logged(), "");
 }
@@ -260,16 +260,16 @@ static void addresses_are_kept_apart(void **state)
 	(void)state;
 	assert_int_equal(take(&a, NULL), 3);
 	wrong = v6, wrong.port = v4.port;
-	assert_int_equal(activation_claim(&a, &wrong), -1); /* [::] at the port of 0.0.0.0 */
+	assert_int_equal(activation_claim(&a, false, &wrong), -1); /* [::] at the port of 0.0.0.0 */
 	wrong = v4, wrong.port = v6.port;
-	assert_int_equal(activation_claim(&a, &wrong), -1);
+	assert_int_equal(activation_claim(&a, false, &wrong), -1);
 	wrong = lo, wrong.port ^= 1;
-	assert_int_equal(activation_claim(&a, &wrong), -1);
+	assert_int_equal(activation_claim(&a, false, &wrong), -1);
 	wrong = lo, wrong.addr[15] = 2;
-	assert_int_equal(activation_claim(&a, &wrong), -1);
-	assert_true(endpoint_is_ipv4(&v4) && activation_claim(&a, &v4) >= 0);
-	assert_true(activation_claim(&a, &v6) >= 0);
-	assert_true(activation_claim(&a, &lo) >= 0);
+	assert_int_equal(activation_claim(&a, false, &wrong), -1);
+	assert_true(endpoint_is_ipv4(&v4) && activation_claim(&a, false, &v4) >= 0);
+	assert_true(activation_claim(&a, false, &v6) >= 0);
+	assert_true(activation_claim(&a, false, &lo) >= 0);
 	assert_int_equal(activation_close_rest(&a), 0);
 	assert_string_equal(logged(), "");
 }
@@ -288,7 +288,7 @@ static void one_that_takes_no_ipv4_is_told(void **state)
 	assert_non_null(strstr(text, "passed socket six at [::]:"));
 	assert_non_null(strstr(text, "BindIPv6Only=both"));
 	assert_null(strstr(text, "loop"));
-	assert_true(activation_claim(&a, &at) >= 0);
+	assert_true(activation_claim(&a, false, &at) >= 0);
 	activation_close_rest(&a);
 }
 
@@ -303,10 +303,53 @@ static int connected_udp(void)
 	return fd;
 }
 
+/* One that somebody accepted would look so. */
+static int connected_tcp(void)
+{
+	struct sockaddr_storage sa;
+	socklen_t len;
+	int up, fd = socket(AF_INET, SOCK_STREAM, 0), listening = raise_fd(socket(AF_INET, SOCK_STREAM, 0));
+
+	up = raise_fd(fd); /* its place is for the one that is passed */
+	sockaddr_set(&sa, &len, "127.0.0.1", 0);
+	assert_int_equal(bind(listening, (struct sockaddr *)&sa, len), 0);
+	assert_int_equal(listen(listening, 1), 0);
+	len = sizeof(sa);
+	assert_int_equal(getsockname(listening, (struct sockaddr *)&sa, &len), 0);
+	assert_int_equal(connect(up, (struct sockaddr *)&sa, len), 0);
+	return accept(listening, NULL, NULL);
+}
+
+static void datagrams_and_connections_on_one_port_are_two(void **state)
+{
+	struct activation a;
+	struct sockaddr_storage sa;
+	struct endpoint at = address_of(pass_udp("127.0.0.1", 0, 0));
+	ino_t tcp;
+	socklen_t len;
+	int listening, type = 0;
+
+	(void)state;
+	sockaddr_set(&sa, &len, "127.0.0.1", at.port);
+	pass_fd(listening = socket(AF_INET, SOCK_STREAM, 0));
+	tcp = inode_of(listening);
+	assert_int_equal(bind(listening, (struct sockaddr *)&sa, len), 0);
+	assert_int_equal(listen(listening, 1), 0);
+	assert_int_equal(take(&a, "coap:web"), 2);
+	listening = activation_claim(&a, true, &at);
+	assert_true(inode_of(listening) == tcp);
+	assert_true(fcntl(listening, F_GETFL) & O_NONBLOCK);
+	len = sizeof(type);
+	assert_true(getsockopt(listening, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type == SOCK_STREAM);
+	assert_int_equal(activation_claim(&a, true, &at), -1);
+	assert_int_equal(activation_close_rest(&a), 0); /* the other is nobody's, not one too many of the same */
+	assert_non_null(strstr(logged(), "passed socket coap at 127.0.0.1:"));
+}
+
 static void descriptors_of_other_kinds_are_closed(void **state)
 {
 	static const char *const reasons[] = {
-		"is no socket", "is a socket of another", "is no UDP", "is no UDP", "is not bound", "is connected", "is an IPv6 socket with",
+		"is no socket", "is a socket of another", "is not bound", "is connected", "is not bound", "is connected", "is an IPv6 socket with",
 	};
 	struct activation a;
 	struct sockaddr_storage sa;
@@ -318,7 +361,7 @@ static void descriptors_of_other_kinds_are_closed(void **state)
 	pass_fd(open("/dev/null", O_RDONLY));
 	pass_fd(socket(AF_UNIX, SOCK_DGRAM, 0));
 	pass_fd(socket(AF_INET, SOCK_STREAM, 0));
-	pass_fd(socket(AF_INET6, SOCK_STREAM, 0));
+	pass_fd(connected_tcp());
 	pass_fd(socket(AF_INET, SOCK_DGRAM, 0));
 	pass_fd(connected_udp());
 	pass_fd(mapped = socket(AF_INET6, SOCK_DGRAM, 0));
@@ -343,7 +386,7 @@ static void descriptors_of_other_kinds_are_closed(void **state)
 	assert_non_null(strstr(line, "passed descriptor 11 (-) is not open"));
 	assert_null(strstr(text, "good"));
 	free(text);
-	assert_true(activation_claim(&a, &good) >= 0);
+	assert_true(activation_claim(&a, false, &good) >= 0);
 	activation_close_rest(&a);
 }
 
@@ -357,8 +400,8 @@ static void one_socket_passed_twice_is_one(void **state)
 	pass_fd(dup(fd));
 	assert_int_equal(take(&a, "coap:kept-1"), 1);
 	assert_false(is_open(FIRST + 1));
-	assert_true(activation_claim(&a, &at) >= 0);
-	assert_int_equal(activation_claim(&a, &at), -1);
+	assert_true(activation_claim(&a, false, &at) >= 0);
+	assert_int_equal(activation_claim(&a, false, &at), -1);
 	assert_int_equal(activation_close_rest(&a), 0);
 	assert_string_equal(logged(), "");
 }
@@ -410,7 +453,7 @@ static void as_many_as_there_may_be(void **state)
 	setenv("LISTEN_FDS", "4096", 1);
 	setenv("LISTEN_PID", self, 1);
 	assert_int_equal(activation_take(&a), 1);
-	assert_true(activation_claim(&a, &at) >= 0);
+	assert_true(activation_claim(&a, false, &at) >= 0);
 	activation_close_rest(&a);
 }
 
@@ -493,7 +536,7 @@ static void the_rest_is_closed_and_told(void **state)
 	pass_udp("127.0.0.3", 0, 0);
 	open_manager();
 	assert_int_equal(take(&a, "unit:unit:kept-7:other:kept-8"), 5);
-	assert_true(activation_claim(&a, &group) >= 0);
+	assert_true(activation_claim(&a, false, &group) >= 0);
 	for (int i = 0; i < 4; i++)
 		left[i] = a.sockets[1 + i].fd;
 	assert_int_equal(activation_close_rest(&a), 1);
@@ -523,6 +566,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_group_is_filled_in_order, begin, end),
 		cmocka_unit_test_setup_teardown(addresses_are_kept_apart, begin, end),
 		cmocka_unit_test_setup_teardown(one_that_takes_no_ipv4_is_told, begin, end),
+		cmocka_unit_test_setup_teardown(datagrams_and_connections_on_one_port_are_two, begin, end),
 		cmocka_unit_test_setup_teardown(descriptors_of_other_kinds_are_closed, begin, end),
 		cmocka_unit_test_setup_teardown(one_socket_passed_twice_is_one, begin, end),
 		cmocka_unit_test_setup_teardown(values_that_make_no_sense, begin, end),

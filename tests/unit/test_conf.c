@@ -123,7 +123,7 @@ static void test_golden_pairs(void **state)
 static void test_golden_errors(void **state)
 {
 	(void)state;
-	covers("C7252-4.8-1"); /* ranges.bad.conf */
+	covers("C7252-4.8-1 C8075-5.4.2-2 C8075-10-2"); /* ranges.bad.conf, templates.bad.conf, nobody.bad.conf */
 	check_golden(".bad.conf", 12);
 }
 

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "conf/snapshot.h"
+#include "tests/unit/covers.h"
 #include "translate/map_template.h"
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
@@ -47,6 +48,7 @@ static void test_defaults(void **state)
 	const struct listener *l = &s->listeners[1];
 
 	(void)state;
+	covers("C8075-5.3-2 C8075-10-2 C8075-10.1-1");
 	assert_true(t->http_line == 8000 && t->http_fields == 16000 && t->http_field_count == 100);
 	assert_true(t->http_head_timeout == 10000000 && t->http_body_timeout == 30000000 && t->http_idle_timeout == 75000000);
 	assert_true(t->http_connections == 20000 && t->http_client_connections == 1000 && t->http_body_limit == 16000000);
@@ -145,10 +147,64 @@ static void test_fixed(void **state)
 	snapshot_release(next);
 }
 
+/* A line of the example that is configuration behind its '#', not prose. */
+static bool is_commented_out(const char *line)
+{
+	const char *at = line + strspn(line, "\t"), *name = at + 2;
+
+	if (*at != '#')
+		return false;
+	name += strspn(name, "abcdefghijklmnopqrstuvwxyz-");
+	return at[1] == '\t' || strcmp(at, "# };\n") == 0 || strcmp(name, ": {\n") == 0;
+}
+
+/* The example as it is once somebody has taken the '#' off, from malloc. */
+static char *read_example(size_t *uncommented)
+{
+	FILE *in = fopen("proxy.conf.example", "r"), *out;
+	char line[300], *text, *mark;
+	size_t size;
+
+	assert_non_null(in);
+	out = open_memstream(&text, &size);
+	for (*uncommented = 0; fgets(line, sizeof(line), in);) {
+		mark = is_commented_out(line) ? strchr(line, '#') : NULL;
+		if (mark)
+			*mark = ' ';
+		*uncommented += mark != NULL;
+		fputs(line, out);
+	}
+	fclose(in);
+	fclose(out);
+	return text;
+}
+
+static void test_example(void **state)
+{
+	size_t uncommented, size;
+	char *text = read_example(&uncommented), *errors;
+	FILE *f = open_memstream(&errors, &size);
+	struct snapshot *s = conf_load_text(text, "example", f);
+
+	(void)state;
+	fclose(f);
+	assert_string_equal(errors, "");
+	assert_non_null(s);
+	assert_true(uncommented > 30 && s->listener_count == 3 && s->listeners[2].scheme == URI_HTTPS);
+	assert_string_equal(s->routes[0].name, "weather");
+	assert_int_equal(s->routes[0].to[0].scheme, URI_HTTP);
+	assert_int_equal(s->route_count, 7);
+	assert_string_equal(s->settings.http_credentials, "/etc/oscore-proxy/credentials");
+	snapshot_release(s);
+	free(text);
+	free(errors);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_defaults), cmocka_unit_test(test_fields), cmocka_unit_test(test_same_address), cmocka_unit_test(test_fixed),
+		cmocka_unit_test(test_example),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

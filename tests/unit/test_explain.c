@@ -1,4 +1,4 @@
-/* objects: conf/arena.o conf/check.o conf/check_http.o conf/grammar.o conf/manual.o conf/members.o conf/pattern.o conf/print.o conf/read.o conf/snapshot.o conf/value.o conf/words.o base/clock.o base/endpoint.o base/log.o coap/message.o coap/uri.o base/bytes.o base/errors.o coap/option.o translate/outer.o proxy/decide/route.o proxy/decide/policy.o proxy/decide/target.o proxy/decide/explain.o translate/map_template.o */
+/* objects: conf/arena.o conf/check.o conf/check_http.o conf/grammar.o conf/manual.o conf/members.o conf/pattern.o conf/print.o conf/read.o conf/snapshot.o conf/value.o conf/words.o base/clock.o base/endpoint.o base/log.o coap/message.o coap/uri.o base/bytes.o base/errors.o coap/option.o translate/outer.o proxy/decide/route.o proxy/decide/policy.o proxy/decide/target.o proxy/decide/explain.o proxy/decide/explain_http.o proxy/decide/http_route.o translate/map_template.o */
 #include <stdlib.h>
 
 #include "proxy/decide/explain.h"
@@ -61,6 +61,58 @@ static const struct row rows[] = {
 	{"GET coap://h oscore oscore oscore oscore oscore oscore oscore oscore oscore", -1, {"more words", NULL}},
 };
 
+static const char web_file[] =
+	"listeners: { coap: { url = \"coap://127.0.0.1:5683\"; }; plain: { url = \"http://127.0.0.1:8080\"; };"
+	" web: { url = \"https://[::]:8443\"; certificate = \"/c\"; key = \"/k\"; }; };\n"
+	"http: { credentials = \"/u\"; };\n"
+	"routes: {\n"
+	"	devices: { from = [\"web\"]; http-path = \"/hc/{+tu}\"; forward-to = [\"coap://*.plant.example\"]; identities = [\"a*\"];"
+	" methods = [\"GET\"]; };\n"
+	"	shut: { from = [\"web\"]; http-path = \"/hc/{+tu}\"; clients = [\"10.0.0.0/8\"]; deny = true; };\n"
+	"	lamp: { from = [\"web\"]; http-path = \"/lamp?on\"; hosts = [\"gw.example\"]; to = [\"coap://192.0.2.1/light\"];"
+	" authenticate = \"none\"; };\n"
+	"	oscore: { http-path = \"/o/{+hp}{+p}{+qq}\"; default-scheme = \"coap\"; forward-to = [\"coap://*\"]; authenticate = \"none\";"
+	" require = [\"oscore\"]; };\n"
+	"	proxy: { from = [\"coap\", \"plain\"]; forward-to = [\"coap://*\", \"http://*\"]; };\n"
+	"	weather: { from = [\"coap\"]; to = [\"http://192.0.2.7/api\"]; };\n"
+	"};\n";
+
+static const struct row web_rows[] = {
+	{"GET https://gw.example/hc/coap://p.plant.example/p?x from 10.0.0.7:40000 via web as alice", ERR_NONE,
+		{"from 10.0.0.7:40000 via web as alice\n", "target: coap://p.plant.example/p?x\nnext hop: p.plant.example:5683",
+			"route shut: would take it as well"}},
+	{"HEAD https://gw/hc/coap://p.plant.example/p via web as a", ERR_NONE, {"HEAD https", "route devices: takes the request", NULL}},
+	{"GET https://gw/hc/coap://p.plant.example/p via web", ERR_CREDENTIALS, {"route devices: wants to know", "refused: 401 ", NULL}},
+	{"GET https://gw/hc/coap://p.plant.example/p via web as bob", ERR_IDENTITY, {"devices: is for other names", "refused: 403 ", NULL}},
+	{"PUT https://gw/hc/coap://p.plant.example/p via web as alice", ERR_METHOD, {"refused: 405 ", NULL}},
+	{"GET https://gw/hc/p.plant.example/p via web as alice", ERR_SCHEME_MISSING, {"a target without a scheme", "refused: 400 ", NULL}},
+	{"GET https://gw/hc/coap://p/%zz via web as alice", ERR_BAD_URI, {"no target URI stands in it", "refused: 400 ", NULL}},
+	{"GET https://gw/hc/coap://q.example via web from 10.1.1.1", ERR_FORBIDDEN, {"route shut: takes", "refused: 403 ", NULL}},
+	{"GET https://gw/hc/coap://q.example via web from 11.1.1.1", ERR_NO_ROUTE, {"does not forward", "other networks", "refused: 404 "}},
+	{"PUT https://GW.example:8443/lamp?on via web", ERR_NONE, {"route lamp: takes", "next hop: coap://192.0.2.1/light\n", NULL}},
+	{"PUT https://gw.example/lamp via web", ERR_NO_ROUTE, {"route lamp: has another http-path", "no route takes", NULL}},
+	{"PUT https://other.example/lamp?on via web", ERR_NO_ROUTE, {"route lamp: is for other hosts", NULL}},
+	{"POST http://gw/o/h/x via plain oscore", ERR_NONE, {"target: coap://h/x\nnext hop: h:5683", NULL}},
+	{"POST http://gw/o/h/x via plain", ERR_OSCORE_REQUIRED, {"route oscore: takes", "refused: 403 OSCORE", NULL}},
+	{"GET coap://h/x via plain as x", ERR_NONE, {"route proxy: takes", "next hop: h:5683", NULL}},
+	{"GET coap://127.0.0.1:5683/x via plain as x", ERR_ADDRESS, {"route proxy: takes", "refused: 403 ", NULL}},
+	{"GET ftp://h/x via plain as x", ERR_NO_ROUTE, {"route proxy: has no http-path", "refused: 404", NULL}},
+	{"GET http://gw/.well-known/core?rt=core.hc via plain", ERR_NONE, {"answered by the gateway itself", NULL}},
+	{"GET http://gw/.well-known/core/x via plain", ERR_NO_ROUTE, {"refused: 404", NULL}},
+	{"GET http://h/x", ERR_NONE, {"next hop: h:80", NULL}}, /* to the listener that is first, by CoAP */
+	{"GET coap://h/x direct", ERR_NONE, {"next hop: http://192.0.2.7/api\n", NULL}},
+	{"HEAD coap://h/x", -1, {"no method of CoAP: HEAD", NULL}},
+	{"GET coap://h/x as alice", -1, {"only over HTTP", NULL}},
+	{"GET http://gw/x via plain as", -1, {"no name", NULL}},
+	{"GET http://gw/x via plain direct", -1, {"over HTTP the URI says", NULL}},
+	{"GET http://gw/x#y via plain", -1, {"no URI that a client of HTTP asks for", NULL}},
+	{"GET http://gw?x via plain", -1, {"not understood", NULL}},
+	{"GET http:///x via plain", -1, {"not understood", NULL}},
+	{"GET http://me@gw/x via plain", -1, {"not understood", NULL}},
+	{"GET http://gw/\x80 via plain", -1, {"not understood", NULL}},
+	{"GET /x via plain", -1, {"not understood", NULL}},
+};
+
 static int explain(const struct snapshot *s, const char *text, void (*show)(FILE *, const struct explained *), char **out)
 {
 	size_t size;
@@ -73,25 +125,37 @@ static int explain(const struct snapshot *s, const char *text, void (*show)(FILE
 	return result;
 }
 
-static void test_answers(void **state)
+static void check_rows(const char *configuration, const struct row *row, size_t count)
 {
-	struct snapshot *s = configured(file);
+	struct snapshot *s = configured(configuration);
 	char *out;
-	size_t i, j;
+	size_t j;
 	int got;
 
-	(void)state;
-	covers("C7252-5.7.2-1 C7252-5.8-1 S-23");
-	for (i = 0; i < COUNT(rows); i++) {
-		got = explain(s, rows[i].text, NULL, &out);
-		if (got != rows[i].want)
-			fail_msg("%s: %d\n%s", rows[i].text, got, out);
-		for (j = 0; j < COUNT(rows[i].says) && rows[i].says[j]; j++)
-			if (!strstr(out, rows[i].says[j]))
-				fail_msg("%s: says not \"%s\"\n%s", rows[i].text, rows[i].says[j], out);
+	for (; count > 0; count--, row++) {
+		got = explain(s, row->text, NULL, &out);
+		if (got != row->want)
+			fail_msg("%s: %d\n%s", row->text, got, out);
+		for (j = 0; j < COUNT(row->says) && row->says[j]; j++)
+			if (!strstr(out, row->says[j]))
+				fail_msg("%s: says not \"%s\"\n%s", row->text, row->says[j], out);
 		free(out);
 	}
 	snapshot_release(s);
+}
+
+static void test_answers(void **state)
+{
+	(void)state;
+	covers("C7252-5.7.2-1 C7252-5.8-1 S-23");
+	check_rows(file, rows, COUNT(rows));
+}
+
+static void test_answers_over_http(void **state)
+{
+	(void)state;
+	covers("C8075-4-1 C8075-5.2-1 C8075-5.3-1 C8075-5.3.1-1 C8075-10-2 C8075-10.4-1 S-36");
+	check_rows(web_file, web_rows, COUNT(web_rows));
 }
 
 static void test_every_route_is_named(void **state)
@@ -153,8 +217,8 @@ static void test_long_uri(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_answers), cmocka_unit_test(test_every_route_is_named), cmocka_unit_test(test_options_are_shown),
-		cmocka_unit_test(test_long_uri),
+		cmocka_unit_test(test_answers), cmocka_unit_test(test_answers_over_http), cmocka_unit_test(test_every_route_is_named),
+		cmocka_unit_test(test_options_are_shown), cmocka_unit_test(test_long_uri),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,4 @@
-/* objects: proxy/process/package.o proxy/process/route_slots.o proxy/edge/own_addresses.o proxy/exchange/resolve_files.o conf/arena.o conf/check.o conf/check_http.o conf/fixed.o conf/grammar.o conf/manual.o conf/members.o conf/pattern.o conf/print.o conf/read.o conf/snapshot.o conf/value.o conf/words.o base/bytes.o base/clock.o base/endpoint.o base/log.o coap/message.o coap/uri.o translate/map_template.o */
+/* objects: proxy/process/package.o proxy/http/material.o proxy/process/route_slots.o proxy/edge/own_addresses.o proxy/exchange/resolve_files.o conf/arena.o conf/check.o conf/check_http.o conf/fixed.o conf/grammar.o conf/manual.o conf/members.o conf/pattern.o conf/print.o conf/read.o conf/snapshot.o conf/value.o conf/words.o base/bytes.o base/clock.o base/endpoint.o base/log.o coap/message.o coap/uri.o translate/map_template.o */
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -20,6 +20,8 @@ static const char text[] =
 	"listeners: { a: { url = \"coap://127.0.0.1:5001\"; }; b: { url = \"coap://127.0.0.1:5002\"; }; };\n"
 	"routes: { one: { hosts = [\"one\"]; to = [\"coap://10.0.0.1\"]; }; two: { hosts = [\"two\"]; to = [\"coap://10.0.0.2\"]; }; };\n"
 	"upstream: { resolv-conf = \"/dev/null\"; };\n";
+
+static const struct material no_files;
 
 static struct snapshot *load(const char *from)
 {
@@ -51,7 +53,7 @@ static void test_a_package_brings_the_configuration_and_its_numbers(void **state
 
 	(void)state;
 	snapshot_place(conf, listeners, routes);
-	fd = package_write(conf);
+	fd = package_write(conf, &no_files);
 	assert_true(fd >= 0);
 	assert_int_equal(package_read(&p, fd), 0);
 	close(fd);
@@ -75,7 +77,7 @@ static void test_a_package_brings_the_configuration_and_its_numbers(void **state
 static void test_a_package_cannot_be_changed(void **state)
 {
 	struct snapshot *conf = load(text);
-	int fd = package_write(conf);
+	int fd = package_write(conf, &no_files);
 
 	(void)state;
 	assert_true(fd >= 0);
@@ -106,7 +108,7 @@ static int copy_changed(int fd, size_t at, uint8_t change, size_t len)
 static void test_a_damaged_head_leads_nowhere(void **state)
 {
 	struct snapshot *conf = load(text);
-	int fd = package_write(conf);
+	int fd = package_write(conf, &no_files);
 	unsigned refused = 0;
 	struct package p;
 	struct stat st;

@@ -301,6 +301,36 @@ static void hosts_as_an_option(void **state)
 	assert_false(uri_host_is_valid(name, URI_HOST_MAX + 1));
 }
 
+static void texts_decoded(void **state)
+{
+	static const struct {
+		const char *text, *decoded; /* NULL: none */
+	} cases[] = {
+		{"", ""}, {"abc", "abc"}, {"%41%62c", "Abc"}, {"%25%2541", "%%41"}, {"a+b", "a+b"}, {"%C3%a9", "\xc3\xa9"}, {"%2F?&", "/?&"},
+		{"%", NULL}, {"a%4", NULL}, {"%4g", NULL}, {"%g4", NULL}, {"%%41", NULL}, {"%+1", NULL}, {"%-1", NULL}, {"% 1", NULL},
+	};
+	char out[8];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		size_t len = strlen(cases[i].text), decoded = cases[i].decoded ? strlen(cases[i].decoded) : 0;
+		char *copy = malloc(len + (len == 0));
+
+		assert_non_null(copy);
+		memcpy(copy, cases[i].text, len);
+		assert_int_equal(uri_text_decode(copy, len, out, sizeof(out)), cases[i].decoded ? (int)decoded : -1);
+		if (cases[i].decoded)
+			assert_memory_equal(out, cases[i].decoded, decoded);
+		if (decoded > 0) {
+			assert_int_equal(uri_text_decode(copy, len, out, decoded), (int)decoded);
+			assert_int_equal(uri_text_decode(copy, len, out, decoded - 1), -1);
+		}
+		free(copy);
+	}
+	assert_int_equal(uri_text_decode("%00a", 4, out, sizeof(out)), 2);
+	assert_memory_equal(out, "\0a", 2);
+}
+
 struct message {
 	struct msg_view view;
 	uint8_t bytes[2048];
@@ -491,6 +521,7 @@ int main(void)
 		cmocka_unit_test(options_of_a_uri),
 		cmocka_unit_test(hosts_decoded),
 		cmocka_unit_test(hosts_as_an_option),
+		cmocka_unit_test(texts_decoded),
 		cmocka_unit_test(composed_uris),
 		cmocka_unit_test(normal_forms),
 		cmocka_unit_test(schemes),

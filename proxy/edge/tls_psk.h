@@ -1,0 +1,28 @@
+/*
+ * tls_psk - pre-shared keys of clients (RFC 4279, RFC 8446 4.2.11): a file of lines "identity:key", and how OpenSSL asks for them.
+ *
+ * A line's identity is 1 to TLS_PSK_IDENTITY_MAX printable ASCII characters without spaces, of which the last ':' is not one; its key is
+ * TLS_PSK_MIN to TLS_PSK_MAX bytes in hexadecimal. Empty lines and those that begin with '#' say nothing.
+ */
+#ifndef PROXY_EDGE_TLS_PSK_H
+#define PROXY_EDGE_TLS_PSK_H
+
+#include <openssl/types.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct tls_psks;
+
+/* Reads the bytes of a file. Returns NULL with the reason in `error`: "LINE: text" where it has a line. No key is ever part of it. */
+struct tls_psks *tls_psks_parse(const uint8_t *bytes, size_t len, char *error, size_t room) __attribute__((warn_unused_result));
+/* Wipes the keys. Accepts NULL. */
+void tls_psks_free(struct tls_psks *psks);
+
+/* Makes a server's context take clients that have one of them (takes psks, also where it fails). Returns 0, or -1 without memory. */
+int tls_psks_use(SSL_CTX *context, struct tls_psks *psks) __attribute__((warn_unused_result));
+
+/* The identity by which the client of a finished handshake was let in, or NULL if it was not by a pre-shared key. Lives as long as the
+ * connection. */
+const char *tls_psk_identity(const SSL *ssl);
+
+#endif

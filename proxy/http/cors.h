@@ -1,0 +1,16 @@
+/*
+ * cors - pages of other origins in browsers (WHATWG Fetch 3.2): which may ask, and read the answer, is a setting of the route.
+ */
+#ifndef PROXY_HTTP_CORS_H
+#define PROXY_HTTP_CORS_H
+
+#include "proxy/http/request.h"
+
+/* Answers a preflight request for a route that has `cors`; true if it was one: r is finished then. A browser sends it without credentials, so
+ * who asks is not looked at; the request itself says it. */
+bool cors_preflight(struct http_request *r, const struct http_head *head);
+
+/* Notes what the answers to this request are to say about its Origin; r->route is known. */
+void cors_note(struct http_request *r, const struct http_head *head);
+
+#endif

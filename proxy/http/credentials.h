@@ -1,0 +1,26 @@
+/*
+ * credentials - who may ask: the file of bearer tokens and passwords, and the Authorization field that is checked by it (RFC 6750, RFC 7617).
+ *
+ * The file has a line for each: "bearer NAME HASH" or "basic NAME HASH", HASH the SHA-256 of the token or password in hexadecimal
+ * (printf %s "$secret" | sha256sum). Empty lines and lines that begin with '#' count for nothing. A hash is no protection of a secret that
+ * can be guessed, so secrets here are made by a machine: 128 bits of it.
+ */
+#ifndef PROXY_HTTP_CREDENTIALS_H
+#define PROXY_HTTP_CREDENTIALS_H
+
+#include <stddef.h>
+
+#include "translate/http_message.h"
+
+enum { CREDENTIAL_NAME_MAX = 128, CREDENTIALS_MAX = 100000 /* lines */ };
+
+struct credentials;
+
+/* Reads a file. NULL with the reason, "LINE: text" without a newline, in `error`, which has `room` bytes. The caller's to free. */
+struct credentials *credentials_parse(const char *text, size_t len, char *error, size_t room) __attribute__((warn_unused_result));
+void credentials_free(struct credentials *c); /* accepts NULL */
+
+/* The name that an Authorization field proves, which lives as long as `c`, or NULL if it proves none. */
+const char *credentials_check(const struct credentials *c, struct http_text authorization);
+
+#endif
