@@ -149,8 +149,6 @@ void http_connection_answer_cut(struct http_connection *c)
 		return;
 	c->answer_ended = c->answer_cut = c->closing = true;
 	c->request = NULL;
-	if (c->form != ANSWER_NONE)
-		proxy_count(c->proxy, COUNT_HTTP_TRUNCATED);
 	c->reset = c->form == ANSWER_UNTIL_CLOSE; /* its end is the connection's, so that must not be an orderly one */
 	http_server_note_due(c);
 }

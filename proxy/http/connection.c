@@ -120,12 +120,9 @@ static void destroy(struct http_connection *c, bool reset, bool stalled)
 		note_failed_handshake(c);
 	c->request = NULL;
 	c->written -= stream_held(&c->stream); /* it is lost */
-	if (r != NULL) {
-		if (c->form != ANSWER_NONE)
-			proxy_count(c->proxy, COUNT_HTTP_TRUNCATED);
-		c->answer_ended = true;
+	c->answer_ended = true;
+	if (r != NULL)
 		http_request_gone(r, stalled);
-	}
 	http_server_forget(c);
 	peer_counts_leave(c->count);
 	wheel_cancel(&c->timer);
@@ -483,7 +480,7 @@ const SSL *http_connection_tls(const struct http_connection *c)
 
 struct evbuffer *http_connection_body(struct http_connection *c)
 {
-	return c->body;
+	return c->body != NULL ? c->body : http_server_nothing();
 }
 
 void http_connection_body_taken(struct http_connection *c)

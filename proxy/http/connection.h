@@ -30,8 +30,8 @@ unsigned http_connection_slot(const struct http_connection *c);     /* of its li
 struct proxy *http_connection_proxy(const struct http_connection *c);
 const SSL *http_connection_tls(const struct http_connection *c);      /* NULL: plain */
 
-/* The body of the request under way that has come and was not taken, or NULL if nothing has; the request drains it and then calls
- * http_connection_body_taken(), which lets more be read. */
+/* The body of the request under way that has come and was not taken; the request drains it and then calls http_connection_body_taken(),
+ * which lets more be read. Asked for anew each time: it is another one when nothing has come. */
 struct evbuffer *http_connection_body(struct http_connection *c);
 void http_connection_body_taken(struct http_connection *c);
 bool http_connection_body_ended(const struct http_connection *c); /* all has come */

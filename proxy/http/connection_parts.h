@@ -131,6 +131,8 @@ void http_server_note_due(struct http_connection *c);
 void http_server_forget(struct http_connection *c);
 /* Counts it for its client, who was told by a balancer. False: he has as many as he may. */
 bool http_server_admit(struct http_connection *c);
+/* An empty buffer, for whoever has none. */
+struct evbuffer *http_server_nothing(void);
 /* Tells a client of a plain connection that there is no room for it. */
 void http_server_send_refusal(int fd);
 

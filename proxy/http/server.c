@@ -29,6 +29,7 @@ static struct {
 	struct event_base *base;
 	struct proxy *proxy;
 	struct peer_counts *peers;
+	struct evbuffer *nothing;
 	struct http_listener *listeners[CONF_SLOTS_MAX];
 	struct http_connection *all, *due;
 	uint32_t count;
@@ -92,6 +93,11 @@ bool http_server_flush(void)
 		http_connection_turn(c);
 	}
 	return any;
+}
+
+struct evbuffer *http_server_nothing(void)
+{
+	return server.nothing;
 }
 
 /* ---- limits ---- */
@@ -297,9 +303,10 @@ int http_server_open(struct event_base *base, struct proxy *p)
 	server.base = base;
 	server.proxy = p;
 	server.peers = peer_counts_create();
+	server.nothing = evbuffer_new();
 	server.pause.run = on_pause_over;
 	server.draining = false;
-	return server.peers != NULL ? 0 : -1;
+	return server.peers != NULL && server.nothing != NULL ? 0 : -1;
 }
 
 void http_server_close(void)
@@ -312,6 +319,9 @@ void http_server_close(void)
 	wheel_cancel(&server.pause);
 	peer_counts_destroy(server.peers);
 	server.peers = NULL;
+	if (server.nothing != NULL)
+		evbuffer_free(server.nothing);
+	server.nothing = NULL;
 	server.paused = false;
 }
 
