@@ -30,8 +30,8 @@ LIBS          = $(shell $(PKG_CONFIG) --libs $(PKGS) 2>/dev/null)
 # What runs a program that was built for another machine, see `check-cross`.
 EMULATOR     ?=
 
-# llhttp is a library in Debian 13. In Debian 12 it is C source (node-llhttp), which is made a library here; what its STRICT_MODE asks for,
-# later releases do anyway. It stands among the libraries of every program, and those that call it take it in.
+# llhttp is a library in Debian 13. In Debian 12 it is C source (node-llhttp), which is made a library here; what its STRICT_MODE
+# asks for, later releases do anyway. It stands among the libraries of every program, and those that call it take it in.
 ifeq ($(shell $(PKG_CONFIG) --exists libllhttp 2>/dev/null && echo yes),yes)
 PKGS          += libllhttp
 else
@@ -59,7 +59,8 @@ CORE_OBJS := $(TRANSLATE_OBJS) oscore/option.o \
              proxy/exchange/exchange.o proxy/exchange/receive.o proxy/exchange/requester.o proxy/exchange/forward.o proxy/exchange/transmit.o proxy/exchange/respond.o \
              proxy/exchange/upstream.o proxy/exchange/observe.o proxy/exchange/local.o proxy/exchange/proxy.o \
              proxy/exchange/hold_back.o proxy/exchange/refusal_log.o proxy/exchange/access_log.o proxy/exchange/crossing.o \
-             proxy/exchange/crossing_rings.o proxy/exchange/renew.o
+             proxy/exchange/crossing_rings.o proxy/exchange/renew.o proxy/exchange/blocks.o proxy/exchange/blocks_request.o \
+             proxy/exchange/blocks_answer.o proxy/exchange/blocks_learned.o
 HTTP_OBJS  := proxy/http/lines.o proxy/http/framing.o proxy/http/parse.o
 PROXY_OBJS := $(BASE_OBJS) $(COAP_OBJS) $(CONF_OBJS) proxy/decide/explain.o proxy/decide/explain_http.o $(CORE_OBJS) $(HTTP_OBJS) \
              proxy/edge/udp.o proxy/edge/sockets.o proxy/edge/own_addresses.o proxy/edge/has_route.o \
@@ -82,7 +83,7 @@ UNIT     := $(patsubst tests/unit/%.c,$B/unit/%,$(wildcard tests/unit/test_*.c))
 SIM      := $(patsubst tests/sim/%.c,$B/unit/%,$(wildcard tests/sim/test_*.c))
 FUZZ     := $(patsubst tests/fuzz/%.c,$B/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 
-.PHONY: all help print-objects setup test-setup run check check-sanitizers check-cross lint fuzz fuzz-smoke fuzz-report bench bench-house conformance install \
+.PHONY: all help print-objects setup test-setup run check check-sanitizers check-cross lint fuzz fuzz-smoke fuzz-report bench bench-house bench-http conformance install \
         uninstall clean programs tests
 
 all: setup
@@ -97,6 +98,7 @@ help:
 	@echo 'make                   build only                    make install    PREFIX=$(PREFIX) DESTDIR=$(DESTDIR)'
 	@echo 'make bench             cost and latency beside the ceiling and libcoap (BENCH=quick for a short one)'
 	@echo 'make bench-house       several workers beside one, reload and start with 10,000 routes'
+	@echo 'make bench-http        HTTP to CoAP beside nginx from HTTP to HTTP; memory of idle connections'
 	@echo 'make check-sanitizers  all tests under ASan and UBSan    make lint         gcc and clang with warnings as errors'
 	@echo 'make check-cross       arm64 and armhf: cross-built, unit tests and vectors under qemu'
 	@echo 'make fuzz-smoke        each fuzz target for 60 s         make fuzz-report  line coverage of the fuzz corpora'
@@ -220,6 +222,11 @@ bench: test-setup
 bench-house: test-setup
 	@$(MAKE) --no-print-directory -j2 programs $(LOAD)
 	@python3 tests/load/bench_house.py $(if $(filter quick,$(BENCH)),--quick)
+
+bench-http: test-setup
+	@sh tools/setup.sh bench
+	@$(MAKE) --no-print-directory -j2 programs $(LOAD)
+	@python3 tests/load/bench_http.py $(if $(filter quick,$(BENCH)),--quick)
 
 conformance:
 	@python3 tests/conformance/report.py
