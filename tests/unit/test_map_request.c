@@ -369,7 +369,13 @@ static void hops(void **state)
 	becomes("GET /\nVia: 1.1 other\n", &none, NULL, CODE_GET, "");
 	mapped("GET /\nVia: 1.1 other, HTTP/1.1 GW (x)\n", &open, &m);
 	assert_int_equal(m.refused, 508);
+	mapped("GET /\nVia: 1.1 other\nVia: 1.0\t  gw\n", &open, &m);
+	assert_int_equal(m.refused, 508);
 	mapped("GET /\nVia: 1.1 gww, 1.1 other (gw), gw\n", &open, &m);
+	assert_int_equal(m.refused, 0);
+	none = open;
+	none.pseudonym = "";
+	mapped("GET /\nVia: 1.1, 1.1 other, , x\n", &none, &m);
 	assert_int_equal(m.refused, 0);
 }
 
