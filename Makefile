@@ -30,8 +30,8 @@ LIBS          = $(shell $(PKG_CONFIG) --libs $(PKGS) 2>/dev/null)
 # What runs a program that was built for another machine, see `check-cross`.
 EMULATOR     ?=
 
-# llhttp is a library in Debian 13. In Debian 12 it is C source (node-llhttp), which is made a library here; what its STRICT_MODE asks for,
-# later releases do anyway. It stands among the libraries of every program, and those that call it take it in.
+# llhttp is a library in Debian 13. In Debian 12 it is C source (node-llhttp), which is made a library here; what its STRICT_MODE
+# asks for, later releases do anyway. It stands among the libraries of every program, and those that call it take it in.
 ifeq ($(shell $(PKG_CONFIG) --exists libllhttp 2>/dev/null && echo yes),yes)
 PKGS          += libllhttp
 else
@@ -47,9 +47,11 @@ COAP_OBJS := coap/link_format.o coap/message.o coap/option.o coap/uri.o
 CONF_OBJS := conf/arena.o conf/check.o conf/check_http.o conf/fixed.o conf/grammar.o conf/manual.o conf/members.o conf/pattern.o \
              conf/print.o conf/read.o conf/snapshot.o conf/value.o conf/words.o
 TRANSLATE_OBJS := translate/outer.o translate/http_message.o translate/map_template.o translate/link_hc.o \
-                  translate/content_formats.o translate/map_media.o translate/map_method.o translate/map_status.o
+                  translate/content_formats.o translate/event_stream.o translate/map_media.o translate/map_method.o translate/map_status.o \
+                  translate/map_oscore.o translate/map_etag.o translate/map_freshness.o \
+                  translate/map_request.o translate/map_request_http.o translate/map_response.o translate/map_response_http.o
 CORE_OBJS := $(TRANSLATE_OBJS) oscore/option.o \
-             proxy/decide/route.o proxy/decide/http_route.o proxy/decide/policy.o proxy/decide/target.o proxy/decide/outgoing.o \
+             proxy/decide/route.o proxy/decide/http_route.o proxy/decide/links.o proxy/decide/policy.o proxy/decide/target.o proxy/decide/outgoing.o \
              proxy/exchange/message_ids.o proxy/exchange/congestion.o proxy/exchange/duplicates.o proxy/exchange/duplicates_map.o \
              proxy/exchange/resolve.o proxy/exchange/resolve_dns.o proxy/exchange/resolve_texts.o \
              proxy/exchange/metrics.o proxy/exchange/house.o proxy/exchange/client.o proxy/exchange/origin.o \
@@ -57,8 +59,13 @@ CORE_OBJS := $(TRANSLATE_OBJS) oscore/option.o \
              proxy/exchange/exchange.o proxy/exchange/receive.o proxy/exchange/requester.o proxy/exchange/forward.o proxy/exchange/transmit.o proxy/exchange/respond.o \
              proxy/exchange/upstream.o proxy/exchange/observe.o proxy/exchange/local.o proxy/exchange/proxy.o \
              proxy/exchange/hold_back.o proxy/exchange/refusal_log.o proxy/exchange/access_log.o proxy/exchange/crossing.o \
-             proxy/exchange/crossing_rings.o proxy/exchange/renew.o
-HTTP_OBJS  := proxy/http/lines.o proxy/http/framing.o proxy/http/parse.o
+             proxy/exchange/crossing_rings.o proxy/exchange/renew.o proxy/exchange/blocks.o proxy/exchange/blocks_request.o \
+             proxy/exchange/blocks_answer.o proxy/exchange/blocks_learned.o
+HTTP_OBJS  := proxy/http/lines.o proxy/http/framing.o proxy/http/parse.o \
+              proxy/http/server.o proxy/http/connection.o proxy/http/reading.o proxy/http/answer.o proxy/http/stream.o \
+              proxy/http/peer_counts.o proxy/http/proxy_protocol.o \
+              proxy/http/request.o proxy/http/reply.o proxy/http/events.o proxy/http/poll.o proxy/http/access.o proxy/http/cors.o \
+              proxy/http/credentials.o proxy/http/identity.o proxy/http/local.o
 PROXY_OBJS := $(BASE_OBJS) $(COAP_OBJS) $(CONF_OBJS) proxy/decide/explain.o proxy/decide/explain_http.o $(CORE_OBJS) $(HTTP_OBJS) \
              proxy/edge/udp.o proxy/edge/sockets.o proxy/edge/own_addresses.o proxy/edge/has_route.o \
              proxy/edge/tls.o proxy/edge/tls_context.o proxy/edge/tls_psk.o proxy/http/material.o proxy/http/not_yet.o \
@@ -80,7 +87,7 @@ UNIT     := $(patsubst tests/unit/%.c,$B/unit/%,$(wildcard tests/unit/test_*.c))
 SIM      := $(patsubst tests/sim/%.c,$B/unit/%,$(wildcard tests/sim/test_*.c))
 FUZZ     := $(patsubst tests/fuzz/%.c,$B/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 
-.PHONY: all help print-objects setup test-setup run check check-sanitizers check-cross lint fuzz fuzz-smoke fuzz-report bench bench-house conformance install \
+.PHONY: all help print-objects setup test-setup run check check-sanitizers check-cross lint fuzz fuzz-smoke fuzz-report bench bench-house bench-http conformance install \
         uninstall clean programs tests
 
 all: setup
@@ -95,6 +102,7 @@ help:
 	@echo 'make                   build only                    make install    PREFIX=$(PREFIX) DESTDIR=$(DESTDIR)'
 	@echo 'make bench             cost and latency beside the ceiling and libcoap (BENCH=quick for a short one)'
 	@echo 'make bench-house       several workers beside one, reload and start with 10,000 routes'
+	@echo 'make bench-http        HTTP to CoAP beside nginx from HTTP to HTTP; memory of idle connections'
 	@echo 'make check-sanitizers  all tests under ASan and UBSan    make lint         gcc and clang with warnings as errors'
 	@echo 'make check-cross       arm64 and armhf: cross-built, unit tests and vectors under qemu'
 	@echo 'make fuzz-smoke        each fuzz target for 60 s         make fuzz-report  line coverage of the fuzz corpora'
@@ -148,9 +156,10 @@ $B/load/%: tests/load/%.c
 	@mkdir -p $(@D)
 	$(CC) -O2 -g -std=c11 -D_GNU_SOURCE -Wall -Wextra -o $@ $<
 
-# A unit test names the objects it links in its first line: /* objects: base/bytes.o ... */ and further libraries in a
+# A unit test names the objects it links in its first line: /* objects: base/bytes.o BASE_OBJS ... */ (a name of a list above is that
+# list) and further libraries in a
 # second one: /* libs: -levent_core */
-objects_of = $(shell sed -n '1,3s|.*/\* objects:\(.*\)\*/.*|\1|p' $(1))
+objects_of = $(sort $(foreach word,$(shell sed -n '1,3s|.*/\* objects:\(.*\)\*/.*|\1|p' $(1)),$(if $(filter %_OBJS,$(word)),$($(word)),$(word))))
 libs_of    = $(shell sed -n '1,3s|.*/\* libs:\(.*\)\*/.*|\1|p' $(1))
 
 define unit_rule
@@ -217,6 +226,11 @@ bench: test-setup
 bench-house: test-setup
 	@$(MAKE) --no-print-directory -j2 programs $(LOAD)
 	@python3 tests/load/bench_house.py $(if $(filter quick,$(BENCH)),--quick)
+
+bench-http: test-setup
+	@sh tools/setup.sh bench
+	@$(MAKE) --no-print-directory -j2 programs $(LOAD)
+	@python3 tests/load/bench_http.py $(if $(filter quick,$(BENCH)),--quick)
 
 conformance:
 	@python3 tests/conformance/report.py

@@ -64,6 +64,23 @@ static inline void writer_bytes(struct writer *w, const void *bytes, size_t len)
 	}
 }
 
+static inline void writer_text(struct writer *w, const char *text)
+{
+	writer_bytes(w, text, strlen(text));
+}
+
+static inline void writer_decimal(struct writer *w, uint64_t v)
+{
+	char digits[20]; /* of the largest */
+	size_t at = sizeof digits;
+
+	do {
+		digits[--at] = (char)('0' + v % 10);
+		v /= 10;
+	} while (v > 0);
+	writer_bytes(w, digits + at, sizeof digits - at);
+}
+
 static inline void reader_init(struct reader *r, const void *bytes, size_t len)
 {
 	r->at = bytes;

@@ -131,13 +131,14 @@ const struct conf_row conf_rows[] = {
 	LISTENER_PATH("key", key, "Of https: the file of the certificate's private key, in PEM, an absolute path."),
 	LISTENER_PATH("client-ca", client_ca,
 		"Of https: the file of the certificates that those of clients are verified by, in PEM, an absolute path. Without one no client is "
-		"asked for a certificate. The subject of a certificate is an identity."),
+		"asked for a certificate. A client's identity is the first URI of the certificate's alternative names, else the first DNS name, "
+		"else the CN of its subject."),
 	{GROUP_LISTENERS, "client-certificate", TYPE_CHOICE, AT(listener, client_certificate), .fallback = "optional",
 		.choices = "optional required",
 		.doc = "Of https: required: the handshake with a client without a certificate fails."},
 	LISTENER_PATH("psk-file", psk_file,
-		"Of https: the file of keys shared with clients, an absolute path: lines of an identity, a colon and the key in hexadecimal. An "
-		"identity of TLS is an identity of requests."),
+		"Of https: the file of keys shared with clients, an absolute path: lines of an identity, a colon and the key in hexadecimal. "
+		"It holds secrets and may be readable to its owner and group alone."),
 	{GROUP_LISTENERS, "public-url", TYPE_STRING, AT(listener, public_url), RANGE(0, URL_MAX_BYTES), .fallback = "", .check = check_web_origin,
 		.doc = "Of http and https: how clients name this listener, such as \"https://gw.example\", for links to it. Without it their "
 		"own Host field counts."},
@@ -229,7 +230,8 @@ const struct conf_row conf_rows[] = {
 	HTTP("connect-timeout", TYPE_DURATION, connect_timeout, 100 * MS, 5 * MINUTE, "5s",
 		"How long a connection to an HTTP origin, and its TLS handshake, may take."),
 	HTTP_PATH("credentials", credentials, 0, "",
-		"The file of those who may ask over HTTP by password or bearer token, an absolute path. Without one nobody has either."),
+		"The file of those who may ask over HTTP by a secret of theirs, an absolute path: lines \"bearer NAME HASH\" and \"basic NAME HASH\", "
+		"HASH being the SHA-256 of the token or password in hexadecimal. Secrets must be random, of 128 bits at least."),
 	HTTP_PATH("ca", ca, 1, "/etc/ssl/certs/ca-certificates.crt",
 		"The file of the certificates that those of https origins are verified by, in PEM, an absolute path."),
 
@@ -260,7 +262,8 @@ const struct conf_row conf_rows[] = {
 	ROUTE("from", TYPE_LISTENERS, listeners, "", "Condition: the request came to one of these listeners."),
 	ROUTE_LIST("clients", TYPE_NETWORKS, clients, client_count, "Condition: the client is in one of these networks."),
 	ROUTE_LIST("hosts", TYPE_HOSTS, hosts, host_count,
-		"Condition of a reverse route: the host asked for (Uri-Host, or the address the request was sent to) is one of these: "
+		"Condition of a reverse route: the host asked for (Uri-Host, or the address the request was sent to; over HTTP the Host field) is "
+		"one of these: "
 		"\"name\", \"*.below.this\", an address, a network, or \"*\"."),
 	ROUTE("ports", TYPE_PORTS, ports_lo, "any",
 		"Condition of a reverse route: the port asked for is this one, in this range (\"5683-5690\"), or \"any\"."),

@@ -264,7 +264,7 @@ static bool is_escape(const char *at, const char *end, char second)
 	return end - at >= 3 && at[0] == '%' && at[1] == '5' && (at[2] | 0x20) == second;
 }
 
-/* Writes host and port with the brackets of an IPv6 literal turned back (RFC 8075 5.3.2). */
+/* Writes what begins with host and port, the brackets of an IPv6 literal turned back (RFC 8075 5.3.2). */
 static void authority_write(struct writer *w, const char *at, const char *end)
 {
 	const char *close = at;
@@ -290,7 +290,7 @@ static const char *scheme_end(const char *at, const char *end)
 
 	while (c < end && (is_unreserved(*c) || *c == '+'))
 		c++;
-	return c > at && begins_with(c, end, delimiter) ? c + 3 : NULL;
+	return begins_with(c, end, delimiter) ? c + 3 : NULL;
 }
 
 static void default_scheme_write(struct writer *w, int scheme)
@@ -317,15 +317,13 @@ static enum template_result whole_write(struct writer *w, struct http_text tu, i
 		return TEMPLATE_NO_SCHEME;
 	else
 		default_scheme_write(w, default_scheme);
-	authority_write(w, at, authority_end);
-	writer_bytes(w, authority_end, (size_t)(end - authority_end));
+	authority_write(w, at, end);
 	return TEMPLATE_OK;
 }
 
-/* Where the parts of a composed URI begin, and whether it has a query. */
+/* Where the path of a composed URI begins, and what is behind it. */
 struct joints {
 	size_t path, query;
-	bool has_query;
 };
 
 /* The enhanced form. */
@@ -344,7 +342,6 @@ static enum template_result parts_write(struct writer *w, const struct http_text
 	joints->path = writer_length(w);
 	writer_bytes(w, values[P].at, values[P].len);
 	joints->query = writer_length(w);
-	joints->has_query = values[Q].len > 0 || values[QQ].len > 0;
 	if (values[Q].len > 0) {
 		writer_u8(w, '?');
 		writer_bytes(w, values[Q].at, values[Q].len);
@@ -353,10 +350,10 @@ static enum template_result parts_write(struct writer *w, const struct http_text
 	return TEMPLATE_OK;
 }
 
-/* A host in {p}, or a path in {hp}, would make another URI of it than each says by itself. */
+/* A piece of the host in {p}, or of the path in {hp} or {qq}, would make another URI of it than each says by itself. */
 static bool joints_hold(const struct uri *u, const char *text, const struct joints *joints)
 {
-	return u->path.at == text + joints->path && u->path.len == joints->query - joints->path && u->has_query == joints->has_query;
+	return u->path.at == text + joints->path && u->path.len == joints->query - joints->path;
 }
 
 /* Makes the values of {x} views of what they say once decoded, in rooms. */
@@ -387,7 +384,7 @@ enum template_result template_match(const struct template *t, struct http_text t
 {
 	char rooms[VARIABLE_COUNT][VALUE_MAX];
 	struct http_text values[VARIABLE_COUNT];
-	struct joints joints = {0, 0, false};
+	struct joints joints = {0, 0};
 	enum template_result r;
 	struct writer w;
 	struct uri u;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "proxy/decide/explain_http.h"
+#include "translate/map_method.h"
 
 enum { WORDS_MAX = 10, WORD_MAX = URI_MAX + 1, MESSAGE_MAX = 2 * MSG_DATAGRAM_MAX, OPTIONS_MAX = 80 };
 
@@ -19,7 +20,7 @@ struct sentence {
 	unsigned listener;
 	bool oscore, direct, form_said;
 	/* at a listener of http or https */
-	bool http, head;
+	bool http, query;
 	const char *name;
 	struct http_text target, host;
 	struct http_decision decision;
@@ -63,11 +64,6 @@ static int read_method(struct sentence *q, FILE *out)
 	char text[MSG_CODE_TEXT_MAX];
 	uint8_t code;
 
-	q->head = strcmp(q->words[0], "HEAD") == 0;
-	if (q->head) {
-		q->method = CODE_GET;
-		return 0;
-	}
 	for (code = 1; code < 32; code++) {
 		if (strcmp(msg_code_text(code, text), q->words[0]) == 0) {
 			q->method = code;
@@ -133,11 +129,18 @@ static int read_words(struct sentence *q, const struct snapshot *s, FILE *out)
 /* The request line and Host field of the sentence's URI. */
 static int understand_http(struct sentence *q, FILE *out)
 {
+	struct http_text method = {q->words[0], strlen(q->words[0])};
+	int code = method_of_http(method);
+
+	/* one that CoAP has not is no misunderstanding: it is refused */
+	q->query = code == METHOD_QUERY;
+	q->method = q->query ? CODE_FETCH : code > 0 ? (uint8_t)code : 0;
 	if (q->form_said)
 		return misunderstood(out, "over HTTP the URI says whether a proxy is asked", "");
 	if (explain_http_split(q->text, &q->target, &q->host) < 0)
 		return misunderstood(out, "no URI that a client of HTTP asks for", q->text);
 	q->direct = q->host.len > 0 && uri_parse_authority(&q->uri, q->host.at, q->host.len) == URI_OK;
+	q->uri.path = (struct uri_part){q->target.at, 0}; /* none is asked of the device unless a template says so */
 	return 0;
 }
 
@@ -159,7 +162,7 @@ static void set_asked(struct sentence *q, const struct snapshot *s)
 static int understand(struct sentence *q, const struct snapshot *s, const char *text, FILE *out)
 {
 	memset(q, 0, sizeof(*q));
-	if (split_words(q, text, out) < 0 || read_method(q, out) < 0)
+	if (split_words(q, text, out) < 0)
 		return -1;
 	if (endpoint_parse_literal(&q->client, "127.0.0.1", 9, false) != 0)
 		return -1;
@@ -170,14 +173,14 @@ static int understand(struct sentence *q, const struct snapshot *s, const char *
 	q->http = s->listeners[q->listener].scheme == URI_HTTP || s->listeners[q->listener].scheme == URI_HTTPS;
 	if (q->name && !q->http)
 		return misunderstood(out, "only over HTTP a client has a name", q->name);
-	if (q->head && !q->http)
-		return misunderstood(out, "no method of CoAP", q->words[0]);
 	if (q->http) {
 		if (understand_http(q, out) < 0)
 			return -1;
 		set_asked(q, s);
 		return 0;
 	}
+	if (read_method(q, out) < 0)
+		return -1;
 	q->uri_result = uri_parse(&q->uri, q->text, strlen(q->text));
 	if (q->direct && q->uri_result != URI_OK)
 		return misunderstood(out, uri_result_text(q->uri_result), q->text);
@@ -386,8 +389,13 @@ static int decide_http(FILE *out, const struct snapshot *s, struct sentence *q, 
 		.code = q->oscore ? CODE_POST : q->method, .oscore = q->oscore, .name = q->name,
 	};
 
+	*done = true;
+	if (q->method == 0)
+		return refuse(out, ERR_HTTP_METHOD, q);
 	explain_http_routes(out, s, &h, &q->decision);
-	*done = !q->decision.route;
+	*done = !q->decision.route || (q->query && !q->decision.route->query_is_fetch);
+	if (*done && q->decision.route)
+		return refuse(out, ERR_HTTP_METHOD, q);
 	if (*done && explain_http_is_served_here(&h)) {
 		fputs("answered by the gateway itself\n", out);
 		return ERR_NONE;

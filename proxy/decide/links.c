@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "translate/map_template.h"
+#include "translate/link_hc.h"
 
 struct linking {
 	struct writer *w;
@@ -44,20 +44,12 @@ static void write_route(const struct linking *l, const struct snapshot *s, size_
 {
 	const struct listener *listener = &s->listeners[at];
 	const struct route *r = &s->routes[route];
-	struct http_text base, hct;
 	struct link link;
 
-	if (r->http_template == NULL || r->deny || !template_has_target(r->http_template) ||
-		(r->listeners != 0 && !(r->listeners >> at & 1)) || was_written(s, route, at))
+	if (r->http_template == NULL || r->deny || (r->listeners != 0 && !(r->listeners >> at & 1)) || was_written(s, route, at))
 		return;
-	template_publish(r->http_template, &base, &hct);
-	link_init(&link, base.at, base.len);
-	if (at != asked)
-		link_add(&link, "anchor", listener->public_url, strlen(listener->public_url));
-	link_add(&link, "rt", "core.hc", 7);
-	if (hct.at != NULL)
-		link_add(&link, "hct", hct.at, hct.len);
-	write_link(l, &link);
+	if (link_hc_make(&link, r->http_template, at != asked ? listener->public_url : NULL))
+		write_link(l, &link);
 }
 
 void links_write(struct writer *w, const struct snapshot *s, unsigned listener,

@@ -197,7 +197,7 @@ const char *tls_describe(unsigned long code, char out[TLS_REASON_MAX])
 
 const char *tls_take_error(char out[TLS_REASON_MAX])
 {
-	unsigned long code = ERR_get_error();
+	unsigned long code = ERR_peek_last_error();
 
 	ERR_clear_error();
 	return tls_describe(code, out);

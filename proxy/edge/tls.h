@@ -62,7 +62,7 @@ bool tls_is_cut(unsigned long code);
 
 /* A code as a short text for the log: OpenSSL's reason, of its own constant texts. 0: "". */
 const char *tls_describe(unsigned long code, char out[TLS_REASON_MAX]);
-/* The first of what OpenSSL has noted on this thread, as a text; its notes are thrown away. */
+/* The last, and so outermost, of what OpenSSL has noted on this thread, as a text; its notes are thrown away. */
 const char *tls_take_error(char out[TLS_REASON_MAX]);
 
 /* ---- contexts by themselves ---- */

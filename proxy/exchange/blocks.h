@@ -57,7 +57,7 @@ struct transfer_plan {
 struct transfer {
 	struct requester requester;
 	const struct transfer_calls *calls;
-	struct blocks_state *state;   /* owned */
+	struct blocks_state *state;   /* NULL: it is over */
 };
 
 /* Begins. Without memory the answer is ERR_OVERLOAD, by the calls. */

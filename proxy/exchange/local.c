@@ -2,11 +2,8 @@
 
 #include <string.h>
 
+#include "proxy/decide/links.h"
 #include "proxy/exchange/respond.h"
-
-enum { CONTENT_FORMAT_LINK = 40 };
-
-static const char well_known_core[] = "</.well-known/core>;ct=40";
 
 static bool is_segment(const struct uri_part *part, const char *text)
 {
@@ -34,6 +31,32 @@ static uint16_t unprocessed(const struct msg_view *m)
 	return 0;
 }
 
+struct query {
+	struct uri_part arguments[MSG_OPTIONS_MAX];
+	size_t count;
+};
+
+static bool is_wanted(const struct link *link, const void *arg)
+{
+	const struct query *query = arg;
+
+	return link_matches(link, query->arguments, query->count);
+}
+
+static void serve_links(struct proxy *p, struct exchange *x, const struct msg_view *m)
+{
+	uint8_t bytes[LINKS_MAX];
+	struct query query = { .count = 0 };
+	struct writer w;
+
+	for (unsigned i = 0; i < m->option_count; i++)
+		if (m->options[i].number == OPT_URI_QUERY)
+			query.arguments[query.count++] = (struct uri_part){ (const char *)m->options[i].value, m->options[i].len };
+	writer_init(&w, bytes, sizeof bytes);
+	links_write(&w, x->conf, x->conf->listener_of_slot[x->client->listener], is_wanted, &query);
+	respond_document(p, x, CONTENT_FORMAT_LINK_FORMAT, bytes, writer_length(&w));
+}
+
 bool local_serve(struct proxy *p, struct exchange *x, const struct msg_view *m, const struct target *t)
 {
 	const struct msg_option *accept = msg_option(m, OPT_ACCEPT);
@@ -47,9 +70,9 @@ bool local_serve(struct proxy *p, struct exchange *x, const struct msg_view *m, 
 		respond_error(p, x, ERR_BAD_OPTION, offender);
 	else if (m->code != CODE_GET)
 		respond_error(p, x, ERR_METHOD, 0);
-	else if (accept != NULL && (msg_uint(accept, &format) < 0 || format != CONTENT_FORMAT_LINK))
+	else if (accept != NULL && (msg_uint(accept, &format) < 0 || format != CONTENT_FORMAT_LINK_FORMAT))
 		respond_content(p, x, CODE_NOT_ACCEPTABLE, -1, NULL, 0);
 	else
-		respond_content(p, x, CODE_CONTENT, CONTENT_FORMAT_LINK, well_known_core, sizeof well_known_core - 1);
+		serve_links(p, x, m);
 	return true;
 }

@@ -115,6 +115,8 @@ void proxy_destroy(struct proxy *p)
 	if (p->origins != NULL)
 		origins_free(p);
 	refusal_log_destroy(p);
+	slab_destroy(p->transfers);
+	free(p->learned);
 	slab_destroy(p->exchanges);
 	slab_destroy(p->clients);
 	slab_destroy(p->origins);

@@ -279,6 +279,8 @@ struct proxy {
 	bool draining;                  /* no new exchange is begun */
 	uint64_t listener_used[CONF_SLOTS_MAX]; /* when a request last came to a listener that was accepted, by its slot */
 	struct refusals *refusals;      /* refusal_log.c */
+	struct slab *transfers;         /* blocks.c; NULL until somebody asks by it */
+	struct blocks_learned *learned; /* the same; blocks_learned.h */
 	struct endpoint *own_addresses; /* owned; of our interfaces: listeners on the unspecified address are reached there */
 	size_t own_count;
 	bool closing;                   /* it is being destroyed: nobody is told anything any more */

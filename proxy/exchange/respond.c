@@ -13,7 +13,7 @@
 #include "proxy/exchange/requester.h"
 #include "translate/outer.h"
 
-enum { ANSWER_ROOM = 256, CONTENT_FORMAT_PROBLEM = 257 };
+enum { ANSWER_ROOM = 256, CONTENT_FORMAT_PROBLEM = 257, BLOCK_LARGEST = 1024 };
 
 struct answer {
 	struct msg_writer w;
@@ -343,12 +343,33 @@ static void relay_cut(struct proxy *p, struct exchange *x, const struct msg_view
 		size = m->payload_len - from;
 	if (begin(p, x, &a, m->code) < 0)
 		return;
-	proxy_count(p, COUNT_CUT);
 	plan_response(&plan, x, m, 0);
 	outer_add_uint(&plan, OPT_BLOCK2, opt_block_value(&b));
 	outer_write_options(&a.w, m, &plan);
 	msg_add_payload(&a.w, m->payload + from, size);
 	end_relayed(p, x, &a);
+}
+
+void respond_document(struct proxy *p, struct exchange *x, unsigned content_format, const void *bytes, size_t len)
+{
+	size_t limit = reachability_is_verified(x->client) ? MSG_DATAGRAM_MAX : unverified_limit(x);
+	uint8_t head[32];
+	struct msg_writer w;
+	struct msg_view m;
+
+	msg_begin(&w, head, sizeof head, MSG_NON, CODE_CONTENT, 0, NULL, 0);
+	msg_add_uint(&w, OPT_CONTENT_FORMAT, content_format);
+	if (msg_parse_datagram(&m, head, msg_end(&w)) != MSG_OK)
+		log_fatal("respond: a head of our own cannot be read");
+	if (!x->has_block2 && len <= BLOCK_LARGEST && m.len + x->token_len + len <= limit) {
+		respond_content(p, x, CODE_CONTENT, (int)content_format, bytes, len);
+		return;
+	}
+	m.payload = bytes;
+	m.payload_len = len;
+	m.len += len;
+	if (!is_silenced(p, x, m.code))
+		relay_cut(p, x, &m, limit);
 }
 
 static bool was_challenged(const struct exchange *x)
@@ -361,6 +382,7 @@ static bool relay_to_unverified(struct proxy *p, struct exchange *x, const struc
 	bool plain_read = !x->oscore && (x->code == CODE_GET || x->code == CODE_FETCH) && m->code == CODE_CONTENT;
 
 	if (plain_read && msg_option(m, OPT_BLOCK2) == NULL && m->payload_len > 16) {
+		proxy_count(p, COUNT_CUT);
 		relay_cut(p, x, m, limit);
 		return true;
 	}

@@ -29,6 +29,10 @@ void respond_supersede(struct proxy *p, struct exchange *x, const struct msg_vie
 /* A message of ours that is no proxying: code, Content-Format and payload. */
 void respond_content(struct proxy *p, struct exchange *x, uint8_t code, int content_format, const void *payload, size_t len);
 
+/* A document of ours of any length: whole if it is short, else the block of it that is asked for, as a server that keeps no state would
+ * (RFC 7959 2.4). */
+void respond_document(struct proxy *p, struct exchange *x, unsigned content_format, const void *bytes, size_t len);
+
 /* A RST, or an Empty ACK, without any state. */
 void respond_empty(unsigned listener, const struct endpoint *peer, const struct local_address *local, enum msg_type type,
 	uint16_t mid);

@@ -48,39 +48,38 @@ static enum http_error host_check(const struct http_head *head, const char **why
 	return HTTP_BAD;
 }
 
+/* Digits alone, and not above what a signed number holds elsewhere. */
+static bool length_parse(struct http_text text, uint64_t *length)
+{
+	*length = 0;
+	for (size_t i = 0; i < text.len; i++) {
+		unsigned digit = (unsigned)text.at[i] - '0';
+
+		if (text.at[i] < '0' || text.at[i] > '9' || *length > ((uint64_t)INT64_MAX - digit) / 10)
+			return false;
+		*length = *length * 10 + digit;
+	}
+	return text.len > 0;
+}
+
 /* RFC 9112 6.3 lets a list of equal lengths pass; a sender that repeats itself is refused here all the same. */
 static enum http_error length_read(struct http_head *head, const char **why)
 {
 	const struct http_field *field = http_field_find(head, "Content-Length");
-	uint64_t length = 0;
 
 	if (!field)
 		return HTTP_OK;
-	*why = "a Content-Length that is no number";
-	if (http_field_count(head, "Content-Length") > 1) {
+	if (http_field_count(head, "Content-Length") > 1)
 		*why = "a second Content-Length field";
-		return HTTP_BAD;
-	}
-	if (field->value.len == 0)
-		return HTTP_BAD;
-	for (size_t i = 0; i < field->value.len; i++) {
-		char c = field->value.at[i];
-
-		if (c < '0' || c > '9')
-			return HTTP_BAD;
-		if (length > ((uint64_t)INT64_MAX - (uint64_t)(c - '0')) / 10) {
-			*why = "a Content-Length that is too large";
-			return HTTP_BAD;
-		}
-		length = length * 10 + (uint64_t)(c - '0');
-	}
-	head->has_length = true;
-	head->length = length;
-	return HTTP_OK;
+	else if (!length_parse(field->value, &head->length))
+		*why = "a Content-Length that is no number, or too large";
+	else
+		head->has_length = true;
+	return head->has_length ? HTTP_OK : HTTP_BAD;
 }
 
-/* Tells another coding before chunked, which is merely unknown here, from a list that does not end with chunked, whose body has no end that
- * both sides know (RFC 9112 6.1, 6.3). */
+/* Tells another coding before chunked, which is merely unknown here, from a list that does not end with chunked, whose body has no
+ * end that both sides know (RFC 9112 6.1, 6.3). */
 static enum http_error coding_refuse(const struct http_head *head, const char **why)
 {
 	const struct http_field *field = http_field_find(head, "Transfer-Encoding");
@@ -90,7 +89,7 @@ static enum http_error coding_refuse(const struct http_head *head, const char **
 	while (http_list_next(&list, &element))
 		chunked += http_text_is(element, "chunked");
 	if (http_field_count(head, "Transfer-Encoding") == 1 && chunked == 1 && http_text_is(element, "chunked") &&
-	    element.at != field->value.at && element.at + element.len == field->value.at + field->value.len && field->value.at[0] != ',') {
+	    element.at + element.len == field->value.at + field->value.len && field->value.at[0] != ',') {
 		*why = "a transfer coding other than chunked";
 		return HTTP_NOT_IMPLEMENTED;
 	}
@@ -115,7 +114,8 @@ static enum http_error coding_read(struct http_head *head, const char **why)
 	return head->chunked ? HTTP_OK : HTTP_BAD;
 }
 
-/* RFC 9112 6.3. What must have no body (RFC 9110 15.2, 15.3.5) is refused if it says that it has one: the next response would begin in it. */
+/* RFC 9112 6.3. What must have no body (RFC 9110 15.2, 15.3.5) is refused if it says that it has one: the next response would
+ * begin in it. */
 static enum http_error body_find(const struct http_head *head, bool answers_head, enum http_body_kind *body, const char **why)
 {
 	bool bodiless = is_interim(head) || head->status == STATUS_NO_CONTENT;
@@ -139,7 +139,8 @@ static enum http_error body_find(const struct http_head *head, bool answers_head
 	return HTTP_OK;
 }
 
-/* RFC 9112 9.3. "keep-alive" of HTTP/1.0 is not believed in a request made to a proxy: one that does not know the field may have passed it on. */
+/* RFC 9112 9.3. "keep-alive" of HTTP/1.0 is not believed in a request made to a proxy: one that does not know the field may have
+ * passed it on. */
 static bool goes_on(const struct http_head *head, enum http_body_kind body)
 {
 	if (body == HTTP_BODY_UNTIL_CLOSE || is_listed(head, "Connection", "close"))

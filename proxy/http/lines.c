@@ -38,6 +38,21 @@ static bool is_letter(char c)
 	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 }
 
+/* How many bytes, at most len, may be part of this one after another: nearly all are stepped over so. */
+static size_t run_of(unsigned part, const uint8_t *bytes, size_t len)
+{
+	size_t run = 0;
+
+	while (run < len && (places[bytes[run]] & part))
+		run++;
+	return run;
+}
+
+static size_t lesser(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
+
 /* ---- lines in pieces ------------------------------------------------------------------------------------------------- */
 
 static void line_fail(struct http_line *l, enum http_error error, const char *why)
@@ -51,8 +66,14 @@ size_t http_line_read(struct http_line *l, uint32_t limit, const uint8_t *bytes,
 	size_t at = 0;
 
 	while (at < len && !l->ended && l->error == HTTP_OK) {
-		uint8_t c = bytes[at++];
+		size_t run = l->after_cr ? 0 : run_of(IN_VALUE, bytes + at, lesser(len - at, limit - l->len));
+		uint8_t c;
 
+		l->len += (uint32_t)run;
+		at += run;
+		if (at == len)
+			break;
+		c = bytes[at++];
 		if (l->after_cr && c != LF)
 			line_fail(l, HTTP_BAD, "a carriage return without line feed");
 		else if (l->after_cr)
@@ -61,12 +82,10 @@ size_t http_line_read(struct http_line *l, uint32_t limit, const uint8_t *bytes,
 			l->after_cr = true;
 		else if (c == LF)
 			line_fail(l, HTTP_BAD, "a line feed without carriage return");
-		else if (!(places[c] & IN_VALUE))
-			line_fail(l, HTTP_BAD, "a byte that no line may hold");
-		else if (l->len == limit)
+		else if (places[c] & IN_VALUE)
 			line_fail(l, HTTP_LINE_TOO_LONG, "a line that is too long");
 		else
-			l->len++;
+			line_fail(l, HTTP_BAD, "a byte that no line may hold");
 	}
 	return at;
 }
@@ -141,12 +160,25 @@ static const char *section_byte(struct http_section *s, uint8_t c)
 	return "a section of fields that is over";
 }
 
+static size_t section_run(const struct http_section *s, const uint8_t *bytes, size_t len)
+{
+	if (s->place == IN_NAME)
+		return run_of(IN_TOKEN, bytes, len);
+	return s->place == IN_FIELD_VALUE ? run_of(IN_VALUE, bytes, len) : 0;
+}
+
 size_t http_section_read(struct http_section *s, const struct http_limits *limits, const uint8_t *bytes, size_t len)
 {
 	uint32_t count_max = limits->fields_count < HTTP_FIELDS_MAX ? limits->fields_count : HTTP_FIELDS_MAX;
 	size_t at = 0;
 
 	while (at < len && !s->ended && s->error == HTTP_OK) {
+		size_t run = section_run(s, bytes + at, lesser(len - at, limits->fields_bytes - s->bytes));
+
+		s->bytes += (uint32_t)run;
+		at += run;
+		if (at == len)
+			break;
 		if (s->bytes == limits->fields_bytes) {
 			s->error = HTTP_FIELDS_TOO_LARGE;
 			s->why = "fields that are too large";

@@ -1,10 +1,11 @@
 /*
- * lines - the lines of an HTTP/1.1 message, within bounds: first lines (RFC 9112 3, 4), the form of a section of field lines (RFC 9112 5) and
- * of the line before a chunk (RFC 9112 7.1). Pure: no allocation.
+ * lines - the lines of an HTTP/1.1 message, within bounds: first lines (RFC 9112 3, 4), the form of a section of field lines (RFC
+ * 9112 5) and of the line before a chunk (RFC 9112 7.1). Pure: no allocation.
  *
- * Where RFC 9112 lets a recipient be lenient this one is not, since two recipients that are lenient in different ways see different messages
- * in the same bytes (RFC 9112 11.2): a line ends with CRLF and neither byte stands alone, parts of a first line are set apart by one space,
- * no field line is folded, no white space stands before a colon, and nothing holds controls or bytes above 0x7e.
+ * Where RFC 9112 lets a recipient be lenient this one is not, since two recipients that are lenient in different ways see
+ * different messages in the same bytes (RFC 9112 11.2): a line ends with CRLF and neither byte stands alone, parts of a first
+ * line are set apart by one space, no field line is folded, no white space stands before a colon, and nothing holds controls or
+ * bytes above 0x7e.
  */
 #ifndef PROXY_HTTP_LINES_H
 #define PROXY_HTTP_LINES_H
@@ -59,12 +60,15 @@ struct http_section {
 
 size_t http_section_read(struct http_section *s, const struct http_limits *limits, const uint8_t *bytes, size_t len);
 
-/* Takes a request line apart, given without its end: method, target and minor of the head, which then view it. HTTP_OK, or what is wrong and
- * `why` in a few words. The target is kept as it is: it is one of the four forms of RFC 9112 3.2 by its first byte, and has no fragment. */
-enum http_error http_request_line_parse(struct http_head *head, struct http_text line, const char **why) __attribute__((warn_unused_result));
+/* Takes a request line apart, given without its end: method, target and minor of the head, which then view it. HTTP_OK, or what is
+ * wrong and `why` in a few words. The target is kept as it is: it is one of the four forms of RFC 9112 3.2 by its first byte, and
+ * has no fragment. */
+enum http_error http_request_line_parse(struct http_head *head, struct http_text line, const char **why)
+	__attribute__((warn_unused_result));
 
 /* The same for a status line: status (100..599) and minor. The reason phrase is not kept. */
-enum http_error http_status_line_parse(struct http_head *head, struct http_text line, const char **why) __attribute__((warn_unused_result));
+enum http_error http_status_line_parse(struct http_head *head, struct http_text line, const char **why)
+	__attribute__((warn_unused_result));
 
 /* Absolute-form: begins with a scheme and a colon (RFC 9112 3.2.2). */
 bool http_target_is_absolute(struct http_text target);

@@ -215,7 +215,8 @@ static enum http_event line_step(struct http_parser *p, const uint8_t *bytes, si
 
 /* ---- the fields -------------------------------------------------------------------------------------------------------- */
 
-/* Gives llhttp the head, under a first line that says nothing but the status. Returns whether it read the same fields as we, to their end. */
+/* Gives llhttp the head, under a first line that says nothing but the status. Returns whether it read the same fields as we, to
+ * their end. */
 static bool fields_split(struct http_parser *p)
 {
 	const char *line = "POST / HTTP/1.1\r\n";
@@ -323,8 +324,9 @@ static enum http_event piece_step(struct http_parser *p, enum place behind, cons
 	return HTTP_BODY;
 }
 
-/* llhttp is given the size alone: releases read extensions in different ways, and nothing is to depend on that. */
-static bool chunk_size_takes(struct http_parser *p, const uint8_t *bytes, size_t len)
+/* llhttp is given the size alone: releases read extensions in different ways, and nothing is to depend on that. What it has
+ * against the size it says again at the line's end. */
+static void chunk_size_give(struct http_parser *p, const uint8_t *bytes, size_t len)
 {
 	const uint8_t *semicolon = p->in_extension ? bytes : memchr(bytes, ';', len);
 	size_t size_len = semicolon ? (size_t)(semicolon - bytes) : len;
@@ -334,7 +336,8 @@ static bool chunk_size_takes(struct http_parser *p, const uint8_t *bytes, size_t
 	/* the line's end is given in one piece, when it is there */
 	while (size_len > 0 && (bytes[size_len - 1] == '\r' || bytes[size_len - 1] == '\n'))
 		size_len--;
-	return size_len == 0 || inner_takes(p, bytes, size_len);
+	if (size_len > 0)
+		(void)inner_takes(p, bytes, size_len);
 }
 
 static enum http_event chunk_line_step(struct http_parser *p, const uint8_t *bytes, size_t len, size_t *used)
@@ -342,14 +345,13 @@ static enum http_event chunk_line_step(struct http_parser *p, const uint8_t *byt
 	*used = http_line_read(&p->line, p->limits.chunk_line, bytes, len);
 	if (p->line.error != HTTP_OK)
 		return fail(p, HTTP_BAD, p->line.why);
-	if (!chunk_size_takes(p, bytes, *used))
-		return fail(p, HTTP_BAD, "a chunk size that is no number, or too large");
-	if (p->extensions > p->limits.fields_bytes)
-		return fail(p, HTTP_BAD, "chunk extensions that are too large");
+	chunk_size_give(p, bytes, *used);
 	if (!p->line.ended)
 		return HTTP_MORE;
 	if (!inner_takes(p, "\r\n", LINE_END) || p->inner.content_length > INT64_MAX)
 		return fail(p, HTTP_BAD, "a chunk size that is no number, or too large");
+	if (p->extensions > p->limits.fields_bytes)
+		return fail(p, HTTP_BAD, "chunk extensions that are too large");
 	memset(&p->line, 0, sizeof(p->line));
 	memset(&p->section, 0, sizeof(p->section));
 	p->in_extension = false;
@@ -423,6 +425,11 @@ enum http_event http_parser_read(struct http_parser *p, const uint8_t *bytes, si
 	if (event == HTTP_MORE && p->place == AT_END)
 		return HTTP_END;
 	return p->place == FAILED ? HTTP_ERROR : event;
+}
+
+bool http_parser_has_begun(const struct http_parser *p)
+{
+	return p->place != IN_LINE || p->len > 0 || p->interim > 0;
 }
 
 enum http_event http_parser_close(struct http_parser *p)

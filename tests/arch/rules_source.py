@@ -16,6 +16,12 @@ ROOMS = {
     "tools": ["base", "coap", "translate", "oscore"],
 }
 
+# HTTP has a room of its own within proxy: what it may include there, and who may include it.
+HTTP_ROOM = "proxy/http/"
+HTTP_MAY_INCLUDE = ("base/", "coap/", "conf/", "translate/", "oscore/option.h", "proxy/decide/", "proxy/exchange/", "proxy/edge/", HTTP_ROOM)
+MAY_INCLUDE_HTTP = (HTTP_ROOM, "proxy/process/", "proxy/main.c")
+HTTP_EXCEPT = {("proxy/edge/tls.h", "proxy/http/material.h")}  # the files that a context of TLS is made of
+
 # Decisions and translations are functions of their arguments: no time, chance, log, socket, event loop or cipher.
 PURE = ("coap/", "translate/", "proxy/decide/")
 PURE_OURS = ("base/clock.h", "base/random.h", "base/log.h", "proxy/exchange/", "proxy/edge/", "proxy/process/")
@@ -47,6 +53,18 @@ def includes_follow_the_rooms():
                 wrong.append(f"{name}: includes \"{path}\", which is no path from the root")
             elif path.split("/")[0] not in [room] + ROOMS[room]:
                 wrong.append(f"{name}: {room} may not include {path}")
+    return wrong
+
+
+def http_stays_in_its_room():
+    """http: proxy/http includes what it may, and only processes include it"""
+    wrong = []
+    for name in source.files_in(source.PRODUCT, ".c", ".h"):
+        for quoted, path in source.includes(name):
+            if quoted and name.startswith(HTTP_ROOM) and not path.startswith(HTTP_MAY_INCLUDE):
+                wrong.append(f"{name}: may not include {path}")
+            if path.startswith(HTTP_ROOM) and not name.startswith(MAY_INCLUDE_HTTP) and (name, path) not in HTTP_EXCEPT:
+                wrong.append(f"{name}: may not include {path}")
     return wrong
 
 
@@ -140,5 +158,5 @@ def words_stay_out():
     return wrong
 
 
-RULES = [includes_follow_the_rooms, pure_code_touches_nothing, no_transport_above_the_edge, one_source_of_time, no_unbounded_calls,
-         tools_stay_outside, files_and_functions_are_small, words_stay_out]
+RULES = [includes_follow_the_rooms, http_stays_in_its_room, pure_code_touches_nothing, no_transport_above_the_edge, one_source_of_time,
+         no_unbounded_calls, tools_stay_outside, files_and_functions_are_small, words_stay_out]

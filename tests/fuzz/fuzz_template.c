@@ -1,13 +1,14 @@
-/* objects: translate/map_template.o coap/uri.o coap/message.o base/endpoint.o */
-/* measures: translate/map_template.c */
+/* objects: translate/map_template.o translate/link_hc.o coap/link_format.o coap/uri.o coap/message.o base/endpoint.o */
+/* measures: translate/map_template.c coap/link_format.c */
 /*
  * URI templates. The first line of the input is a template, the rest is taken as a request target and as a target URI, by that template and
  * by some that carry every URI. What matches is a URI of CoAP; what a URI is expanded to leads back to it, and with the templates that
- * carry every URI there is always such a form.
+ * carry every URI there is always such a form. Each template's link is written, and asked for by the rest as a query.
  */
 #include <stdlib.h>
 #include <string.h>
 
+#include "translate/link_hc.h"
 #include "translate/map_template.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -106,6 +107,61 @@ static void published_tried(const struct template *t, const char *text)
 		CHECK(strcmp(text + base.len, "{+tu}") == 0);
 }
 
+/* What is written holds no line break, and a value ends at its own quote. */
+static void texts_written(const char *text, size_t len)
+{
+	uint8_t *bytes = malloc(2 * len + 32);
+	const uint8_t *c, *end;
+	struct writer w;
+	struct link link;
+
+	writer_init(&w, bytes, 2 * len + 32);
+	link_init(&link, "/", 1);
+	link_add(&link, "title", text, len);
+	link_write(&w, &link);
+	if (!w.failed) {
+		for (c = bytes + strlen("</>;title=\""), end = w.at - 1; c < end; c++) {
+			CHECK(*c >= 0x20 && *c != '"');
+			if (*c == '\\')
+				c++;
+		}
+		CHECK(c == end && *c == '"');
+	}
+	writer_init(&w, bytes, 2 * len + 32);
+	link_init(&link, text, len);
+	link_add(&link, "ct", text, len);
+	link.attributes[0].bare = true;
+	link_write(&w, &link);
+	if (!w.failed)
+		CHECK(writer_length(&w) == 2 * len + 6 && !memchr(bytes + 1, '<', writer_length(&w) - 1) && !memchr(bytes, ' ', writer_length(&w)));
+	free(bytes);
+}
+
+/* A query of one argument is the same, decoded or not yet. */
+static void link_tried(const struct template *t, const char *query, size_t len)
+{
+	char out[2 * TEMPLATE_MAX + 100];
+	struct uri_part argument;
+	struct link link;
+	int out_len = link_format_hc(out, sizeof(out), t, "coap://h"), decoded_len;
+	char *decoded;
+
+	CHECK((out_len > 0) == template_has_target(t) && out_len <= (int)strlen(out));
+	if (!link_hc_make(&link, t, NULL))
+		return;
+	CHECK(link_matches_query(&link, "rt=core.hc", 10) && link_matches_query(&link, "href=/*", 7));
+	if (memchr(query, '&', len)) {
+		(void)link_matches_query(&link, query, len);
+		return;
+	}
+	decoded = malloc(len + 1);
+	decoded_len = uri_text_decode(query, len, decoded, len);
+	CHECK(decoded_len <= (int)len);
+	argument = (struct uri_part){decoded, decoded_len < 0 ? 0 : (size_t)decoded_len};
+	CHECK(link_matches_query(&link, query, len) == (decoded_len >= 0 && decoded_len <= 255 && link_matches(&link, &argument, 1)));
+	free(decoded);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct template *known[COMPLETE];
@@ -125,6 +181,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	t = template_compile(text, error);
 	if (t) {
 		published_tried(t, text);
+		link_tried(t, rest, rest_len);
 		template_tried(t, rest, rest_len, false);
 		template_free(t);
 	} else {
@@ -133,6 +190,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (size_t i = 0; i < COMPLETE; i++)
 		template_tried(known[i], rest, rest_len, true);
 	default_mapping_tried(known[0], rest, rest_len);
+	texts_written(rest, rest_len);
 	free(text);
 	return 0;
 }

@@ -134,6 +134,43 @@ static void test_same_address(void **state)
 	}
 }
 
+/* What crosses plain HTTP in the open is warned of; what something protects is not. */
+static void test_warnings(void **state)
+{
+	static const char open[] = "whoever reaches a listener of plain http may ask", secret[] = "passwords and tokens come over plain http";
+	static const struct {
+		const char *listener, *route, *warning; /* NULL: none */
+	} cases[] = {
+		{"url = \"http://[::]:80\";", "to = \"coap://h\"; authenticate = \"none\";", open},
+		{"url = \"http://192.0.2.1\";", "to = \"coap://h\"; authenticate = \"none\";", open},
+		{"url = \"http://127.0.0.1\";", "to = \"coap://h\"; authenticate = \"none\";", NULL},
+		{"url = \"http://[::]\"; trusted-proxies = \"10.0.0.1\";", "to = \"coap://h\"; authenticate = \"none\";", NULL},
+		{"url = \"https://[::]\"; psk-file = \"/p\";", "to = \"coap://h\"; authenticate = \"none\";", NULL},
+		{"url = \"http://[::]\";", "to = \"coap://h\"; authenticate = \"none\"; require = \"oscore\";", NULL},
+		{"url = \"http://[::]\";", "deny = true; authenticate = \"none\";", NULL},
+		{"url = \"http://[::]\";", "to = \"coap://h\";", secret},
+		{"url = \"http://[::1]\";", "to = \"coap://h\";", NULL},
+		{"url = \"https://[::]\"; psk-file = \"/p\";", "to = \"coap://h\";", NULL},
+	};
+	char text[400], *errors;
+	struct snapshot *s;
+	size_t size, i;
+	FILE *f;
+
+	(void)state;
+	for (i = 0; i < COUNT(cases); i++) {
+		snprintf(text, sizeof(text), "listeners: { w: { %s }; };\nhttp: { credentials = \"/u\"; };\nroutes: { r: { http-path = \"/x\"; %s }; };",
+			cases[i].listener, cases[i].route);
+		f = open_memstream(&errors, &size);
+		s = conf_load_text(text, "test", f);
+		fclose(f);
+		if (!s || (cases[i].warning ? !strstr(errors, cases[i].warning) || strncmp(errors, "test:3: warning: routes.r.", 26) != 0 : size > 0))
+			fail_msg("%s\n%s", text, errors);
+		snapshot_release(s);
+		free(errors);
+	}
+}
+
 static void test_fixed(void **state)
 {
 	struct snapshot *now = must_load("listeners: { w: { url = \"https://[::]\"; certificate = \"/c\"; key = \"/k\"; }; };");
@@ -204,7 +241,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_defaults), cmocka_unit_test(test_fields), cmocka_unit_test(test_same_address), cmocka_unit_test(test_fixed),
-		cmocka_unit_test(test_example),
+		cmocka_unit_test(test_warnings), cmocka_unit_test(test_example),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,4 @@
-/* objects: conf/arena.o conf/check.o conf/check_http.o conf/grammar.o conf/manual.o conf/members.o conf/pattern.o conf/print.o conf/read.o conf/snapshot.o conf/value.o conf/words.o base/clock.o base/endpoint.o base/log.o coap/message.o coap/uri.o base/bytes.o base/errors.o coap/option.o translate/outer.o proxy/decide/route.o proxy/decide/policy.o proxy/decide/target.o proxy/decide/explain.o proxy/decide/explain_http.o proxy/decide/http_route.o translate/map_template.o */
+/* objects: conf/arena.o conf/check.o conf/check_http.o conf/grammar.o conf/manual.o conf/members.o conf/pattern.o conf/print.o conf/read.o conf/snapshot.o conf/value.o conf/words.o base/clock.o base/endpoint.o base/log.o coap/message.o coap/uri.o base/bytes.o base/errors.o coap/option.o translate/outer.o proxy/decide/route.o proxy/decide/policy.o proxy/decide/target.o proxy/decide/explain.o proxy/decide/explain_http.o proxy/decide/http_route.o translate/map_template.o translate/map_method.o translate/http_message.o */
 #include <stdlib.h>
 
 #include "proxy/decide/explain.h"
@@ -69,9 +69,9 @@ static const char web_file[] =
 	"	devices: { from = [\"web\"]; http-path = \"/hc/{+tu}\"; forward-to = [\"coap://*.plant.example\"]; identities = [\"a*\"];"
 	" methods = [\"GET\"]; };\n"
 	"	shut: { from = [\"web\"]; http-path = \"/hc/{+tu}\"; clients = [\"10.0.0.0/8\"]; deny = true; };\n"
-	"	lamp: { from = [\"web\"]; http-path = \"/lamp?on\"; hosts = [\"gw.example\"]; to = [\"coap://192.0.2.1/light\"];"
+	"	lamp: { from = [\"web\"]; http-path = \"/lamp?on\"; hosts = [\"gw.example\"]; ports = 8443; to = [\"coap://192.0.2.1/light\"];"
 	" authenticate = \"none\"; };\n"
-	"	oscore: { http-path = \"/o/{+hp}{+p}{+qq}\"; default-scheme = \"coap\"; forward-to = [\"coap://*\"]; authenticate = \"none\";"
+	"	oscore: { http-path = \"/o/{+hp}{+p}{+qq}\"; default-scheme = \"coap\"; query-is-fetch = true; forward-to = [\"coap://*\"]; authenticate = \"none\";"
 	" require = [\"oscore\"]; };\n"
 	"	proxy: { from = [\"coap\", \"plain\"]; forward-to = [\"coap://*\", \"http://*\"]; };\n"
 	"	weather: { from = [\"coap\"]; to = [\"http://192.0.2.7/api\"]; };\n"
@@ -90,6 +90,7 @@ static const struct row web_rows[] = {
 	{"GET https://gw/hc/coap://q.example via web from 10.1.1.1", ERR_FORBIDDEN, {"route shut: takes", "refused: 403 ", NULL}},
 	{"GET https://gw/hc/coap://q.example via web from 11.1.1.1", ERR_NO_ROUTE, {"does not forward", "other networks", "refused: 404 "}},
 	{"PUT https://GW.example:8443/lamp?on via web", ERR_NONE, {"route lamp: takes", "next hop: coap://192.0.2.1/light\n", NULL}},
+	{"PUT https://gw.example:444/lamp?on via web", ERR_NONE, {"route lamp: takes", NULL}}, /* the port asked, not that of the field */
 	{"PUT https://gw.example/lamp via web", ERR_NO_ROUTE, {"route lamp: has another http-path", "no route takes", NULL}},
 	{"PUT https://other.example/lamp?on via web", ERR_NO_ROUTE, {"route lamp: is for other hosts", NULL}},
 	{"POST http://gw/o/h/x via plain oscore", ERR_NONE, {"target: coap://h/x\nnext hop: h:5683", NULL}},
@@ -101,7 +102,11 @@ static const struct row web_rows[] = {
 	{"GET http://gw/.well-known/core/x via plain", ERR_NO_ROUTE, {"refused: 404", NULL}},
 	{"GET http://h/x", ERR_NONE, {"next hop: h:80", NULL}}, /* to the listener that is first, by CoAP */
 	{"GET coap://h/x direct", ERR_NONE, {"next hop: http://192.0.2.7/api\n", NULL}},
-	{"HEAD coap://h/x", -1, {"no method of CoAP: HEAD", NULL}},
+	{"HEAD coap://h/x", -1, {"no method: HEAD", NULL}},
+	{"TRACE https://gw/hc/coap://p.plant.example/p via web as alice", ERR_HTTP_METHOD, {"refused: 501 ", NULL}},
+	{"get https://gw/hc/coap://p.plant.example/p via web as alice", ERR_HTTP_METHOD, {"refused: 501 ", NULL}},
+	{"QUERY https://gw/hc/coap://p.plant.example/p via web as alice", ERR_HTTP_METHOD, {"refused: 501 ", NULL}},
+	{"QUERY http://gw/o/h/x via plain", ERR_OSCORE_REQUIRED, {"refused: 403 ", NULL}}, /* it has query-is-fetch */
 	{"GET coap://h/x as alice", -1, {"only over HTTP", NULL}},
 	{"GET http://gw/x via plain as", -1, {"no name", NULL}},
 	{"GET http://gw/x via plain direct", -1, {"over HTTP the URI says", NULL}},
@@ -183,6 +188,27 @@ static void show(FILE *out, const struct explained *what)
 	fprintf(out, "options: %u\n", what->message->option_count);
 }
 
+/* Of a request over HTTP whose http-path names no target: the Host field's host, and nothing else of what was asked. */
+static void show_lamp(FILE *out, const struct explained *what)
+{
+	assert_string_equal(what->route->name, "lamp");
+	assert_int_equal(what->message->option_count, 1);
+	assert_non_null(msg_option(what->message, OPT_URI_HOST));
+	fputs("shown\n", out);
+}
+
+static void test_null_mapping(void **state)
+{
+	struct snapshot *s = configured(web_file);
+	char *out;
+
+	(void)state;
+	assert_int_equal(explain(s, "PUT https://gw.example:444/lamp?on via web", show_lamp, &out), 0);
+	assert_non_null(strstr(out, "shown\n"));
+	free(out);
+	snapshot_release(s);
+}
+
 /* The message holds what a client would have sent (RFC 7252 6.4). */
 static void test_options_are_shown(void **state)
 {
@@ -218,7 +244,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_answers), cmocka_unit_test(test_answers_over_http), cmocka_unit_test(test_every_route_is_named),
-		cmocka_unit_test(test_options_are_shown), cmocka_unit_test(test_long_uri),
+		cmocka_unit_test(test_options_are_shown), cmocka_unit_test(test_null_mapping), cmocka_unit_test(test_long_uri),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

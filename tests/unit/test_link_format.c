@@ -93,7 +93,7 @@ static void links_asked_for(void **state)
 		{"rt=core.hcx*", false}, {"rt=second", true}, {"rt=sec*", true}, {"rt=core.hc second", false},
 		{"rt=core.hc%20second", false}, {"rt=", false}, {"rt=Core.hc", false}, {"RT=core.hc", false}, {"r=core.hc", false},
 		{"rtx=core.hc", false}, {"rt=%63ore.hc", true}, {"rt=core%2Ehc", true}, {"%72t=core.hc", true}, {"href=/hc/", true},
-		{"href=/hc", false}, {"href=/hc*", true}, {"href=/*", true}, {"href=*", true}, {"href=%2Fhc%2F", true}, {"href=hc", false},
+		{"href=/hc", false}, {"href=/hc*", true}, {"href=/*", true}, {"href=*", true}, {"href=%2Fhc%2F", true}, {"href=hc", false}, {"hrefx=/hc/", false},
 		{"href=/hc/x*", false}, {"hct=?uri={+tu}", true}, {"hct=%3Furi%3D%7B+tu%7D", true}, {"hct=?uri*", true},
 		{"hct=?uri", false}, {"title=a b", true}, {"title=a", false}, {"title=a*", true}, {"ct=40", true}, {"ct=4*", true},
 		{"ct=4", false}, {"ct=60", true}, {"if=x", false}, {"if=*", false}, {"anchor=*", false}, {"rt=core.hc&href=/hc/", true},

@@ -36,6 +36,7 @@ static enum template_result match_bytes(const struct template *t, const char *by
 
 	assert_non_null(copy);
 	assert_non_null(room);
+	memset(room, 'a', URI_MAX + 1);
 	memcpy(copy, bytes, len);
 	r = template_match(t, target, scheme, room, &out_len);
 	assert_int_equal(out_len, strlen(room));
@@ -263,7 +264,8 @@ static void enhanced_forms(void **state)
 		{query, "/?hp=h&s=coap&p=/a&q=", TEMPLATE_OTHER}, {query, "/x?s=coap&hp=h&p=/a&q=", TEMPLATE_OTHER},
 		{query, "/?s=coap&hp=h&p=/a&q=b#c", TEMPLATE_BAD_URI}, {query, "/?s=://x/&hp=h&p=/a&q=b", TEMPLATE_OTHER},
 		{coded, "/?s=coap&hp=h%2Fx&p=&q=", TEMPLATE_BAD_URI}, {coded, "/?s=coap&hp=h%2Fx&p=%2Fy&q=", TEMPLATE_BAD_URI},
-		{coded, "/?s=coap&hp=h%3Fx&p=&q=", TEMPLATE_BAD_URI}, {coded, "/?s=coap&hp=h&p=%2Fa%3Fb&q=", TEMPLATE_BAD_URI},
+		{coded, "/?s=coap&hp=h%3Fx&p=&q=", TEMPLATE_BAD_URI}, {coded, "/?s=coap&hp=h%3Fx&p=&q=y", TEMPLATE_BAD_URI},
+		{coded, "/?s=coap&hp=h&p=%2Fa%3Fb&q=c", TEMPLATE_BAD_URI}, {coded, "/?s=coap&hp=h&p=%2Fa%3Fb&q=", TEMPLATE_BAD_URI},
 		{coded, "/?s=coap&hp=h&p=%2Fa%23&q=", TEMPLATE_BAD_URI}, {coded, "/?s=coap%3A%2F%2Fx&hp=h&p=%2Fa&q=", TEMPLATE_BAD_URI},
 		{coded, "/?s=coap&hp=h%00&p=%2Fa&q=", TEMPLATE_BAD_URI}, {coded, "/?s=coap&hp=h%0D%0Ax&p=&q=", TEMPLATE_BAD_URI},
 		{coded, "/?s=coap&hp=h&p=%2Fa%20&q=", TEMPLATE_BAD_URI}, {coded, "/?s=coap&hp=h&p=%2Fa%zz&q=", TEMPLATE_BAD_URI},
@@ -324,6 +326,11 @@ static void null_mapping(void **state)
 	template_publish(t, &base, &hct);
 	assert_int_equal(base.len, 5);
 	assert_memory_equal(base.at, "/lamp", 5);
+	assert_null(hct.at);
+	template_free(t);
+	t = compiled("/lamp?on");
+	template_publish(t, &base, &hct);
+	assert_int_equal(base.len, 8);
 	assert_null(hct.at);
 	template_free(t);
 }
@@ -442,6 +449,17 @@ static void lengths(void **state)
 		assert_int_equal(match_bytes(t, big, (size_t)len + 1, NO_DEFAULT, out), TEMPLATE_BAD_URI);
 		template_free(t);
 	}
+	/* decoded once, the brackets still take three characters each */
+	static const char bracketed[] = "/x?coap%3A%2F%2F%255B%3A%3A1%255D%2F";
+	size_t bracketed_len = sizeof(bracketed) - 1 + URI_MAX - strlen("coap://[::1]/");
+	struct template *coded = compiled("/x?{tu}");
+
+	memset(big, 'a', sizeof(big));
+	memcpy(big, bracketed, sizeof(bracketed) - 1);
+	assert_int_equal(match_bytes(coded, big, bracketed_len, NO_DEFAULT, out), TEMPLATE_OK);
+	assert_int_equal(strlen(out), URI_MAX);
+	assert_int_equal(match_bytes(coded, big, bracketed_len + 1, NO_DEFAULT, out), TEMPLATE_BAD_URI);
+	template_free(coded);
 	/* much more, and the default scheme comes on top */
 	static char huge[100000];
 

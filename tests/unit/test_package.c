@@ -74,6 +74,38 @@ static void test_a_package_brings_the_configuration_and_its_numbers(void **state
 	package_close(&p);
 }
 
+/* Files by their paths, also an empty one, and one that is not text. */
+static void test_a_package_brings_files(void **state)
+{
+	static const uint8_t bytes[] = { 'a', 0, 0xff, '\n' };
+	const struct material files = { 3, { { "/one", bytes, sizeof bytes }, { "/empty", bytes, 0 }, { "/two", (const uint8_t *)text, sizeof text - 1 } } };
+	struct snapshot *conf = load(text);
+	int fd = package_write(conf, &files);
+	const struct material *m;
+	struct package p;
+
+	(void)state;
+	assert_int_equal(package_read(&p, fd), 0);
+	close(fd);
+	m = package_material(&p);
+	assert_int_equal(m->count, 3);
+	for (size_t i = 0; i < 3; i++) {
+		const struct material_file *f = material_find(m, files.files[i].path);
+
+		assert_non_null(f);
+		assert_int_equal(f->len, files.files[i].len);
+		assert_memory_equal(f->bytes, files.files[i].bytes, f->len);
+		assert_int_equal(f->bytes[f->len], '\0');
+	}
+	assert_null(material_find(m, "/on"));
+	material_use(m);
+	assert_ptr_equal(material_in_force(), m);
+	material_use(NULL);
+	assert_int_equal(material_in_force()->count, 0);
+	snapshot_release(conf);
+	package_close(&p);
+}
+
 static void test_a_package_cannot_be_changed(void **state)
 {
 	struct snapshot *conf = load(text);
@@ -137,6 +169,44 @@ static void test_a_damaged_head_leads_nowhere(void **state)
 		assert_int_equal(package_read(&p, copy), -1);
 		close(copy);
 	}
+	close(fd);
+	snapshot_release(conf);
+}
+
+/* Wherever a bit of the files' part is changed, what is found lies inside. */
+static void test_damaged_files_lead_nowhere(void **state)
+{
+	const struct material files = { 2, { { "/one", (const uint8_t *)"12345678", 8 }, { "/two", (const uint8_t *)"1", 1 } } };
+	struct snapshot *conf = load(text);
+	int fd = package_write(conf, &files);
+	unsigned refused = 0;
+	size_t begin, len;
+	struct package p;
+	struct stat st;
+
+	(void)state;
+	assert_int_equal(fstat(fd, &st), 0);
+	assert_int_equal(package_read(&p, fd), 0);
+	begin = (size_t)((const char *)p.parts[PACKAGE_FILES].bytes - (const char *)p.mapping);
+	len = p.parts[PACKAGE_FILES].len;
+	package_close(&p);
+	for (size_t bit = 8 * begin; bit < 8 * (begin + len); bit++) {
+		int copy = copy_changed(fd, bit / 8, (uint8_t)(1 << bit % 8), (size_t)st.st_size);
+
+		if (package_read(&p, copy) < 0) {
+			refused++;
+		} else {
+			for (size_t i = 0; i < p.material.count; i++) {
+				size_t at = (size_t)(p.material.files[i].bytes - (const uint8_t *)p.mapping);
+
+				assert_true(at + p.material.files[i].len < begin + len && p.material.files[i].bytes[p.material.files[i].len] == '\0');
+				assert_true(strlen(p.material.files[i].path) <= MATERIAL_PATH_MAX);
+			}
+			package_close(&p);
+		}
+		close(copy);
+	}
+	assert_true(refused > 8 * 2 * 8 / 2);
 	close(fd);
 	snapshot_release(conf);
 }
@@ -238,8 +308,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_package_brings_the_configuration_and_its_numbers),
+		cmocka_unit_test(test_a_package_brings_files),
 		cmocka_unit_test(test_a_package_cannot_be_changed),
 		cmocka_unit_test(test_a_damaged_head_leads_nowhere),
+		cmocka_unit_test(test_damaged_files_lead_nowhere),
 		cmocka_unit_test(test_what_is_not_sealed_is_refused),
 		cmocka_unit_test(test_numbers_that_do_not_fit_are_refused),
 		cmocka_unit_test(test_an_error_of_the_text_is_told),

@@ -1,0 +1,43 @@
+#include "proxy/exchange/blocks_learned.h"
+
+/* A Proxy-Uri up to its path: "coap://host:port". */
+static size_t authority_len(const struct msg_option *uri)
+{
+	unsigned slashes = 0;
+
+	for (size_t i = 0; i < uri->len; i++) {
+		slashes += uri->value[i] == '/';
+		if (slashes == 3 || uri->value[i] == '?')
+			return i;
+	}
+	return uri->len;
+}
+
+uint64_t blocks_device(const struct proxy *p, const struct route *route, const struct msg_view *m)
+{
+	uint64_t hash = hash_bytes(&p->hash_key, &route->metrics_slot, sizeof route->metrics_slot);
+
+	for (unsigned i = 0; i < m->option_count; i++) {
+		const struct msg_option *o = &m->options[i];
+		size_t len = o->len;
+
+		if (o->number == OPT_PROXY_URI)
+			len = authority_len(o);
+		else if (o->number != OPT_URI_HOST && o->number != OPT_URI_PORT && o->number != OPT_PROXY_SCHEME)
+			continue;
+		hash = hash_mix(&p->hash_key, hash, &o->number, sizeof o->number);
+		hash = hash_mix(&p->hash_key, hash, o->value, len);
+	}
+	return hash;
+}
+
+void blocks_learn(struct blocks_learned *l, uint64_t device, uint64_t now)
+{
+	l->entries[device % BLOCKS_LEARNED].device = device;
+	l->entries[device % BLOCKS_LEARNED].until = now + BLOCKS_LEARNED_FOR;
+}
+
+bool blocks_knows(const struct blocks_learned *l, uint64_t device, uint64_t now)
+{
+	return l->entries[device % BLOCKS_LEARNED].device == device && l->entries[device % BLOCKS_LEARNED].until > now;
+}
