@@ -47,7 +47,7 @@ COAP_OBJS := coap/link_format.o coap/message.o coap/option.o coap/uri.o
 CONF_OBJS := conf/arena.o conf/check.o conf/check_http.o conf/fixed.o conf/grammar.o conf/manual.o conf/members.o conf/pattern.o \
              conf/print.o conf/read.o conf/snapshot.o conf/value.o conf/words.o
 TRANSLATE_OBJS := translate/outer.o translate/http_message.o translate/map_template.o translate/link_hc.o \
-                  translate/content_formats.o translate/map_media.o translate/map_method.o translate/map_status.o \
+                  translate/content_formats.o translate/event_stream.o translate/map_media.o translate/map_method.o translate/map_status.o \
                   translate/map_oscore.o translate/map_etag.o translate/map_freshness.o \
                   translate/map_request.o translate/map_request_http.o translate/map_response.o translate/map_response_http.o
 CORE_OBJS := $(TRANSLATE_OBJS) oscore/option.o \
@@ -61,10 +61,14 @@ CORE_OBJS := $(TRANSLATE_OBJS) oscore/option.o \
              proxy/exchange/hold_back.o proxy/exchange/refusal_log.o proxy/exchange/access_log.o proxy/exchange/crossing.o \
              proxy/exchange/crossing_rings.o proxy/exchange/renew.o proxy/exchange/blocks.o proxy/exchange/blocks_request.o \
              proxy/exchange/blocks_answer.o proxy/exchange/blocks_learned.o
-HTTP_OBJS  := proxy/http/lines.o proxy/http/framing.o proxy/http/parse.o
+HTTP_OBJS  := proxy/http/lines.o proxy/http/framing.o proxy/http/parse.o \
+              proxy/http/server.o proxy/http/connection.o proxy/http/reading.o proxy/http/answer.o proxy/http/stream.o \
+              proxy/http/peer_counts.o proxy/http/proxy_protocol.o \
+              proxy/http/request.o proxy/http/reply.o proxy/http/events.o proxy/http/poll.o proxy/http/access.o proxy/http/cors.o \
+              proxy/http/credentials.o proxy/http/identity.o proxy/http/local.o
 PROXY_OBJS := $(BASE_OBJS) $(COAP_OBJS) $(CONF_OBJS) proxy/decide/explain.o proxy/decide/explain_http.o $(CORE_OBJS) $(HTTP_OBJS) \
              proxy/edge/udp.o proxy/edge/sockets.o proxy/edge/own_addresses.o proxy/edge/has_route.o \
-             proxy/edge/tls.o proxy/edge/tls_context.o proxy/edge/tls_psk.o proxy/http/material.o proxy/http/not_yet.o \
+             proxy/edge/tls.o proxy/edge/tls_context.o proxy/edge/tls_psk.o proxy/http/material.o \
              proxy/http/client.o proxy/http/client_link.o \
              proxy/process/parent.o proxy/process/workers.o proxy/process/reload.o proxy/process/groups.o proxy/process/route_slots.o proxy/process/route_counts.o \
              proxy/process/worker.o proxy/process/worker_start.o proxy/process/worker_reload.o proxy/process/preparing.o \

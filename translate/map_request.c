@@ -151,26 +151,37 @@ static void read_prefer(struct http_text list, struct request_mapping *m)
 	}
 }
 
+/* Steps over one word and the blanks in front of it. */
+static struct http_text word_next(struct http_text *text)
+{
+	struct http_text word;
+
+	while (text->len > 0 && (*text->at == ' ' || *text->at == '\t')) {
+		text->at++;
+		text->len--;
+	}
+	word = (struct http_text){text->at, 0};
+	while (word.len < text->len && word.at[word.len] != ' ' && word.at[word.len] != '\t')
+		word.len++;
+	text->at += word.len;
+	text->len -= word.len;
+	return word;
+}
+
 /* True if an element of Via ("1.1 name (comment)", RFC 9110 7.6.3) was written by `pseudonym`. */
 static bool via_is(struct http_text element, const char *pseudonym)
 {
-	const char *blank = memchr(element.at, ' ', element.len);
-	struct http_text by;
-
-	if (blank == NULL)
-		return false;
-	by = (struct http_text){blank + 1, element.len - (size_t)(blank - element.at) - 1};
-	blank = memchr(by.at, ' ', by.len);
-	if (blank != NULL)
-		by.len = (size_t)(blank - by.at);
-	return http_text_is(by, pseudonym);
+	word_next(&element); /* the protocol */
+	return http_text_is(word_next(&element), pseudonym);
 }
 
 static void read_via(struct http_text list, const struct request_policy *policy, struct request_mapping *m)
 {
 	struct http_text element;
 
-	while (policy->pseudonym != NULL && http_list_next(&list, &element))
+	if (policy->pseudonym == NULL || policy->pseudonym[0] == '\0')
+		return;
+	while (http_list_next(&list, &element))
 		if (via_is(element, policy->pseudonym))
 			refuse(m, 508, "the request was here before");
 }
@@ -254,8 +265,7 @@ struct composer {
 
 static void add(struct composer *c, uint16_t number, const void *value, size_t len)
 {
-	if (++c->options > REQUEST_OPTIONS_MAX)
-		c->w.w.failed = true;
+	c->options++;
 	msg_add_option(&c->w, number, value, len);
 }
 

@@ -32,7 +32,7 @@ struct request_policy {
 	bool query_is_fetch;   /* QUERY becomes FETCH; otherwise it is unknown */
 	uint8_t hop_limit;     /* the Hop-Limit that is put in; 0: never */
 	bool hop_limit_always; /* also where neither Via nor CDN-Loop tells of hops (RFC 8768 5) */
-	const char *pseudonym; /* what this gateway is called in Via; NULL: loops are not looked for */
+	const char *pseudonym; /* what this gateway is called in Via; NULL or "": loops are not looked for */
 };
 
 /* A request once its head was read. Views nothing of it. */
@@ -88,7 +88,7 @@ struct http_target {
 	bool has_body;         /* content follows */
 	bool query_is_fetch;   /* FETCH becomes QUERY; otherwise it is refused */
 	bool legacy_header;    /* OSCORE's header field is sent under its name of the drafts */
-	const char *pseudonym; /* what this gateway is called in Via; NULL: none is written */
+	const char *pseudonym; /* what this gateway is called in Via; NULL or "": none is written */
 };
 
 /* Writes request line and fields, but for those that frame the body and the empty line. All options must be understood, since none

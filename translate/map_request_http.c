@@ -191,7 +191,7 @@ enum error map_request_write_http(struct writer *w, const struct msg_view *m, co
 	} else {
 		write_fields(w, m, &r, t->has_body && map_request_has_body(m->code));
 	}
-	if (r.hop_limit && t->pseudonym != NULL)
+	if (r.hop_limit && t->pseudonym != NULL && t->pseudonym[0] != '\0')
 		write_via(w, t->pseudonym);
 	return ERR_NONE;
 }

@@ -43,6 +43,11 @@
 	X(COUNT_CROSSED, "crossed")                                          \
 	X(COUNT_CROSSING_BROKEN, "crossing_broken")                          \
 	X(COUNT_ACCESS_LOST, "access_lines_lost")                            \
+	X(COUNT_HTTP_CONNECTIONS, "http_connections_accepted")               \
+	X(COUNT_HTTP_CONNECTIONS_REFUSED, "http_connections_refused")        \
+	X(COUNT_HTTP_HANDSHAKES_FAILED, "http_handshakes_failed")            \
+	X(COUNT_HTTP_BAD_REQUESTS, "http_bad_requests")                      \
+	X(COUNT_HTTP_TIMEOUTS, "http_timeouts")                              \
 	X(COUNT_HTTP_TRUNCATED, "http_truncated")
 
 enum metric {

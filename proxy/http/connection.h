@@ -3,6 +3,9 @@
  * at, so that pipelined ones are answered in order. It knows framing and time; what a request means is request.c's business.
  *
  * A request's body is held in an evbuffer up to BLOCKS_HELD bytes; behind that nothing is read from the connection until some was taken.
+ *
+ * What request.c asks of a connection is noted, and done at the end of the loop's turn (http_server_flush()): none of these functions calls
+ * back before it returns, and none frees the connection.
  */
 #ifndef PROXY_HTTP_CONNECTION_H
 #define PROXY_HTTP_CONNECTION_H
@@ -28,27 +31,31 @@ struct proxy *http_connection_proxy(const struct http_connection *c);
 const SSL *http_connection_tls(const struct http_connection *c);      /* NULL: plain */
 
 /* The body of the request under way that has come and was not taken; the request drains it and then calls http_connection_body_taken(),
- * which lets more be read. */
+ * which lets more be read. Asked for anew each time: it is another one when nothing has come. */
 struct evbuffer *http_connection_body(struct http_connection *c);
 void http_connection_body_taken(struct http_connection *c);
 bool http_connection_body_ended(const struct http_connection *c); /* all has come */
+/* A client that closes its side is answered all the same if its request came whole. For one without an end (event stream, long poll) that
+ * is of no use: from now on the request is gone (http_request_gone()) when the client closes its side. */
+void http_connection_end_with_client(struct http_connection *c);
 /* The client waits for 100 Continue: its body is wanted. Does nothing if it does not. */
 void http_connection_continue(struct http_connection *c);
 
 /* The answer. `head`: status line and fields without framing, connection fields and the empty line, which are added here (Content-Length or
  * chunked, Connection, Date). length: of the body, or HTTP_LENGTH_UNKNOWN: chunked (until close for HTTP/1.0). A status or method without body
- * (1xx, 204, 304, HEAD) sends none, whatever comes. */
+ * (204, 304, HEAD) sends none, whatever comes. Only final ones: 1xx is the connection's. */
 #define HTTP_LENGTH_UNKNOWN UINT64_MAX
 void http_connection_answer(struct http_connection *c, unsigned status, const uint8_t *head, size_t len, uint64_t length);
 void http_connection_answer_data(struct http_connection *c, const uint8_t *bytes, size_t len);
 /* How many bytes of answer body are taken now; http_request_writable() tells when there is more again. */
-size_t http_connection_room(const struct http_connection *c);
+size_t http_connection_room(struct http_connection *c);
 /* The answer is complete. What has not come of the request's body is read and thrown away up to a bound, else the connection is closed
- * behind the answer. The connection goes on with its next request, perhaps before this returns. */
+ * behind the answer. The connection goes on with its next request after this returns. */
 void http_connection_answer_end(struct http_connection *c);
 /* What was begun cannot be brought to its end: the connection is closed without a last chunk, short of its length. */
 void http_connection_answer_cut(struct http_connection *c);
-/* Bytes of answers sent so far on this request, head included (for the access log). */
+/* Bytes of answers on this request, head included, that are sent or are to be sent; once the client is gone, those that were (for the access
+ * log). */
 uint64_t http_connection_answer_bytes(const struct http_connection *c);
 
 /* ---- what a connection tells request.c ---- */

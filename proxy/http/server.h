@@ -1,5 +1,8 @@
 /*
  * server - the listening sockets of HTTP and HTTPS, and the limits on their connections (connection.h).
+ *
+ * Each worker has its part of http.connections; a client (peer_counts.h) has up to http.client-connections at each worker. Who has no room
+ * is accepted and told so. Balancers (trusted-proxies) are not counted as clients; whom they speak for by the PROXY protocol is.
  */
 #ifndef PROXY_HTTP_SERVER_H
 #define PROXY_HTTP_SERVER_H
@@ -22,6 +25,10 @@ void http_server_remove_listener(unsigned slot);
 
 /* A new configuration is in force (p->conf): its limits, certificates and keys count for what begins from now on. */
 void http_server_configure(void);
+
+/* To be called at the end of each turn of the loop: sends what was answered in it, goes on with what waits behind, and tells requests that there
+ * is room again. Returns whether it did anything, of which datagrams may be queued now: do udp_flush(); while (http_server_flush()). */
+bool http_server_flush(void);
 
 /* Accepts nothing more; idle connections are closed, the others behind the answer under way. */
 void http_server_drain(void);

@@ -31,6 +31,14 @@ static void arm(struct worker *w)
 	w->armed = next;
 }
 
+/* What is told while sending may be answered. */
+static void send_all(void)
+{
+	do {
+		udp_flush();
+	} while (http_server_flush());
+}
+
 void worker_turn(struct worker *w, bool wait)
 {
 	arm(w);
@@ -44,7 +52,7 @@ void worker_turn(struct worker *w, bool wait)
 	clock_update();
 	w->received += crossing_receive(w->proxy);
 	proxy_turn(w->proxy);
-	udp_flush();
+	send_all();
 	crossing_publish(w->proxy);
 }
 
@@ -163,8 +171,8 @@ int worker_run(void)
 	}
 	if (w.ended) {
 		proxy_give_up(w.proxy);
-		event_base_loop(w.base, EVLOOP_NONBLOCK); /* connections write what they were just given */
-		udp_flush();
+		send_all();
+		event_base_loop(w.base, EVLOOP_ONCE | EVLOOP_NONBLOCK); /* connections to origins write what they were just given */
 		crossing_publish(w.proxy);
 		status = 0;
 	}

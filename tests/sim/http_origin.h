@@ -33,7 +33,7 @@ static struct wheel *wheel;
 static int listening = -1;
 static uint16_t origin_port;
 
-static void origin_listen(int backlog)
+static inline void origin_listen(int backlog)
 {
 	struct sockaddr_in any = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	socklen_t len = sizeof any;
@@ -47,7 +47,7 @@ static void origin_listen(int backlog)
 }
 
 /* What has arrived is handled, until nothing more comes. */
-static void settle(void)
+static inline void settle(void)
 {
 	for (int quiet = 0; quiet < ORIGIN_SETTLE_MS; quiet++) {
 		event_base_loop(base, EVLOOP_NONBLOCK);
@@ -56,14 +56,14 @@ static void settle(void)
 	}
 }
 
-static void wait_for(uint64_t microseconds)
+static inline void wait_for(uint64_t microseconds)
 {
 	clock_steer(clock_now() + microseconds);
 	settle();
 }
 
 /* The next connection that was made, or -1. */
-static int origin_accept(void)
+static inline int origin_accept(void)
 {
 	struct pollfd p = { .fd = listening, .events = POLLIN };
 	int fd;
@@ -77,14 +77,14 @@ static int origin_accept(void)
 	return fd;
 }
 
-static void origin_say(int fd, const char *text)
+static inline void origin_say(int fd, const char *text)
 {
 	assert_int_equal(send(fd, text, strlen(text), MSG_NOSIGNAL), (ssize_t)strlen(text));
 	settle();
 }
 
 /* All that has come on a connection, as a text; "(closed)" behind what came before the other end closed. */
-static const char *origin_hear(int fd)
+static inline const char *origin_hear(int fd)
 {
 	static char heard[4096];
 	size_t len = 0;
