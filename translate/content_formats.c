@@ -87,35 +87,35 @@ bool content_value_is(struct http_text value, struct http_text word, bool any_ca
 	return at == word.len;
 }
 
-/* True if exactly one of the parameters has this name, and it has this value. */
+/* True if a parameter of this name is there and says nothing but this value. */
 static bool has_parameter(struct http_text parameters, struct http_text name, struct http_text value)
 {
 	struct http_text other, given;
-	unsigned count = 0;
+	bool found = false;
 
 	while (http_parameter_next(&parameters, &other, &given) == 1) {
 		if (!content_value_is(other, name, true))
 			continue;
 		if (!content_value_is(given, value, http_text_is(name, "charset")))
 			return false;
-		count++;
+		found = true;
 	}
-	return count == 1;
+	return found;
 }
 
 bool content_format_has_parameters(const struct content_format *row, struct http_text parameters)
 {
 	struct http_text wanted = text_of(row->parameters), rest = parameters, name, value;
-	int balance = 0, more;
+	int surplus = 0, more;
 
+	while ((more = http_parameter_next(&rest, &name, &value)) == 1)
+		surplus++;
 	while (http_parameter_next(&wanted, &name, &value) == 1) {
 		if (!has_parameter(parameters, name, value))
 			return false;
-		balance++;
+		surplus--;
 	}
-	while ((more = http_parameter_next(&rest, &name, &value)) == 1)
-		balance--;
-	return more == 0 && balance == 0;
+	return more == 0 && surplus == 0;
 }
 
 const struct content_format *content_format_find(struct http_text type, struct http_text parameters, enum content_coding coding)

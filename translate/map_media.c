@@ -258,9 +258,10 @@ static void read_codings(struct accept *a, const struct http_head *head)
 			int quality = http_quality((struct http_text){element.at + name.len, element.len - name.len});
 			int coding = content_coding_parse(name);
 
-			if (quality >= 0 && coding >= 0)
+			/* an unsound weight says as little as none */
+			if (coding >= 0)
 				a->coding_quality[coding] = quality;
-			else if (quality >= 0 && http_text_equal(name, "*"))
+			else if (http_text_equal(name, "*"))
 				any = quality;
 		}
 	}
@@ -348,7 +349,10 @@ static void candidate_add(struct candidates *c, const struct content_format *row
 	uint32_t rank;
 	size_t at;
 
-	if (row->id == FORMAT_OSCORE || r == NULL || r->quality == 0 || r->quality < c->least || a->coding_quality[row->coding] == 0)
+	/* What is welcome only among others is not asked for. */
+	if (row->id == FORMAT_OSCORE || r == NULL || r->kind < RANGE_TYPE || a->coding_quality[row->coding] == 0)
+		return;
+	if (r->quality == 0 || r->quality < c->least)
 		return;
 	for (at = 0; at < c->count; at++)
 		if (c->formats[at] == row->id)
@@ -368,11 +372,35 @@ static void candidate_add(struct candidates *c, const struct content_format *row
 	c->count += c->count < MEDIA_ACCEPT_MAX;
 }
 
+/* True if a range before this one names the same type, whose rows were looked at then: so no list makes us look at them again and again. */
+static bool type_was_seen(const struct accept *a, const struct range *r)
+{
+	for (const struct range *before = a->ranges; before < r; before++)
+		if (content_value_is(before->type, r->type, true))
+			return true;
+	return false;
+}
+
+/* Adds the formats that a range names. */
+static void candidates_add(struct candidates *c, const struct range *r)
+{
+	const struct content_format *row;
+
+	if (r->kind == RANGE_PARAMETERS && http_text_is(r->type, COAP_PAYLOAD)) {
+		int format = format_of_payload(r->parameters); /* unsound where its weight is 0 */
+		struct content_format named = row_or_payload((uint16_t)(format >= 0 ? format : FORMAT_OSCORE));
+
+		candidate_add(c, &named);
+	} else if (r->kind >= RANGE_TYPE && !type_was_seen(c->accept, r)) {
+		for (size_t left = content_formats_of_type(r->type, &row); left > 0; left--, row++)
+			candidate_add(c, row);
+	}
+}
+
 size_t media_accept(const struct http_head *head, const struct media_policy *policy, uint16_t formats[MEDIA_ACCEPT_MAX], bool *refused)
 {
 	struct accept a;
 	struct candidates c = {.accept = &a, .formats = formats};
-	const struct content_format *row;
 
 	*refused = false;
 	accept_read(&a, head);
@@ -384,17 +412,8 @@ size_t media_accept(const struct http_head *head, const struct media_policy *pol
 		if (r->kind == RANGE_ALL && c.least == 0)
 			c.least = r->quality;
 	}
-	for (const struct range *r = a.ranges; r < a.ranges + a.count; r++) {
-		if (r->kind == RANGE_PARAMETERS && http_text_is(r->type, COAP_PAYLOAD)) {
-			int format = format_of_payload(r->parameters); /* unsound where its weight is 0 */
-			struct content_format named = row_or_payload((uint16_t)(format >= 0 ? format : FORMAT_OSCORE));
-
-			candidate_add(&c, &named);
-		} else if (r->kind >= RANGE_TYPE) {
-			for (size_t left = content_formats_of_type(r->type, &row); left > 0; left--, row++)
-				candidate_add(&c, row);
-		}
-	}
+	for (const struct range *r = a.ranges; r < a.ranges + a.count; r++)
+		candidates_add(&c, r);
 	return c.count;
 }
 

@@ -265,8 +265,7 @@ struct composer {
 
 static void add(struct composer *c, uint16_t number, const void *value, size_t len)
 {
-	if (++c->options > REQUEST_OPTIONS_MAX)
-		c->w.w.failed = true;
+	c->options++;
 	msg_add_option(&c->w, number, value, len);
 }
 

@@ -10,6 +10,7 @@
 enum {
 	MAX_AGE_DEFAULT = 60, /* RFC 7252 5.10.5 */
 	RESERVED_LOCATION_FIRST = 128, RESERVED_LOCATION_LAST = 140, RESERVED_LOCATION_STEP = 4, /* RFC 7252 5.10.7 */
+	CODE_PRECONDITION_FAILED = MSG_CODE(4, 12),
 	STATUS_NO_CONTENT = 204, STATUS_NOT_MODIFIED = 304,
 };
 
@@ -61,10 +62,18 @@ static bool read_options(const struct msg_view *m, struct options *r)
 	return true;
 }
 
-/* What RFC 7252 5.6 lets be kept: content, its validation, and errors. */
-static bool is_cacheable(uint8_t code)
+/* What RFC 7252 5.6 lets be kept: content, its validation, and errors. Not those that are about one request or one client: CoAP keeps them
+ * apart by options that HTTP's caches do not look at, and 429 they must not store (RFC 6585 4). */
+static bool is_cacheable(uint8_t code, bool challenged)
 {
-	return code == CODE_CONTENT || code == CODE_VALID || MSG_CLASS(code) >= 4;
+	switch (code) {
+	case CODE_CONTENT: case CODE_VALID:
+		return true;
+	case CODE_BAD_OPTION: case CODE_REQUEST_INCOMPLETE: case CODE_PRECONDITION_FAILED: case CODE_TOO_MANY:
+		return false;
+	default:
+		return MSG_CLASS(code) >= 4 && !challenged;
+	}
 }
 
 /* CoAP's default is made explicit, for HTTP would guess (RFC 7252 10.2.2). The choice among formats depends on what was accepted. */
@@ -72,7 +81,7 @@ static void write_freshness(struct writer *w, const struct msg_view *m, const st
 {
 	uint32_t left = r->max_age > q->age ? r->max_age - q->age : 0;
 
-	if (q->oscore || !is_cacheable(m->code)) {
+	if (q->oscore || !is_cacheable(m->code, r->echo)) {
 		http_write_field_text(w, "Cache-Control", "no-store");
 		return;
 	}

@@ -108,6 +108,9 @@ static void what_is_asked_for_is_accepted(const struct http_head *head, const st
 		for (size_t j = 0; j < i; j++)
 			CHECK(formats[i] != formats[j]);
 	}
+	for (uint32_t format = 0; format <= FORMAT_MAX; format += 5525)
+		if (!media_is_acceptable(head, format))
+			CHECK(http_field_find(head, "Accept") != NULL || http_field_find(head, "Accept-Encoding") != NULL);
 }
 
 static void is_one_line(const struct writer *w)

@@ -3,9 +3,9 @@
 /* objects: coap/uri.o coap/option.o coap/message.o base/endpoint.o base/errors.o */
 /* measures: translate/map_request.c translate/map_request_http.c translate/map_etag.c */
 /*
- * Requests between HTTP and CoAP. A head that is not refused becomes a message that parses, with options that are recognised and none that must
- * not be there; sent on to HTTP and read again it is the same request. A datagram (the first byte of the input tells it from a head) becomes a
- * head whose every line is one field, or is refused.
+ * Requests between HTTP and CoAP. A head that is not refused becomes a message that parses, with options that are recognised and
+ * none that must not be there; sent on to HTTP and read again it is the same request. A datagram becomes a head whose every line is
+ * one field, or is refused.
  */
 #include <stdlib.h>
 #include <string.h>

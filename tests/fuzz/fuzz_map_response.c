@@ -3,9 +3,9 @@
 /* objects: coap/uri.o coap/option.o coap/message.o base/endpoint.o base/errors.o */
 /* measures: translate/map_response.c translate/map_response_http.c translate/map_freshness.c translate/map_status.c */
 /*
- * Responses between HTTP and CoAP. The first byte picks the request that is answered, the rest is a head of HTTP or a datagram. A head becomes
- * a message that parses, with options that are recognised and may be there, and can be told to HTTP again. A datagram becomes a head whose every
- * line is one field, or nothing.
+ * Responses between HTTP and CoAP. The first byte picks the request that is answered, the rest is a head of HTTP or a datagram. A
+ * head becomes a message that parses, with options that are recognised and may be there, and can be told to HTTP again. A datagram
+ * becomes a head whose every line is one field, or nothing.
  */
 #include <stdio.h>
 #include <stdlib.h>

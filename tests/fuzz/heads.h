@@ -1,6 +1,6 @@
 /*
- * heads - a head of HTTP out of any bytes, for the fuzz targets: the start line, then a field a line, up to an empty line or the end. What the
- * parser of the gateway would refuse is refused too (translate/http_message.h says what a head holds).
+ * heads - a head of HTTP out of any bytes, for the fuzz targets: the start line, then a field a line, up to an empty line or the
+ * end. What the parser of the gateway would refuse is refused too (translate/http_message.h says what a head holds).
  */
 #ifndef TESTS_FUZZ_HEADS_H
 #define TESTS_FUZZ_HEADS_H

@@ -124,6 +124,9 @@ static void anything_asks_for_nothing(void **state)
 		{"Accept: application/json;q=0.5, */*;q=0", "50"},
 		{"Accept: application/*", ""},
 		{"Accept: application/*, application/json;q=0.5", "50"},
+		{"Accept: application/cose;cose-type=cose-mac, */*", "97"},
+		{"Accept: text/plain;charset=latin1, text/*", ""},
+		{"Accept: application/yang-data+cbor;id=sid;q=0.2, application/*;q=0.9, application/Yang-Data+cbor;id=name", "341 140"},
 	};
 
 	(void)state;
@@ -215,8 +218,9 @@ static void coap_payload_is_asked_for_where_it_passes(void **state)
 		{"Accept: application/coap-payload;q=0, application/json", "50"},
 		{"Accept: application/coap-payload;cf=x;q=0, application/json", "50"},
 		{"Accept: application/coap-payload;cf=64998;q=0, */*", ""},
+		{"Accept: application/coap-payload;cf=60;q=2", ""},
 		{"Accept: application/coap-payload;cf=70000, application/json", "refused"},
-		{"Accept: application/coap-payload;cf=", ""},
+		{"Accept: application/coap-payload;cf=", ""}, /* no media range */
 		{"Accept: application/json, application/coap-payload;cf=x", "refused"},
 		{"Accept: application/json\nAccept: application/coap-payload;cf=10001;q=0.1", "refused"},
 		{"Accept: application/coap-payload;cf=60;x=y", "refused"},
@@ -227,6 +231,7 @@ static void coap_payload_is_asked_for_where_it_passes(void **state)
 		{"Accept: application/json, application/COAP-payload;cf=60;q=0.001", "refused"},
 		{"Accept: application/json\nAccept: application/coap-payload", "refused"},
 		{"Accept: application/coap-payload;q=0, application/json", "50"},
+		{"Accept: application/coap-payload;q=2, application/json", "50"},
 		{"Accept: application/*", ""},
 	};
 
@@ -269,6 +274,10 @@ static void answers_are_held_against_the_ranges(void **state)
 		{"Accept: text/plain, text/plain;charset=utf-8;q=0", 0, false},
 		{"Accept: text/html\nAccept: application/cbor", 60, true},
 		{"Accept: application/json, application/json;q=0", 50, true},
+		{"Accept: application/json;q=2, */*", 50, true},
+		{"Accept: application/json;q=x", 60, true},
+		{"Accept: */json", 60, true},
+		{"Accept: */json;q=0, application/json", 50, true},
 		/* numbers without a type */
 		{"Accept: */*", 64998, true},
 		{"Accept: application/*", 64998, true},

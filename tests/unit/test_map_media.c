@@ -78,6 +78,37 @@ static void the_registry_is_sorted(void **state)
 	assert_int_equal(COUNT(rows), COUNT(registered_formats));
 }
 
+static void rows_are_found_by_their_whole_name(void **state)
+{
+	static const struct {
+		const char *text;
+		size_t len, count;
+	} types[] = {
+		{"text/css", 8, 1}, {"text/css\0", 9, 0}, {"text/css\0a", 10, 0}, {"text/cs", 7, 0}, {"", 0, 0}, {"\xff", 1, 0}, {"zz", 2, 0},
+		{"application/cose", 16, 6}, {"application/ace+cbor", 20, 1}, {"Text/Plain", 10, 2},
+	};
+	static const struct {
+		const char *text;
+		bool has;
+	} parameters[] = {
+		{";charset=utf-8", true}, {";charset=utf-8;", true}, {"", false}, {";charset=utf-8;x", false}, {";charset=utf-8 x", false},
+		{"charset=utf-8", false}, {";charset=utf-8;charset=utf-8", false}, {";charset=utf-8;a=b", false}, {";a=utf-8", false},
+	};
+	const struct content_format *first;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(types); i++)
+		assert_int_equal(content_formats_of_type((struct http_text){types[i].text, types[i].len}, &first), types[i].count);
+	for (size_t i = 0; i < COUNT(parameters); i++) {
+		struct http_text text = {parameters[i].text, strlen(parameters[i].text)};
+
+		if (content_format_has_parameters(content_format_row(0), text) != parameters[i].has)
+			fail_msg("%s", parameters[i].text);
+	}
+	assert_null(content_format_row(1542));
+	assert_null(content_format_row(UINT32_MAX));
+}
+
 static void every_registered_format_maps_both_ways(void **state)
 {
 	(void)state;
@@ -359,6 +390,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_registry_is_sorted),
+		cmocka_unit_test(rows_are_found_by_their_whole_name),
 		cmocka_unit_test(every_registered_format_maps_both_ways),
 		cmocka_unit_test(formats_without_a_type_keep_their_number),
 		cmocka_unit_test(spelling_does_not_matter),

@@ -89,7 +89,7 @@ static void methods(void **state)
 	char head[128];
 
 	(void)state;
-	covers("C7252-10.2.1-1 C7252-10.2-1");
+	covers("C7252-10.2.1-1");
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		struct request_policy policy = plain;
 
@@ -130,6 +130,7 @@ static void targets(void **state)
 	for (size_t i = 0; i < COUNT(rows); i++)
 		becomes("GET /\n", &plain, rows[i].uri, CODE_GET, rows[i].options);
 	becomes("GET /\n", &plain, NULL, CODE_GET, "");
+	becomes("PUT / 1\nContent-Type: application/json\n", &plain, "coap://h/a?b&c", CODE_PUT, "3='h' 11='a' 12=32 15='b' 15='c' 39='coap'");
 	mapped("GET /\n", &plain, &m);
 	for (size_t i = 0; i < COUNT(wrong); i++) {
 		assert_int_equal(map_request_write(&m, wrong[i], strlen(wrong[i]), 0, bytes, sizeof bytes, &e), 0);

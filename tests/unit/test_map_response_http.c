@@ -229,6 +229,7 @@ static void places(void **state)
 		{"", "8='dir' 8='old' 20='x'"},
 		{"#x", "8='dir' 8='old' 20='x'"},
 		{"https://origin.example/a", ""},
+		{"https://origin.example:80/a", ""},
 		{"http://origin.example:8080/a", ""},
 		{"http://other.example/a", ""},
 		{"//other.example/a", ""},
