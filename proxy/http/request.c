@@ -363,7 +363,7 @@ static enum error translate(struct http_request *r, const struct http_head *head
 	r->route = d.route;
 	policy = (struct request_policy){
 		.media = { .loose = d.route->loose_media, .coap_payload = d.route->coap_payload }, .legacy_header = d.route->legacy_header,
-		.query_is_fetch = d.route->query_is_fetch, .hop_limit = (uint8_t)d.route->hop_limit,
+		.query_is_fetch = d.route->query_is_fetch,
 		.pseudonym = r->conf->settings.identity,
 	};
 	map_request_read(head, &policy, &r->mapping);

@@ -18,6 +18,7 @@
 #include "proxy/exchange/proxy.h"
 #include "proxy/exchange/resolve.h"
 #include "proxy/http/client.h"
+#include "proxy/http/identity.h"
 #include "proxy/http/server.h"
 #include "proxy/process/privileges.h"
 #include "proxy/process/sandbox.h"
@@ -300,6 +301,7 @@ void worker_close(struct worker *w)
 	if (w->base != NULL)
 		event_base_free(w->base);
 	tls_close();
+	identity_close();
 	material_use(NULL);
 	house_unmap(&w->house);
 	package_close(&w->package);
