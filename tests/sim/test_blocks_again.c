@@ -334,6 +334,37 @@ static void a_device_without_blocks_is_remembered(void **state)
 	assert_false(is_asked_without(CODE_GET, "3='h' 7=1633 11='p'"));
 }
 
+/* What is refused without blocks too was not about blocks. */
+static void what_is_refused_anyway_teaches_nothing(void **state)
+{
+	covers("C8075-8.3-4");
+	(void)state;
+	the.plan.block_size = 256;
+	begin();
+	answers_text(CODE_BAD_OPTION, "", "what?");
+	answers_text(CODE_BAD_OPTION, "", "what?");
+	assert_true(the.owner.over);
+	assert_false(is_asked_without(CODE_GET, H_P));
+}
+
+/* One device's place may be another's too: it is then forgotten, never taken for it. */
+static void the_memory_is_bounded(void **state)
+{
+	static struct blocks_learned learned;
+	uint64_t now = clock_now();
+
+	(void)state;
+	assert_false(blocks_knows(&learned, 0, now));
+	blocks_learn(&learned, 5, now);
+	assert_true(blocks_knows(&learned, 5, now));
+	assert_false(blocks_knows(&learned, 5 + BLOCKS_LEARNED, now));
+	blocks_learn(&learned, 5 + BLOCKS_LEARNED, now);
+	assert_false(blocks_knows(&learned, 5, now));
+	assert_true(blocks_knows(&learned, 5 + BLOCKS_LEARNED, now));
+	blocks_learn(&learned, UINT64_MAX, now);
+	assert_true(blocks_knows(&learned, UINT64_MAX, now));
+}
+
 /* A Proxy-Uri names a device as far as its path. Whatever it holds is read within its bounds. */
 static void a_device_is_named_by_its_authority(void **state)
 {
@@ -479,6 +510,8 @@ int main(void)
 		TEST(devices_without_blocks_are_asked_without),
 		TEST(the_same_without_blocks_may_be_refused_too),
 		TEST(a_device_without_blocks_is_remembered),
+		TEST(what_is_refused_anyway_teaches_nothing),
+		TEST(the_memory_is_bounded),
 		TEST(a_device_is_named_by_its_authority),
 		TEST(a_challenge_is_answered),
 		TEST(a_challenge_in_the_answer_is_answered),
