@@ -266,7 +266,10 @@ void transfer_abort_body(struct transfer *t, enum error e)
 	if (s == NULL)
 		return;
 	outermost = begin_running(s);
-	blocks_end(s, e);
+	if (s->answered)
+		blocks_end(s, e);
+	else
+		blocks_fail(s, e);
 	end_running(s, outermost);
 }
 
