@@ -4,10 +4,14 @@ resource that takes and gives bodies by blocks.
 As in harness.py all is in one thread: `run` lets both ends do what they can until the client has its answer.
 """
 
+import fcntl
 import json
+import pathlib
 import re
 import select
 import socket
+import struct
+import termios
 
 import coap
 from coap import BLOCK1, BLOCK2, CHANGED, CONTENT, CONTINUE, ETAG, REQUEST_TAG, SIZE1, SIZE2
@@ -153,13 +157,18 @@ class Web:
             self.raw, a.complete = rest[size + 2:], size == 0
         a.body += b"".join(pieces)
 
-    def wait(self, condition=None):
-        """Until the answer is complete, or the condition holds; settles and reads."""
+    def wait(self, condition=None, serve=lambda: False):
+        """Until the answer is complete, or the condition holds; settles and reads. serve: does a part, returns whether it did."""
         def look():
-            self.push()
-            self.proxy.settle()
-            self.pull()
-            return condition() if condition else self.answer and self.answer.complete
+            goes_on = True
+            while goes_on:
+                goes_on = self.push()
+                self.proxy.settle()
+                goes_on = serve() or goes_on
+                goes_on = self.pull() or goes_on
+                if condition() if condition else self.answer and self.answer.complete:
+                    return True
+            return False
         until(look, lambda: "no answer came: %r %r\n%s" % (self.answer and vars(self.answer), self.raw[:200], self.proxy.explain()))
         return self.answer
 
@@ -168,11 +177,25 @@ class Web:
         self.wait(lambda: self.ended)
         return self.answer
 
+    def in_kernel(self):
+        """Bytes of answers that the gateway has handed over and that were not read."""
+        unread = struct.unpack("i", fcntl.ioctl(self.socket, termios.FIONREAD, bytes(4)))[0]
+        ends = "%s %s" % (hex_end(self.proxy.web), hex_end(self.socket.getsockname()))
+        for line in pathlib.Path("/proc/net/tcp").read_text().splitlines():
+            if ends in line:
+                return unread + int(line.split()[4].split(":")[0], 16)
+        return unread
+
     def quiet(self):
         """Fails if an answer came."""
         self.proxy.settle()
         self.pull()
         assert self.answer is None and not self.ended, (self.answer and vars(self.answer), self.ended)
+
+
+def hex_end(address):
+    """As in /proc/net/tcp."""
+    return "%08X:%04X" % (int.from_bytes(socket.inet_aton(address[0]), "little"), address[1])
 
 
 def chunks(body, size=1000, last=True):
@@ -188,11 +211,9 @@ def fetch(web, *peers, method="GET", device=None, **kw):
 
 def run(web, *resources, condition=None):
     """Both ends do what they can until the answer is complete."""
-    def look():
-        for r in resources:
-            r.serve()
-        return condition() if condition else web.answer and web.answer.complete
-    return web.wait(look) if resources else web.wait(condition)
+    def serve():
+        return any([r.serve() for r in resources])
+    return web.wait(condition, serve)
 
 
 class Resource:
@@ -210,10 +231,11 @@ class Resource:
         self.answered = {}
 
     def serve(self):
-        """Answers all that has come."""
-        for m in self.device.pending():
-            if 0 < m.code < 32:
-                self.take(m)
+        """Answers all that has come; returns whether anything had."""
+        requests = [m for m in self.device.pending() if 0 < m.code < 32]
+        for m in requests:
+            self.take(m)
+        return bool(requests)
 
     def take(self, m):
         key = m.source, m.mid
@@ -259,7 +281,7 @@ class Resource:
             options.append((ETAG, self.etag))
         if len(self.body) > 16 << szx or m.has(BLOCK2):
             options.append((BLOCK2, coap.block(num, end < len(self.body), szx)))
-            if self.size is not None and num == 0:
+            if self.size is not None and num == 0 and m.has(SIZE2):
                 options.append((SIZE2, self.size))
         return self.reply(m, code, options, self.body[at:end])
 

@@ -1,6 +1,7 @@
 """Bodies of HTTP requests and answers on their way to CoAP devices and back: by Block1 and Block2 (RFC 7959, RFC 8075 8.3)."""
 
 import os
+import socket
 
 import coap
 import pytest
@@ -121,7 +122,7 @@ def test_408_begins_anew_from_the_first_block(gw):
 @pytest.mark.parametrize("size, chunked", [(9000, False), (300 * KB, True)], ids=["again and again", "too late"])
 def test_408_that_stays_is_no_fault_of_the_client(gw, size, chunked):
     """Neither what fails each time nor what cannot be begun anew is told as 408: the client was fast."""
-    last = size // KB
+    last = (size - 1) // KB
     r = Resource(gw.device(), hook=lambda m: block1_of(m)[0] == last and (r.reply(m, INCOMPLETE) or True))
     answer = fetch(Web(gw), r, method="PUT", body=bytes(size), chunked=chunked)
     assert answer.status in (500, 502) and not r.bodies
@@ -146,8 +147,10 @@ def test_chunked_body_is_refused_when_it_passes_the_limit(start):
     run(web, r, condition=lambda: len(r.seen) == 18)
     web.more(chunks(bytes(2 * KB), last=False))
     assert run(web, r).status == 413 and not r.bodies
-    assert in_order(r) == list(range(len(r.seen))), "it is asked on"
-    web.wait_end()
+    count = len(r.seen)
+    assert in_order(r) == list(range(count))
+    web.more(chunks(bytes(5 * KB)))
+    assert fetch(web, r).status == 200 and in_order(r) == list(range(count)), "the rest is thrown away"
 
 
 @pytest.mark.covers("S-27", "C7959-5-2")
@@ -276,9 +279,6 @@ def test_device_without_blocks_is_remembered(start):
         assert fetch(Web(gw), r, method="PUT", body=body).status == 204 and r.bodies[-1] == body
         assert len(r.seen) == asked
     del r.seen[:]
-    r.body = os.urandom(400)
-    assert fetch(Web(gw), r).body == r.body and len(r.seen) == 1
-    del r.seen[:]
     assert fetch(Web(gw), r, method="PUT", body=bytes(2000)).status == 413
     other = Resource(gw.device())
     assert fetch(Web(gw), other, method="PUT", body=body).status == 204 and block1_of(other.seen[0]) == (0, True, 5)
@@ -325,10 +325,9 @@ def test_two_sealed_uploads_to_one_device_stay_apart(gw):
 @pytest.mark.parametrize("szx", [2, 6])
 @pytest.mark.parametrize("size", [0, 1, 1024, 1025, 10 * KB, 200 * KB])
 def test_download(gw, size, szx):
-    r = Resource(gw.device(), os.urandom(size) if szx == 6 else os.urandom(size // 16), szx=szx, size=7)
+    r = Resource(gw.device(), os.urandom(size) if szx == 6 else os.urandom(size // 16), szx=szx)
     answer = fetch(Web(gw), r)
     assert answer.status == 200 and answer.body == r.body
-    assert (answer.get("content-length") is None) == (len(r.seen) > 1), "what a device says of its size is no promise"
     if len(r.body) > 16 << szx:
         assert answer.get("etag") == '"01"'
         assert [block2_of(m) for m in r.seen[1:]] == [(i, False, szx) for i in range(1, len(r.seen))]
@@ -336,15 +335,16 @@ def test_download(gw, size, szx):
 
 
 @pytest.mark.covers("C7252-10.2.3-1", "C8075-8.3-1")
-@pytest.mark.parametrize("size, told", [(500, "500"), (5000, "5000")])
-def test_head_is_a_get_without_the_body(gw, size, told):
+@pytest.mark.parametrize("size", [50, 500, 5000])
+def test_head_is_a_get_without_the_body(gw, size):
     r = Resource(gw.device(), os.urandom(size), size=size)
     web = Web(gw)
     answer = fetch(web, r, method="HEAD")
-    assert answer.status == 200 and answer.get("etag") == '"01"'
-    assert answer.get("content-length") in (told, None if size > KB else told)
+    assert answer.status == 200 and answer.get("etag") == '"01"' and answer.get("content-length") == str(size)
     assert [m.code for m in r.seen] == [coap.GET], "one small block is enough"
-    assert fetch(web, r).body == r.body, "nothing of a body lies behind the head"
+    r.size = 7
+    answer = fetch(web, r)
+    assert answer.body == r.body and answer.get("content-length") in (None, str(size)), "and nothing lies behind the head"
 
 
 @pytest.mark.covers("C7959-2.7-1")
@@ -352,7 +352,7 @@ def test_head_is_a_get_without_the_body(gw, size, told):
 def test_long_request_with_a_long_answer(gw, code):
     r = Resource(gw.device(), os.urandom(5000), code=coap.CONTENT)
     body = os.urandom(3000)
-    answer = fetch(Web(gw), r, method="POST" if code == coap.POST else "FETCH", body=body)
+    answer = fetch(Web(gw), r, method="POST" if code == coap.POST else "FETCH", body=body, fields=[("Content-Type", "application/cbor")])
     assert answer.status == 200 and answer.body == r.body and r.bodies == [body]
     assert in_order(r) == [0, 1, 2] and [block2_of(m) for m in r.seen[3:]] == [(i, False, 6) for i in range(1, 5)]
     assert not any(m.has(BLOCK1) for m in r.seen[3:])
@@ -410,8 +410,8 @@ def test_answer_above_the_limit_is_cut_off(start):
     r = Resource(gw.device(), os.urandom(30 * KB), size=1)
     web = Web(gw).send("GET", r.device)
     run(web, r, condition=lambda: web.ended)
-    assert web.answer.status == 200 and not web.answer.complete and len(r.seen) == 21
-    r = Resource(gw.device(), os.urandom(20 * KB))
+    assert web.answer.status == 200 and not web.answer.complete and len(r.seen) == 20
+    r = Resource(gw.device(), os.urandom(20_000))
     assert fetch(Web(gw), r).body == r.body
 
 
@@ -419,15 +419,13 @@ def test_answer_above_the_limit_is_cut_off(start):
 
 
 def test_stalled_reader_stops_the_transfer_at_the_device(gw):
-    """Within two blocks of what the gateway and the kernel hold; it goes on with the reader."""
+    """The gateway holds no more than its share; it goes on with the reader."""
     r = Resource(gw.device(), os.urandom(900 * KB))
     web = Web(gw, receive=4096).send("GET", r.device)
-    while True:
-        count = len(r.seen)
-        r.serve()
-        if len(r.seen) == count:
-            break
-    assert 64 < count < 400
+    while r.serve():
+        pass
+    count = len(r.seen)
+    assert 60 * KB < count * KB - web.in_kernel() <= 66 * KB
     gw.advance(30_000)
     r.serve()
     assert len(r.seen) == count, "nothing is asked for that nobody takes"
@@ -439,10 +437,9 @@ def test_stalled_reader_stops_the_transfer_at_the_device(gw):
 def test_stalled_reader_is_ended_after_its_time(gw):
     r = Resource(gw.device(), os.urandom(900 * KB))
     web = Web(gw, receive=4096).send("GET", r.device, "stalled")
-    count = None
-    while count != len(r.seen):
-        count = len(r.seen)
-        r.serve()
+    while r.serve():
+        pass
+    count = len(r.seen)
     gw.advance(58_000)
     assert not [x for x in access_lines(gw) if x["target"].endswith("/stalled")]
     gw.advance(4_000)
@@ -472,9 +469,9 @@ def test_slow_device_stops_the_sender(gw):
     """Of an upload that nobody takes no more than its share is read."""
     device = gw.device()
     web = Web(gw)
-    web.socket.setsockopt(__import__("socket").SOL_SOCKET, __import__("socket").SO_SNDBUF, 4096)
-    web.send("PUT", device, fields=[("Content-Length", 1000 * KB)])
-    web.unsent = bytes(1000 * KB)
+    web.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    web.send("PUT", device, fields=[("Content-Length", 900 * KB)])
+    web.unsent = bytes(900 * KB)
     while web.push():
         gw.settle()
     assert len(web.unsent) > 0
