@@ -14,7 +14,7 @@ import struct
 import termios
 
 import coap
-from coap import BLOCK1, BLOCK2, CHANGED, CONTENT, CONTINUE, ETAG, REQUEST_TAG, SIZE1, SIZE2
+from coap import BLOCK1, BLOCK2, CHANGED, CONTENT, CONTINUE, ETAG, REQUEST_TAG, SIZE2
 from harness import fresh_address, free_port
 from house import until
 
@@ -301,7 +301,3 @@ def access_lines(proxy):
 
 def is_readable(s):
     return bool(select.select([s], [], [], 0)[0])
-
-
-__all__ = ["Answer", "Resource", "SIZE1", "Web", "access_lines", "block1_of", "block2_of", "chunks", "fetch", "gateway", "is_readable", "run",
-           "web_listener"]

@@ -5,7 +5,7 @@ import socket
 
 import coap
 import pytest
-from coap import BLOCK1, BLOCK2, CONTINUE, ECHO, ETAG, IF_NONE_MATCH, OSCORE, REQUEST_TAG, SIZE1
+from coap import BLOCK1, BLOCK2, ECHO, IF_NONE_MATCH, OSCORE, REQUEST_TAG, SIZE1
 from harness import ONE_WORKER, Proxy
 from http_bodies import Resource, Web, access_lines, block1_of, block2_of, chunks, fetch, gateway, run
 
@@ -83,7 +83,8 @@ def test_upload_goes_on_in_the_blocks_that_the_device_names(gw, szx):
 
 
 @pytest.mark.covers("C8075-8.3-2", "C7959-2.5-2")
-@pytest.mark.parametrize("hint, szx", [([], 5), ([(SIZE1, 200)], 3), ([(BLOCK1, coap.block(0, False, 2))], 2)], ids=["none", "size1", "block1"])
+@pytest.mark.parametrize("hint, szx", [([], 5), ([(SIZE1, 200)], 3), ([(BLOCK1, coap.block(0, False, 2))], 2)],
+                         ids=["none", "size1", "block1"])
 def test_413_to_a_whole_body_is_tried_in_blocks(gw, hint, szx):
     body = os.urandom(1000)
     r = Resource(gw.device(), hook=lambda m: not m.has(BLOCK1) and (r.reply(m, TOO_LARGE, hint) or True))
@@ -94,7 +95,8 @@ def test_413_to_a_whole_body_is_tried_in_blocks(gw, hint, szx):
 @pytest.mark.covers("C7959-2.5-2")
 def test_413_with_a_smaller_size_is_tried_in_smaller_blocks(gw):
     body = os.urandom(3000)
-    r = Resource(gw.device(), hook=lambda m: block1_of(m)[2] > 4 and (r.reply(m, TOO_LARGE, [(BLOCK1, coap.block(0, True, 4))]) or True))
+    hint = [(BLOCK1, coap.block(0, True, 4))]
+    r = Resource(gw.device(), hook=lambda m: block1_of(m)[2] > 4 and (r.reply(m, TOO_LARGE, hint) or True))
     assert fetch(Web(gw), r, method="PUT", body=body).status == 204 and r.bodies == [body]
     assert [block1_of(m) for m in r.seen] == [(0, True, 6)] + [(i, i < 11, 4) for i in range(12)]
 
