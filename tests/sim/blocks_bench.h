@@ -63,8 +63,9 @@ struct reply {
 
 extern struct bench {
 	struct proxy proxy;
-	struct snapshot conf;
-	struct route route;
+	struct snapshot conf, next_conf; /* the test may put the next one in force */
+	struct route route, next_route;
+	unsigned decided_count;    /* how often the owner was asked for the route under the next one */
 	struct owner owner;
 	struct transfer_plan plan;
 	struct made head;
@@ -117,6 +118,7 @@ void fails(enum error e);       /* the exchange layer does */
 void accepts_observation(uint8_t code, const char *options, const uint8_t *payload, size_t len);
 void notifies(uint8_t code, const char *options, const uint8_t *payload, size_t len);
 void notifies_last(uint8_t code, const char *options, const char *text, enum error e);
+void pass_time(uint64_t time);  /* microseconds; timers run */
 /* Runs the device until nothing is under way. */
 void serve(void);
 

@@ -1,4 +1,4 @@
-/* objects: tests/sim/blocks_bench.o proxy/exchange/blocks.o proxy/exchange/blocks_request.o proxy/exchange/blocks_answer.o proxy/exchange/blocks_learned.o translate/outer.o coap/message.o coap/option.o coap/uri.o base/buffers.o base/bytes.o base/clock_steered.o base/endpoint.o base/errors.o base/hash.o base/log.o base/random_seeded.o base/slab.o */
+/* objects: tests/sim/blocks_bench.o proxy/exchange/blocks.o proxy/exchange/blocks_request.o proxy/exchange/blocks_answer.o proxy/exchange/blocks_learned.o translate/outer.o coap/message.o coap/option.o coap/uri.o base/buffers.o base/bytes.o base/clock_steered.o base/endpoint.o base/errors.o base/hash.o base/log.o base/random_seeded.o base/slab.o base/wheel.o */
 /*
  * Notifications: passed on as they come, the rest of long ones fetched apart, only the newest kept for an owner without room.
  */
@@ -193,6 +193,35 @@ static void a_change_while_fetching(void **state)
 	got(4, CODE_CONTENT, ERR_NONE, (const uint8_t *)"next", 4);
 }
 
+/* Each notification may be fetched anew as often as another. */
+static void changes_are_counted_for_each(void **state)
+{
+	const uint8_t *body = pattern(2048, 1);
+
+	(void)state;
+	observe_now();
+	for (unsigned i = 0; i < 4; i++) {
+		notifies(CODE_CONTENT, observed_block(2 + i, "4=01", 0, true), body, 1024);
+		for (unsigned k = 0; k < BLOCKS_RESTARTS; k++) {
+			answers(CODE_CONTENT, etag_block("4=02", 1, false), body, 10);
+			asks(CODE_GET, H_P, NULL, 0);
+			answers(CODE_CONTENT, etag_block("4=01", 0, true), body, 1024);
+		}
+		answers(CODE_CONTENT, etag_block("4=01", 1, false), body + 1024, 100);
+		got(2 + i, CODE_CONTENT, ERR_NONE, body, 1124);
+	}
+	/* one that changes more often is left out */
+	notifies(CODE_CONTENT, observed_block(9, "4=01", 0, true), body, 1024);
+	for (unsigned k = 0; k <= BLOCKS_RESTARTS; k++) {
+		if (k > 0)
+			answers(CODE_CONTENT, etag_block("4=01", 0, true), body, 1024);
+		answers(CODE_CONTENT, etag_block("4=02", 1, false), body, 10);
+	}
+	asks_nothing();
+	assert_int_equal(the.owner.head_count, 5);
+	assert_false(the.owner.over);
+}
+
 /* A newer one ends the fetching of an older: unseen it is left out, else cut. */
 static void a_newer_one_supersedes(void **state)
 {
@@ -218,6 +247,22 @@ static void a_newer_one_supersedes(void **state)
 	answers(CODE_CONTENT, etag_block("4=02", 1, false), body + 3024, 100);
 	got(4, CODE_CONTENT, ERR_NONE, body + 2000, 1124);
 	assert_false(the.owner.over);
+}
+
+/* ... also where it only waits to be asked for. */
+static void a_newer_one_ends_a_pause(void **state)
+{
+	const uint8_t *body = pattern(4096, 1);
+
+	(void)state;
+	observe_now();
+	notifies(CODE_CONTENT, observed_block(2, "4=01", 0, true), body, 1024);
+	fails(ERR_MESSAGE_IDS);
+	notifies(CODE_CONTENT, "6=03", (const uint8_t *)"newer", 5);
+	got(2, CODE_CONTENT, ERR_NONE, (const uint8_t *)"newer", 5);
+	assert_false(transfer_is_asking(&the.owner.t));
+	pass_time(CLOCK_SECOND);
+	asks_nothing();
 }
 
 /* The first answer too: what comes instead is then the first that is heard. */
@@ -387,7 +432,9 @@ int main(void)
 		TEST(the_rest_for_a_fetch_with_a_body),
 		TEST(the_registration_names_a_size),
 		TEST(a_change_while_fetching),
+		TEST(changes_are_counted_for_each),
 		TEST(a_newer_one_supersedes),
+		TEST(a_newer_one_ends_a_pause),
 		TEST(a_newer_one_supersedes_the_first),
 		TEST(a_long_last_notification),
 		TEST(what_cannot_be_fetched),
