@@ -9,6 +9,7 @@
 #include "proxy/exchange/client.h"
 #include "proxy/exchange/crossing.h"
 #include "proxy/exchange/exchange.h"
+#include "proxy/exchange/group.h"
 #include "proxy/exchange/hold_back.h"
 #include "proxy/exchange/local.h"
 #include "proxy/exchange/observe.h"
@@ -63,6 +64,8 @@ static size_t write_request(struct passage *g, const struct origin_conf *to, uin
 
 	if (outgoing_plan(&plan, x->route, to, g->m, g->r, &g->target, is_own_echo(g), &x->hop_limit) < 0)
 		return 0;
+	if (x->group)
+		group_plan(&plan);
 	exchange_upstream_token(x, token);
 	msg_begin(&w, bytes, room, x->confirmable ? MSG_CON : MSG_NON, x->code, 0, token, sizeof token);
 	outer_write(&w, g->m, &plan);
@@ -119,16 +122,25 @@ enum error forward_to_origin(struct proxy *p, struct exchange *x, const struct e
 	return transmit_or_wait(p, x, bytes, len, false);
 }
 
+static enum error check_address(const struct proxy *p, const struct exchange *x, const struct endpoint *address, bool configured)
+{
+	const struct policy_own own = { p->own_addresses, p->own_count };
+	const struct policy_target target = { .address = address, .configured = configured, .oscore = x->oscore };
+
+	return policy_check_address(x->conf, x->route, &target, &own);
+}
+
 static void pass_to(struct passage *g, const struct endpoint *address, const struct origin_conf *to, bool configured)
 {
 	struct proxy *p = g->p;
 	struct exchange *x = g->x;
 	uint8_t bytes[MSG_DATAGRAM_MAX + OUTER_ROOM];
-	const struct policy_own own = { p->own_addresses, p->own_count };
-	enum error e = policy_check_address(x->conf, x->route, address, configured, &own);
+	enum error e = check_address(p, x, address, configured);
 	unsigned home;
 	size_t len;
 
+	if (e == ERR_NONE && endpoint_is_multicast(address))
+		e = group_prepare(p, x);
 	if (e != ERR_NONE) {
 		refuse(p, x, e, 0);
 		return;
@@ -163,11 +175,8 @@ static void on_resolved(struct resolve_waiter *w, enum resolve_result result, co
  * the answer. */
 static struct endpoint pick_address(const struct proxy *p, const struct exchange *x, const struct endpoint *addresses, size_t count)
 {
-	const struct policy_own own = { p->own_addresses, p->own_count };
-
 	for (size_t i = 0; i < count && count > 1; i++)
-		if (edge_has_route(&addresses[i]) &&
-			policy_check_address(x->conf, x->route, &addresses[i], false, &own) == ERR_NONE)
+		if (edge_has_route(&addresses[i]) && check_address(p, x, &addresses[i], false) == ERR_NONE)
 			return addresses[i];
 	return addresses[0];
 }
@@ -301,7 +310,7 @@ static bool read_passage(struct passage *g, const struct endpoint *asked, enum e
 	const struct client *c = g->x->client;
 	const struct policy_own own = { g->p->own_addresses, g->p->own_count };
 
-	*e = target_read(g->m, g->r, asked, &c->peer, listener_index(g->x->conf, c), &g->target);
+	*e = target_read(g->m, g->r, asked, &c->peer, listener_index(g->x->conf, c), g->x->inner, &g->target);
 	if (*e == ERR_NONE)
 		target_recognise_own(&g->target, g->x->conf, &own);
 	return *e == ERR_NONE;
@@ -416,7 +425,7 @@ bool forward_is_same(struct proxy *p, const struct exchange *x, const struct msg
 	struct passage g = { .p = p, .m = m, .r = r };
 	const struct client *c = x->client;
 
-	return target_read(m, r, asked, &c->peer, listener_index(p->conf, c), &g.target) == ERR_NONE && target_hash(&g) == x->observation->target;
+	return target_read(m, r, asked, &c->peer, listener_index(p->conf, c), x->inner, &g.target) == ERR_NONE && target_hash(&g) == x->observation->target;
 }
 
 void forward_again(struct proxy *p, struct exchange *x, const struct msg_view *m, const struct outer_request *r,
@@ -478,7 +487,8 @@ static enum error judge_again(struct proxy *p, const struct exchange *x, const s
 		return e;
 	if (listed ? *to == NULL : x->observation->to != NULL)
 		return ERR_WITHDRAWN;
-	return policy_check_address(p->conf, route, exchange_origin_peer(x), *to != NULL && (*to)->literal, &own);
+	return policy_check_address(p->conf, route, &(struct policy_target){ .address = exchange_origin_peer(x),
+		.configured = *to != NULL && (*to)->literal, .oscore = x->oscore }, &own);
 }
 
 enum error forward_decide_again(struct proxy *p, struct exchange *x)
@@ -500,7 +510,7 @@ enum error forward_decide_again(struct proxy *p, struct exchange *x)
 		return ERR_WITHDRAWN;
 	memcpy(asked.addr, x->local.addr, sizeof asked.addr);
 	asked.port = l->address.port;
-	e = target_read(&m, &r, &asked, &x->client->peer, listener_index(p->conf, x->client), &target);
+	e = target_read(&m, &r, &asked, &x->client->peer, listener_index(p->conf, x->client), x->inner, &target);
 	if (e != ERR_NONE)
 		return e;
 	target_recognise_own(&target, p->conf, &own);
