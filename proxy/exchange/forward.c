@@ -8,6 +8,7 @@
 #include "proxy/exchange/access_log.h"
 #include "proxy/exchange/client.h"
 #include "proxy/exchange/crossing.h"
+#include "proxy/exchange/errand.h"
 #include "proxy/exchange/exchange.h"
 #include "proxy/exchange/group.h"
 #include "proxy/exchange/hold_back.h"
@@ -122,12 +123,68 @@ enum error forward_to_origin(struct proxy *p, struct exchange *x, const struct e
 	return transmit_or_wait(p, x, bytes, len, false);
 }
 
-static enum error check_address(const struct proxy *p, const struct exchange *x, const struct endpoint *address, bool configured)
+static enum uri_scheme scheme_of(const struct passage *g, const struct origin_conf *to)
 {
-	const struct policy_own own = { p->own_addresses, p->own_count };
-	const struct policy_target target = { .address = address, .configured = configured, .oscore = x->oscore };
+	return to != NULL ? to->scheme : g->target.question.scheme;
+}
 
-	return policy_check_address(x->conf, x->route, &target, &own);
+static enum error check_address(const struct passage *g, const struct origin_conf *to, const struct endpoint *address, bool configured)
+{
+	const struct policy_own own = { g->p->own_addresses, g->p->own_count };
+	const struct policy_target target = { .address = address, .configured = configured,
+		.stream = uri_schemes[scheme_of(g, to)].stream, .oscore = g->x->oscore };
+
+	return policy_check_address(g->x->conf, g->x->route, &target, &own);
+}
+
+/* ---- origins that take bodies whole ---- */
+
+static bool is_carried(const struct passage *g, const struct origin_conf *to)
+{
+	return errand_is_carried(g->p, scheme_of(g, to));
+}
+
+/* Of what a request has in common with those that go on with its blocks. */
+static uint64_t errand_hash(const struct passage *g)
+{
+	static const uint16_t numbers[] = { OPT_OSCORE, OPT_ACCEPT, OPT_REQUEST_TAG };
+	const struct hash_key *k = &g->p->hash_key;
+	const uint32_t head[] = { g->x->client->hash, g->m->code };
+	uint64_t hash = hash_mix(k, resource_hash(g), head, sizeof head);
+
+	for (size_t n = 0; n < sizeof numbers / sizeof numbers[0]; n++)
+		for (unsigned i = 0; i < g->m->option_count; i++) {
+			const struct msg_option *o = &g->m->options[i];
+
+			if (o->number != numbers[n])
+				continue;
+			hash = hash_mix(k, hash, &o->number, sizeof o->number);
+			hash = hash_mix(k, hash, o->value, o->len);
+		}
+	return hash;
+}
+
+/* The message `bytes` becomes an errand. */
+static enum error carry(struct passage *g, const struct endpoint *address, const struct origin_conf *to, const uint8_t *bytes, size_t len)
+{
+	const struct route_question *q = &g->target.question;
+	const struct errand_ask ask = { .m = g->m, .r = g->r, .key = errand_hash(g) };
+	struct msg_view m;
+	struct errand_request what = { .m = &m, .scheme = scheme_of(g, to), .address = *address,
+		.host = { to != NULL ? to->host : q->host, to != NULL ? strlen(to->host) : q->host_len } };
+
+	if (msg_parse_datagram(&m, bytes, len) != MSG_OK)
+		log_fatal("forward: a request of our own cannot be read");
+	return errand_begin(g->p, g->x, &ask, &what);
+}
+
+/* Nobody observes there; what continues an errand needs no origin any more. Returns whether the request has found its place. */
+static bool continue_errand(struct passage *g)
+{
+	const struct errand_ask ask = { .m = g->m, .r = g->r, .key = errand_hash(g) };
+
+	g->x->observe = OBSERVE_NONE;
+	return errand_continue(g->p, g->x, &ask);
 }
 
 static void pass_to(struct passage *g, const struct endpoint *address, const struct origin_conf *to, bool configured)
@@ -135,7 +192,7 @@ static void pass_to(struct passage *g, const struct endpoint *address, const str
 	struct proxy *p = g->p;
 	struct exchange *x = g->x;
 	uint8_t bytes[MSG_DATAGRAM_MAX + OUTER_ROOM];
-	enum error e = check_address(p, x, address, configured);
+	enum error e = check_address(g, to, address, configured);
 	unsigned home;
 	size_t len;
 
@@ -148,6 +205,16 @@ static void pass_to(struct passage *g, const struct endpoint *address, const str
 	len = write_request(g, to, bytes, sizeof bytes);
 	if (len == 0 || len > BUFFER_LARGEST) {
 		refuse(p, x, ERR_TOO_LARGE, 0);
+		return;
+	}
+	if (is_carried(g, to)) {
+		e = carry(g, address, to, bytes, len);
+		if (e != ERR_NONE)
+			refuse(p, x, e, 0);
+		return;
+	}
+	if (scheme_of(g, to) != URI_COAP) {
+		refuse(p, x, ERR_NO_ROUTE_FORWARD, 0);
 		return;
 	}
 	x->deadline = x->arrived_at + x->route->timeout;
@@ -173,18 +240,19 @@ static void on_resolved(struct resolve_waiter *w, enum resolve_result result, co
 
 /* Of a name's addresses the first that the route allows and the kernel knows a way to; else the first, whose error is then
  * the answer. */
-static struct endpoint pick_address(const struct proxy *p, const struct exchange *x, const struct endpoint *addresses, size_t count)
+static struct endpoint pick_address(const struct passage *g, const struct origin_conf *to, const struct endpoint *addresses, size_t count)
 {
 	for (size_t i = 0; i < count && count > 1; i++)
-		if (edge_has_route(&addresses[i]) && check_address(p, x, &addresses[i], false) == ERR_NONE)
+		if (edge_has_route(&addresses[i]) && check_address(g, to, &addresses[i], false) == ERR_NONE)
 			return addresses[i];
 	return addresses[0];
 }
 
-/* Asks for a name. RESOLVE_OK sets *address. For RESOLVE_PENDING the message is kept. */
-static enum resolve_result ask_name(struct passage *g, const char *name, size_t len, uint16_t port,
-	struct endpoint *address)
+/* Asks for the name of an origin, or of the target (to NULL). RESOLVE_OK sets *address. For RESOLVE_PENDING the message is kept. */
+static enum resolve_result ask_name(struct passage *g, const struct origin_conf *to, struct endpoint *address)
 {
+	const struct route_question *q = &g->target.question;
+	uint16_t port = to != NULL ? to->port : q->port;
 	struct proxy *p = g->p;
 	struct exchange *x = g->x;
 	struct endpoint found[RESOLVE_ADDRESSES_MAX];
@@ -204,9 +272,10 @@ static enum resolve_result ask_name(struct passage *g, const char *name, size_t 
 		x->lookup->waiter.done = on_resolved;
 	}
 	x->lookup->port = port;
-	result = resolve_name(p->resolver, name, len, found, &count, &x->lookup->waiter);
+	result = resolve_name(p->resolver, to != NULL ? to->host : q->host, to != NULL ? strlen(to->host) : q->host_len, found, &count,
+		&x->lookup->waiter);
 	if (result == RESOLVE_OK && count > 0) {
-		*address = pick_address(p, x, found, count);
+		*address = pick_address(g, to, found, count);
 		address->port = port;
 	} else if (result == RESOLVE_PENDING && x->lookup->message.bytes == NULL &&
 		buffers_keep(p->buffers, &x->lookup->message, g->m->bytes, g->m->len) < 0) {
@@ -250,7 +319,7 @@ static void try_origins(struct passage *g, size_t from)
 			pass_to(g, &to->address, to, true);
 			return;
 		}
-		result = ask_name(g, to->host, strlen(to->host), to->port, &address);
+		result = ask_name(g, to, &address);
 		if (x->lookup != NULL) {
 			x->lookup->first_origin = (uint8_t)first;
 			x->lookup->next_origin = (uint8_t)(i + 1);
@@ -287,7 +356,7 @@ static void find_origin(struct passage *g)
 		pass_to(g, &q->literal, NULL, false);
 		return;
 	}
-	result = ask_name(g, q->host, q->host_len, q->port, &address);
+	result = ask_name(g, NULL, &address);
 	if (result == RESOLVE_PENDING)
 		return;
 	if (result == RESOLVE_OK) {
@@ -351,8 +420,10 @@ static enum error decide(struct passage *g, const struct route *found)
 void forward_begin(struct proxy *p, struct exchange *x, const struct msg_view *m, const struct outer_request *r,
 	const struct endpoint *asked, const struct route *found)
 {
+	const struct origin_conf *list;
 	struct passage g;
 	enum error e;
+	size_t count;
 
 	begin_passage(&g, p, x, m, r);
 	if (!read_passage(&g, asked, &e)) {
@@ -370,6 +441,9 @@ void forward_begin(struct proxy *p, struct exchange *x, const struct msg_view *m
 		return;
 	}
 	x->confirmable = x->client_type == MSG_CON || x->route->confirmable;
+	list = origins_of(x, x->forward, &count);
+	if (is_carried(&g, count > 0 ? list : NULL) && continue_errand(&g))
+		return;
 	if (x->observe == OBSERVE_REGISTER && observe_begin(p, x, m) != ERR_NONE)
 		x->observe = OBSERVE_NONE;
 	find_origin(&g);
@@ -385,8 +459,8 @@ static void on_resolved(struct resolve_waiter *w, enum resolve_result result, co
 	struct buffer message = l->message;
 	struct passage g = { .p = p, .x = x, .m = &m, .r = &r };
 	struct endpoint asked = { .port = snapshot_listener(x->conf, x->client->listener)->address.port }, address;
+	const struct origin_conf *list, *to = NULL;
 	size_t origin_count;
-	const struct origin_conf *list;
 	uint16_t offender;
 	enum error e;
 
@@ -399,14 +473,13 @@ static void on_resolved(struct resolve_waiter *w, enum resolve_result result, co
 		return;
 	}
 	list = origins_of(x, x->forward, &origin_count);
+	if (origin_count > 0)
+		to = &list[(l->first_origin + l->next_origin - 1u) % origin_count];
 	if (result == RESOLVE_OK && count > 0) {
-		address = pick_address(p, x, addresses, count);
+		address = pick_address(&g, to, addresses, count);
 		address.port = l->port;
 	}
 	if (result == RESOLVE_OK && count > 0 && (origin_count < 2 || !origin_rests(p, &address))) {
-		const struct origin_conf *to = origin_count == 0 ? NULL :
-			&list[(l->first_origin + l->next_origin - 1u) % origin_count];
-
 		exchange_end_lookup(p, x);
 		pass_to(&g, &address, to, false);
 	} else if (origin_count > 0) {
@@ -479,7 +552,7 @@ static enum error judge_again(struct proxy *p, const struct exchange *x, const s
 	const struct origin_conf **to)
 {
 	const struct policy_own own = { p->own_addresses, p->own_count };
-	bool forward = target->question.forward, listed = forward ? route->via != NULL : true;
+	bool forward = target->question.forward, listed = !forward || route->via != NULL;
 	enum error e = policy_check_request(route, &target->question);
 
 	*to = listed ? same_origin(x, route, forward) : NULL;

@@ -413,6 +413,33 @@ static void a_challenge_is_answered(void **state)
 	is_over();
 }
 
+/* What may be old is repeated only if that does no harm; else the owner hears of the challenge. */
+static void what_may_be_old_is_not_repeated(void **state)
+{
+	static const struct {
+		uint8_t code;
+		bool repeated;
+	} rows[] = { { CODE_GET, true }, { CODE_FETCH, true }, { CODE_POST, false }, { CODE_PUT, false }, { CODE_DELETE, false },
+		{ CODE_PATCH, false }, { CODE_IPATCH, false } };
+
+	covers("C9175-2.3-4");
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+		for (unsigned old = 0; old < 2; old++) {
+			bench_again();
+			head_is(rows[i].code, H_P);
+			the.plan.may_be_old = old;
+			begin();
+			answers_text(CODE_UNAUTHORIZED, "252=aa", "who?");
+			if (rows[i].repeated || !old) {
+				asks(rows[i].code, H_P " 252=aa", NULL, 0);
+				continue;
+			}
+			is_refused(CODE_UNAUTHORIZED, ERR_NONE);
+			assert_string_equal(the.owner.heads[0].options, "252=aa");
+		}
+}
+
 static void a_challenge_in_the_answer_is_answered(void **state)
 {
 	const uint8_t *body = pattern(3000, 1);
@@ -514,6 +541,7 @@ int main(void)
 		TEST(the_memory_is_bounded),
 		TEST(a_device_is_named_by_its_authority),
 		TEST(a_challenge_is_answered),
+		TEST(what_may_be_old_is_not_repeated),
 		TEST(a_challenge_in_the_answer_is_answered),
 		TEST(challenges_end),
 		TEST(quarrels_end),
