@@ -207,14 +207,10 @@ static void pass_to(struct passage *g, const struct endpoint *address, const str
 		refuse(p, x, ERR_TOO_LARGE, 0);
 		return;
 	}
-	if (is_carried(g, to)) {
-		e = carry(g, address, to, bytes, len);
+	if (scheme_of(g, to) != URI_COAP) {
+		e = is_carried(g, to) ? carry(g, address, to, bytes, len) : ERR_NO_ROUTE_FORWARD;
 		if (e != ERR_NONE)
 			refuse(p, x, e, 0);
-		return;
-	}
-	if (scheme_of(g, to) != URI_COAP) {
-		refuse(p, x, ERR_NO_ROUTE_FORWARD, 0);
 		return;
 	}
 	x->deadline = x->arrived_at + x->route->timeout;
