@@ -134,7 +134,7 @@ def place(tmp_path):
         made.remove()
 
 
-@pytest.mark.covers("C7252-8.1-1", "C7252-8.2-2")
+@pytest.mark.covers("C7252-8.1-1", "C7252-8.2-2", "C7252-8.2.1-1")
 def test_the_first_of_a_group_answers(place):
     """Once, non-confirmable, without what would make members answer differently; the others are not reset for what they were asked."""
     proxy = place.start()
