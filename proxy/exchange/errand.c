@@ -137,18 +137,21 @@ void errand_detach(struct errand *e, struct exchange *x)
 	if (e->last == x)
 		e->last = before;
 	x->next = NULL;
-	x->errand = NULL;
+}
+
+void errand_answered(struct exchange *x)
+{
+	x->errand = NULL; /* which may be gone by now */
+	exchange_free(x->proxy, x);
 }
 
 void errand_refuse(struct errand *e, struct exchange *x, enum error error)
 {
-	struct proxy *p = e->proxy;
-
 	errand_detach(e, x);
 	if (error == ERR_TOO_LARGE)
 		x->size_limit = errand_body_limit(e);
-	respond_error(p, x, error, 0);
-	exchange_free(p, x);
+	respond_error(x->proxy, x, error, 0);
+	errand_answered(x);
 }
 
 void errand_fail(struct errand *e, enum error error)
@@ -335,6 +338,7 @@ void errand_forget(struct exchange *x)
 	struct errand *e = x->errand;
 
 	errand_detach(e, x);
+	x->errand = NULL;
 	if (e->running || e->first != NULL)
 		return;
 	/* It gave up waiting for an answer, and so does the errand. */

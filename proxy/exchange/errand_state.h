@@ -63,8 +63,10 @@ void window_forget(struct errand *e, struct window *w, uint64_t offset);
 
 /* Takes x off the errand and refuses it. */
 void errand_refuse(struct errand *e, struct exchange *x, enum error error);
-/* Takes x off: it is being answered. */
+/* Takes x off those that wait: it is being answered. The logs still find its origin by it. */
 void errand_detach(struct errand *e, struct exchange *x);
+/* x, which was taken off, has its answer, and ends. */
+void errand_answered(struct exchange *x);
 /* It will not come to an end: who waits is told so, nobody finds it any more. */
 void errand_fail(struct errand *e, enum error error);
 uint64_t errand_body_limit(const struct errand *e);
