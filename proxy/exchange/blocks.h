@@ -75,7 +75,7 @@ void transfer_abort_body(struct transfer *t, enum error e);
 /* The owner wants nothing more and is called no more. An observation is cancelled. */
 void transfer_leave(struct transfer *t);
 
-/* Whether it has something under way at the device now (not: waiting for its owner). */
+/* Whether it waits for the device, or for its turn there, and not for its owner. */
 bool transfer_is_asking(const struct transfer *t);
 
 #endif

@@ -242,9 +242,7 @@ static void supersede(struct blocks_state *s)
 {
 	if (s->phase == BLOCKS_RESTING)
 		return;
-	if (s->asking)
-		requester_leave(&s->rest);
-	s->asking = false;
+	blocks_stop_asking(s);
 	if (s->answer.delivered) {
 		finish(s, ERR_BAD_RESPONSE, true);
 		return;

@@ -11,10 +11,12 @@ import pytest
 
 import http_wire
 import oscore_http
+import peers
 import plugtest
 import wire
 from gateway import Gateway
 from legs import Leg
+from tap import Tap, proxy_scheme, proxy_uri
 
 NUMBERS = list(plugtest.DESCRIPTIONS)
 OBSERVING = (6, 7)  # 5 asks to observe what cannot be observed
@@ -43,11 +45,12 @@ def as_http_client(bad_option, unauthorized=403):
 
 
 # a CoAP client whose server is an HTTP origin: its registrations are answered, not accepted
-NOT_OBSERVED = [lambda entry: entry == ("NotObservable",)]
+NOT_OBSERVED = [("StopAsyncIteration",)]
 AS_COAP_CLIENT = {
+    0: [("2.05 Content", False, [(12, b""), (14, b"")], b"Hello World!")],  # the origin says nothing of freshness
     6: [ONE, *NOT_OBSERVED, *NOT_OBSERVED],
     7: [ONE, *NOT_OBSERVED, TWO, ("cancelled", True)],
-    16: [plugtest.unprotected("4.15 Unsupported Content-Format")],
+    16: [plugtest.unprotected("4.15 Unsupported Content Format")],
 }
 
 
@@ -171,3 +174,53 @@ async def test_echo_of_a_server_that_lost_its_state_passes_inside(ends):
     assert client.result == [plugtest.CONTENT_HELLO]
     assert len(ends.at_gateway.messages(True)) == 2
     equal(ends.at_gateway, Leg(at_origin.seen))
+
+
+@pytest.mark.covers("C8613-11.2-1", "C8613-11.2-2", "C8613-11.6-1", "C8613-11.1-1")
+@pytest.mark.parametrize("form", peers.PROXIED)
+@pytest.mark.parametrize("number", NUMBERS)
+async def test_http_origin(ends, number, form):
+    """CoAP to the gateway, HTTP to the origin."""
+    ends.forget()
+    unaware = number == plugtest.UNAWARE
+    origin, gateway = ends.at_origin.port, ends.gateways["second"]
+    shims = {"proxy-uri": proxy_uri, "proxy-scheme": proxy_scheme}
+    if form == "reverse":
+        at_gateway = Tap(("127.0.0.1", ends.to_unaware if unaware else ends.to_origin))
+    else:
+        at_gateway = Tap(("127.0.0.1", gateway.forward), shims[form]("127.0.0.1", origin, "http"))
+    if unaware and form != "reverse":
+        ends.origin.unaware = True
+    try:
+        result = await plugtest.run(number, f"coap://127.0.0.1:{at_gateway.port}", ends.world.plugtest)
+        assert plugtest.passed(number, result, AS_COAP_CLIENT.get(number)), result
+        down = Leg(at_gateway.seen)
+        assert len(ends.at_origin.messages(True)) == len(down.messages(True)) == len(down.messages(False))
+        if number in plugtest.PLAIN:
+            return
+        check_http(ends.at_origin, number)
+        equal(down, ends.at_origin)
+    finally:
+        ends.origin.unaware = False
+        at_gateway.close()
+
+
+@pytest.mark.covers("C8613-11.1-3", "C8613-11.2-1", "C8613-11.3-1", "C8613-11-7")
+@pytest.mark.parametrize("number", NUMBERS)
+async def test_chain(ends, number):
+    """HTTP to the first gateway, CoAP to the second, HTTP to the origin."""
+    ends.forget()
+    between = Tap(("127.0.0.1", ends.to_unaware if number == plugtest.UNAWARE else ends.to_origin))
+    try:
+        base = f"coap://127.0.0.1:{between.port}"
+        result = await plugtest.run(number, base, ends.world.plugtest, http_client(ends))
+        assert plugtest.passed(number, result, as_http_client(415).get(number)), result
+        if number in plugtest.PLAIN:
+            return
+        for tap in (ends.at_gateway, ends.at_origin):
+            check_http(tap, number)
+        check_coap(Leg(between.seen))
+        equal(ends.at_gateway, Leg(between.seen))
+        equal(Leg(between.seen), ends.at_origin)
+    finally:
+        between.close()
