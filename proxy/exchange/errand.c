@@ -7,13 +7,15 @@
 #include "proxy/exchange/errand_state.h"
 #include "proxy/exchange/exchange.h"
 #include "proxy/exchange/origin.h"
+#include "proxy/exchange/reachability.h"
 #include "proxy/exchange/respond.h"
 #include "proxy/exchange/table.h"
 
 enum {
 	EVICTION_LOOKS = 64,      /* errands looked at for one that nobody waits for */
-	ROOM_WHEN_SHORT = 2 * ERRAND_BLOCK, /* of a window while memory is short: enough to go on */
+	WINDOW_SHORT = 4 * ERRAND_BLOCK, /* of a window while memory is short, or for a client who was never seen: enough to go on */
 	AHEAD_MAX = 16 << 20,     /* bytes of an answer that are passed over to come to a block */
+	AHEAD_UNVERIFIED = 65536, /* the same for a client who was never seen: an origin is not to be asked for much in another's name */
 };
 
 /* Of one worker. */
@@ -280,7 +282,7 @@ void errand_head(struct errand *e, const uint8_t *bytes, size_t len, uint64_t si
 
 size_t errand_room(struct errand *e)
 {
-	size_t most = is_short_of_memory(e->proxy) ? ROOM_WHEN_SHORT : ERRAND_WINDOW;
+	size_t most = is_short_of_memory(e->proxy) || !reachability_is_verified(e->client) ? WINDOW_SHORT : ERRAND_WINDOW;
 
 	if (e->window.len >= most / 2)
 		window_forget(e, &e->window, e->low);
@@ -352,7 +354,7 @@ static struct errand *find(const struct proxy *p, const struct client *c, uint64
 {
 	struct errand *e = p->errands != NULL ? table_first(&p->errands->table, key) : NULL;
 
-	while (e != NULL && (e->key != key || e->client != c))
+	while (e != NULL && (e->key != key || e->client != c || e->dead))
 		e = table_next(&p->errands->table, e);
 	return e;
 }
@@ -395,12 +397,17 @@ static bool continue_upload(struct proxy *p, struct errand *e, struct exchange *
 	return true;
 }
 
+static uint64_t ahead_of(const struct exchange *x)
+{
+	return reachability_is_verified(x->client) ? AHEAD_MAX : AHEAD_UNVERIFIED;
+}
+
 /* Whether the block that x asks for is here, or may come. */
 static bool has_block(const struct errand *e, const struct exchange *x)
 {
 	uint64_t from = errand_wanted(x), end = e->window.offset + e->window.len;
 
-	if (from < e->window.offset || (!e->ended && from > end + AHEAD_MAX))
+	if (from < e->window.offset || (!e->ended && from > end + ahead_of(x)))
 		return false;
 	if (!e->ended || e->error == ERR_NONE || e->error == ERR_RESPONSE_SIZE)
 		return true;
@@ -412,7 +419,7 @@ static bool continue_answer(struct proxy *p, struct errand *e, struct exchange *
 	bool again = x->code == CODE_GET && !x->oscore; /* may be asked anew, up to the block */
 
 	if (e == NULL || !e->uploaded || (e->answered && !has_block(e, x))) {
-		if (again && errand_wanted(x) <= AHEAD_MAX)
+		if (again && errand_wanted(x) <= ahead_of(x))
 			return false;
 		refuse(x, ERR_BODY_INCOMPLETE);
 		return true;
@@ -461,18 +468,20 @@ static int create(struct proxy *p)
 	return 0;
 }
 
-/* One that nobody waits for, of those used longest ago. */
-static void evict(struct proxy *p)
+/* One that nobody waits for, of those used longest ago; of this client, or of any (NULL). */
+static void evict(struct proxy *p, const struct client *c)
 {
 	struct errand *e = table_oldest(&p->errands->table);
 
 	for (int looks = 0; e != NULL && looks < EVICTION_LOOKS; looks++) {
-		if (e->first == NULL && !e->running) {
+		struct errand *newer = slab_get(p->errands->slab, e->links.newer);
+
+		if (e->first == NULL && !e->running && (c == NULL || e->client == c)) {
 			release(e);
 			return;
 		}
 		table_touch(&p->errands->table, e);
-		e = table_oldest(&p->errands->table);
+		e = newer;
 	}
 }
 
@@ -484,15 +493,17 @@ static struct errand *new_errand(struct proxy *p, const struct client *c, enum e
 	*error = ERR_OVERLOAD;
 	if (create(p) < 0)
 		return NULL;
+	if (c->errands >= p->conf->settings.client_exchanges)
+		evict(p, c);
 	if (c->errands >= p->conf->settings.client_exchanges) {
 		*error = ERR_CLIENT_LIMIT;
 		return NULL;
 	}
 	if (is_short_of_memory(p))
-		evict(p);
+		evict(p, NULL);
 	e = slab_new(p->errands->slab, &index);
 	if (e == NULL) {
-		evict(p);
+		evict(p, NULL);
 		e = slab_new(p->errands->slab, &index);
 	}
 	if (e == NULL)
