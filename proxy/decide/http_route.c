@@ -98,7 +98,7 @@ static enum error read_reverse(const struct http_question *q, bool oscore, uint8
 	if (msg_parse_datagram(&m, bytes, msg_end(&w)) != MSG_OK)
 		return ERR_BAD_URI;
 	e = outer_read_request(&m, &outer, &offender);
-	return e != ERR_NONE ? e : target_read(&m, &outer, &q->asked, &q->client, q->listener, t);
+	return e != ERR_NONE ? e : target_read(&m, &outer, &q->asked, &q->client, q->listener, true, t);
 }
 
 enum error http_route_check(const struct route *r, const struct http_question *q, struct http_decision *d, enum route_mismatch *mismatch)

@@ -139,9 +139,10 @@ static enum error collect_path(const struct msg_view *m, struct target *t)
 	return ERR_NONE;
 }
 
-static bool is_ourselves(const struct route_question *q, const struct endpoint *asked)
+/* A request over HTTP was asked at a port of TCP; the same number of UDP is somebody else's. */
+static bool is_ourselves(const struct route_question *q, const struct endpoint *asked, bool stream)
 {
-	return q->host_is_literal && q->scheme == URI_COAP && q->port == asked->port &&
+	return !stream && q->host_is_literal && q->scheme == URI_COAP && q->port == asked->port &&
 		memcmp(q->literal.addr, asked->addr, sizeof asked->addr) == 0;
 }
 
@@ -149,7 +150,7 @@ void target_recognise_own(struct target *t, const struct snapshot *s, const stru
 {
 	struct route_question *q = &t->question;
 
-	if (q->forward && q->host_is_literal && q->scheme == URI_COAP && policy_is_own_listener(s, own, &q->literal))
+	if (q->forward && q->host_is_literal && q->scheme == URI_COAP && policy_is_own_listener(s, own, &q->literal, false))
 		q->forward = false;
 }
 
@@ -178,7 +179,7 @@ enum error target_read_uri(const char *uri, size_t len, uint8_t method, bool osc
 }
 
 enum error target_read(const struct msg_view *m, const struct outer_request *r, const struct endpoint *asked,
-	const struct endpoint *client, unsigned listener, struct target *t)
+	const struct endpoint *client, unsigned listener, bool stream, struct target *t)
 {
 	struct route_question *q = &t->question;
 	enum error e;
@@ -192,7 +193,7 @@ enum error target_read(const struct msg_view *m, const struct outer_request *r, 
 		e = read_reverse(r, asked, t);
 	if (e == ERR_NONE)
 		e = collect_path(m, t);
-	if (e == ERR_NONE && q->forward && is_ourselves(q, asked))
+	if (e == ERR_NONE && q->forward && is_ourselves(q, asked, stream))
 		q->forward = false;
 	return e;
 }

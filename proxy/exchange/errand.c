@@ -398,7 +398,9 @@ static bool has_block(const struct errand *e, const struct exchange *x)
 
 	if (from < e->window.offset || (!e->ended && from > end + AHEAD_MAX))
 		return false;
-	return !e->ended || e->error == ERR_NONE || from < end;
+	if (!e->ended || e->error == ERR_NONE || e->error == ERR_RESPONSE_SIZE)
+		return true;
+	return from + (16u << x->block2.szx) < end; /* before a cut whole blocks are here, and no last one */
 }
 
 static bool continue_answer(struct proxy *p, struct errand *e, struct exchange *x, const struct errand_ask *ask)

@@ -19,7 +19,8 @@
 
 static struct made_certificate authority, gateway, other;
 static char folder[] = "/var/tmp/test-files-XXXXXX";
-static const char psk[] = "meter:000102030405060708090a0b0c0d0e0f\n", credentials[] = "basic alice whatever\n";
+static const char psk[] = "meter:000102030405060708090a0b0c0d0e0f\n", credentials[] =
+	"basic alice 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08\n";
 
 static int begin_all(void **state)
 {
