@@ -24,7 +24,7 @@
 	X(ERR_BLOCK_SIZE,       PEER,   COAP_CODE(4, 0),  COAP_CODE(4, 0),  400, "refused_block",         "Bad block option")       \
 	X(ERR_HOP_LIMIT_VALUE,  PEER,   COAP_CODE(4, 0),  COAP_CODE(4, 0),  400, "refused_hop_limit",     "Bad Hop-Limit")          \
 	X(ERR_NO_ROUTE,         PEER,   COAP_CODE(4, 4),  COAP_CODE(4, 4),  404, "refused_no_route",      "No such resource here")  \
-	X(ERR_NO_ROUTE_FORWARD, PEER,   COAP_CODE(5, 5),  COAP_CODE(5, 5),  404, "refused_no_proxy",      "Not a proxy for that target") \
+	X(ERR_NO_ROUTE_FORWARD, PEER,   COAP_CODE(5, 5),  COAP_CODE(5, 5),  501, "refused_no_proxy",      "Not a proxy for that target") \
 	X(ERR_FORBIDDEN,        PEER,   COAP_CODE(4, 3),  COAP_CODE(4, 1),  403, "refused_forbidden",     "Forbidden by policy")    \
 	X(ERR_ADDRESS,          PEER,   COAP_CODE(4, 3),  COAP_CODE(4, 1),  403, "refused_address",       "Target address not allowed") \
 	X(ERR_METHOD,           PEER,   COAP_CODE(4, 5),  COAP_CODE(4, 1),  405, "refused_method",        "Method not allowed here") \

@@ -307,7 +307,7 @@ const struct conf_row conf_rows[] = {
 		"The Uri-Host of the request goes on to the origin instead of the origin's own name."),
 	ROUTE_LIST("allow-networks", TYPE_NETWORKS, allow_networks, allow_count,
 		"Target addresses that are otherwise refused: loopback, link-local, unspecified. A listener of the gateway itself is "
-		"allowed only by its exact address; multicast never is."),
+		"allowed only by its exact address; for groups see multicast."),
 	/* how */
 	ROUTE_NUMBER("timeout", TYPE_DURATION, timeout, 100 * MS, 24 * HOUR, "93s",
 		"How long an origin may be silent before the client gets 5.04."),
@@ -337,7 +337,8 @@ const struct conf_row conf_rows[] = {
 		"The header field Object-Security, of drafts of RFC 8613, is taken for OSCORE and answered by itself."),
 	ROUTE("query-is-fetch", TYPE_BOOL, query_is_fetch, "false", "The HTTP method QUERY is FETCH."),
 	ROUTE("multicast", TYPE_BOOL, multicast, "false",
-		"The target of a request over HTTP may be a group. Otherwise it is refused with 403 (RFC 8075 8.4)."),
+		"The target may be a group of devices, also one that a name stands for; otherwise that is refused with 4.03 (403 over HTTP, RFC 8075 8.4). "
+		"The request leaves once, non-confirmable, at most one a second for each group, and the first answer is the client's. Never for OSCORE."),
 	ROUTE_NUMBER("body-limit", TYPE_SIZE, body_limit, 0, 64 * GB, "0B",
 		"Longest body of a request or an answer where HTTP is on a side; 0B: the general one of the group http."),
 	ROUTE_NUMBER("wait-limit", TYPE_DURATION, wait_limit, 0, HOUR, "60s",
