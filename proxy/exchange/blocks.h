@@ -52,7 +52,6 @@ struct transfer_plan {
 	uint16_t block_size;      /* 16..1024, a power of two: the largest sent or asked for */
 	bool head_only;           /* the answer's body is not wanted (HEAD): only its first block is asked for, as a small one */
 	bool may_be_old;          /* it may have been held up on its way: to a device that asks for freshness it is not repeated, if it is unsafe */
-	bool first_block_only;    /* reserved for group requests */
 };
 
 /* One under way. The owner embeds it; what is inside is blocks.c's. */

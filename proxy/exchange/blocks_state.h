@@ -95,6 +95,12 @@ static inline bool blocks_observes(const struct blocks_state *s)
 	return s->transfer->requester.exchange != NULL;
 }
 
+/* What came is one answer of a group's: nothing that follows can be asked of the one who gave it, and asking the others again is no help. */
+static inline bool blocks_is_from_group(const struct blocks_state *s)
+{
+	return s->transfer->requester.from_group;
+}
+
 /* Asks the device. The answer comes to blocks.c, perhaps before this returns. */
 void blocks_ask(struct blocks_state *s, const uint8_t *bytes, size_t len);
 

@@ -301,3 +301,47 @@ def access_lines(proxy):
 
 def is_readable(s):
     return bool(select.select([s], [], [], 0)[0])
+
+
+class Stream:
+    """A client that follows a device's resource as a stream of events. method, fields: of his request."""
+
+    def __init__(self, proxy, device=None, method="GET", fields=(), receive=None, open=True, payload=b"first", options=(), **kw):
+        self.proxy, self.device = proxy, device or proxy.device()
+        self.web = Web(proxy, receive)
+        self.web.send(method, self.device, fields=[("Accept", "text/event-stream")] + list(fields), **kw)
+        self.up = self.device.recv()
+        self.value, self.read = 5, 0
+        if open:
+            self.device.piggyback(self.up, options=[(coap.OBSERVE, 5)] + list(options), payload=payload)
+            self.web.wait(lambda: self.web.answer)
+
+    def notify(self, payload, options=(), code=CONTENT, type=coap.CON, value=None):
+        """The device sends a notification."""
+        self.value += 1
+        observe = [(coap.OBSERVE, self.value if value is None else value)] if code < 0x80 and value != () else []
+        return self.device.separate(self.up, code, observe + list(options), payload, type)
+
+    def events(self):
+        """Those that have come since the last call, whole ones alone: {"id", "event", "data", "comment"}, as far as they have it."""
+        self.proxy.settle()
+        self.web.pull()
+        *whole, _ = self.web.answer.body[self.read:].split(b"\n\n")
+        self.read += sum(len(e) + 2 for e in whole)
+        return [event_of(e.decode()) for e in whole]
+
+    def event(self):
+        """The next one, which is the only one."""
+        event, = self.events()
+        return event
+
+
+def event_of(text):
+    out = {}
+    for line in text.split("\n"):
+        name, _, value = line.partition(":")
+        assert name in ("", "id", "event", "data") and name not in out, text
+        out[name or "comment"] = value.removeprefix(" ")
+    if "data" in out:
+        out["data"] = json.loads(out["data"])
+    return out

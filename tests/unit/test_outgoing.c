@@ -34,7 +34,7 @@ static void plan_row(struct planned *p, const struct route *route, const struct 
 
 	made_message(&p->made, row->code, row->options, "payload");
 	assert_int_equal(outer_read_request(&p->made.m, &r, &offender), ERR_NONE);
-	assert_int_equal(target_read(&p->made.m, &r, &asked, &client, 0, &p->target), ERR_NONE);
+	assert_int_equal(target_read(&p->made.m, &r, &asked, &client, 0, false, &p->target), ERR_NONE);
 	p->result = outgoing_plan(&p->plan, route, to, &p->made.m, &r, &p->target, drop_echo, &p->hop_limit);
 }
 
