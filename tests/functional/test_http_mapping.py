@@ -320,7 +320,7 @@ def test_coaps_needs_a_policy(gateway):
     pair = WebPair(gateway)
     for scheme in ("coaps", "coap+tcp", "coaps+tcp", "coap+ws", "coaps+ws"):
         answer = pair.client.ask("GET", "/hc/%s/p" % pair.device.url.replace("coap:", scheme + ":"))
-        assert answer.status == 404, answer
+        assert answer.status == 501, answer
     pair.device.quiet()
 
 
