@@ -215,6 +215,8 @@ const struct route *request_decide(struct transfer *t, struct snapshot *conf)
 
 	if (snapshot_listener(conf, http_connection_slot(r->connection)) == NULL)
 		return NULL;
+	if (!identity_holds(r->name, &r->proof))
+		r->name[0] = '\0';
 	request_fill_question(r, conf, &q);
 	http_route_find(conf, &q, &d);
 	if (d.route == NULL)
@@ -391,7 +393,7 @@ static bool identify(struct http_request *r, const struct http_head *head)
 	const struct listener *l = snapshot_listener(r->conf, http_connection_slot(r->connection));
 
 	r->client = *http_connection_peer(r->connection);
-	if (!identity_of(r->connection, head, r->name))
+	if (!identity_of(r->connection, head, r->name, &r->proof))
 		r->name[0] = '\0';
 	if (l == NULL || identity_address(l, http_connection_peer(r->connection), head, &r->client))
 		return true;

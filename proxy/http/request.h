@@ -29,6 +29,7 @@ struct http_request {
 	struct endpoint client;         /* who asked, behind proxies that are trusted */
 	struct request_mapping mapping;
 	char name[IDENTITY_MAX];        /* "": nobody */
+	struct credential_proof proof;  /* of the name */
 	char cors[REQUEST_ORIGIN_MAX];  /* the value of Access-Control-Allow-Origin; "": none */
 	struct http_text method, target; /* in `text` */
 	struct http_text host;
