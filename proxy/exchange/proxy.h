@@ -32,7 +32,9 @@
 #include "proxy/exchange/resolve.h"
 
 enum {
-	ORIGIN_SLOTS_MAX = 1024,
+	ORIGIN_SLOTS_MAX = 1024 + 1,
+	GROUP_SLOT = ORIGIN_SLOTS_MAX - 1, /* the source port of what goes to groups (group.h) */
+	GROUP_ASKS = 256,
 	RECENT_NOTIFICATIONS = 8, /* NON notifications whose Reset is still understood */
 	RATE_BUCKETS = 4096,
 	HOLD_BACKS = 1024,
@@ -62,6 +64,7 @@ struct client {
 	uint32_t hash;              /* of peer and listener: names the upstream port and the Message-ID space */
 	uint32_t exchanges;         /* under way */
 	uint32_t observation_count;
+	uint32_t errands;           /* whose bodies are under way or held (errand.c) */
 	struct observation *observations;
 	struct delivery *first, *last; /* confirmable messages to it: the first is in flight, the others wait */
 	uint64_t verified_until;
@@ -115,6 +118,7 @@ enum exchange_state {
 	EXCHANGE_OBSERVING,  /* answered; notifications may follow */
 	EXCHANGE_CANCELLING, /* nobody listens any more; the origin is being told (RFC 7641 3.6) */
 	EXCHANGE_CROSSED,    /* under way in another worker, the origin's home (crossing.c) */
+	EXCHANGE_SERVED,     /* waits for something of its errand (errand.c) */
 };
 
 enum observe_ask { OBSERVE_NONE, OBSERVE_REGISTER, OBSERVE_CANCEL };
@@ -149,6 +153,8 @@ struct exchange {
 	struct opt_block block2;
 	uint16_t block1;              /* 1: a Block1 option was present, 2: with more to come */
 	uint64_t resource;            /* hash of the target of a request with Block1 */
+	struct opt_block upload_block; /* where it is SERVED: its Block1 */
+	uint64_t size_limit;          /* Size1 of a 4.13; 0: what a datagram holds */
 	/* the origin's side */
 	uint8_t state;                /* enum exchange_state; set by exchange_set_state() alone */
 	uint8_t retransmissions;
@@ -156,6 +162,7 @@ struct exchange {
 	bool confirmable;
 	bool in_window;               /* on origin->in_flight */
 	bool limited;                 /* the window was full when it left */
+	bool group;                   /* the origin is a group: whoever answers first is it (group.h) */
 	uint8_t hop_limit;            /* as it left: a 5.08 names it */
 	uint16_t mid, slot;
 	uint32_t index;
@@ -166,8 +173,9 @@ struct exchange {
 	uint32_t patience, patience_acknowledged, rest;
 	bool stand_in;                /* the origin's half of an exchange that crossed: its client stands in for another worker's */
 	struct crossing *crossing;    /* NULL: client and origin belong to this worker */
+	struct errand *errand;        /* what it waits for, where it is SERVED */
 	struct origin *origin;
-	struct exchange *next, *previous; /* in flight at the origin, or waiting in a flow (next alone) */
+	struct exchange *next, *previous; /* in flight at the origin, or waiting in a flow or for an errand (next alone) */
 	struct buffer request;        /* the upstream datagram while it may be sent (again) */
 	uint64_t arrived_at, sent_at, acknowledge_at, retransmit_at, deadline;
 	struct snapshot *conf;        /* the one it began with (kept) */
@@ -252,6 +260,12 @@ struct hold_back {
 	uint64_t until;
 };
 
+/* A request that was sent to a group (group.c). */
+struct group_ask {
+	uint8_t token[8];             /* UPSTREAM_TOKEN of them */
+	uint64_t at;                  /* 0: none */
+};
+
 struct rate_bucket {
 	uint64_t at;
 	int64_t credit; /* millionths of a byte: what comes to less than one between two datagrams is not lost */
@@ -267,6 +281,8 @@ struct proxy {
 	struct table client_table, origin_table, flow_table;
 	struct binding *bindings;       /* (client, origin) -> source port (ports.c) */
 	struct hold_back hold_backs[HOLD_BACKS];
+	struct group_ask group_asks[GROUP_ASKS]; /* the latest, as a ring */
+	unsigned group_next;
 	uint64_t held_back_until;       /* the latest of them: 0 in most gateways' lives */
 	struct rate_bucket *rates;      /* RATE_BUCKETS (reachability.c) */
 	struct hash_key hash_key, echo_key; /* the house's */
@@ -280,6 +296,8 @@ struct proxy {
 	uint64_t listener_used[CONF_SLOTS_MAX]; /* when a request last came to a listener that was accepted, by its slot */
 	struct refusals *refusals;      /* refusal_log.c */
 	struct slab *transfers;         /* blocks.c; NULL until somebody asks by it */
+	struct errands *errands;        /* errand.c; the same */
+	const struct errand_carrier *carrier; /* of origins that are asked by no datagram; NULL: there are none */
 	struct blocks_learned *learned; /* the same; blocks_learned.h */
 	struct endpoint *own_addresses; /* owned; of our interfaces: listeners on the unspecified address are reached there */
 	size_t own_count;

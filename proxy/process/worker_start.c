@@ -18,6 +18,7 @@
 #include "proxy/exchange/proxy.h"
 #include "proxy/exchange/resolve.h"
 #include "proxy/http/client.h"
+#include "proxy/http/origin.h"
 #include "proxy/http/identity.h"
 #include "proxy/http/server.h"
 #include "proxy/process/privileges.h"
@@ -187,7 +188,10 @@ static int build(struct worker *w, struct snapshot *conf)
 		return -1;
 	udp_open(w->base, w->proxy, conf->settings.receive_buffer);
 	w->http_is_open = true;
-	return http_server_open(w->base, w->proxy) < 0 || http_client_open(w->base, w->proxy) < 0 ? -1 : 0;
+	if (http_server_open(w->base, w->proxy) < 0 || http_client_open(w->base, w->proxy) < 0)
+		return -1;
+	http_origin_open(w->proxy);
+	return 0;
 }
 
 static int take_listeners(struct worker *w, uint64_t count)
@@ -281,6 +285,7 @@ void worker_close(struct worker *w)
 {
 	if (w->http_is_open) {
 		http_server_close();
+		http_origin_close();
 		http_client_close();
 	}
 	if (w->proxy != NULL)
