@@ -123,8 +123,8 @@ static ssize_t read_plain(struct stream *s, uint8_t *bytes, size_t room)
 
 /* ---- TLS ---- */
 
-/* What a call of OpenSSL's that did not get through waits for, or what became of the connection. An end without close_notify is an end: whether
- * the message was whole its framing says. Returns one of STREAM_... */
+/* What a call of OpenSSL's that did not get through waits for, or what became of the connection. An end without close_notify is an end:
+ * whether the message was whole its framing says. Returns one of STREAM_... */
 static ssize_t what_failed(struct stream *s, int result)
 {
 	int what = SSL_get_error(s->ssl, result);

@@ -1,8 +1,8 @@
 /*
  * stream - the bytes of one accepted connection, both ways: of its socket, or of TLS over it.
  *
- * Both are read and written by calls on the descriptor, watched by one event. Through a bufferevent an answer costs several calls more, for how
- * many bytes wait, and for the wish to write and its end; and a connection of TLS over a kilobyte more while it is idle.
+ * Both are read and written by calls on the descriptor, watched by one event. Through a bufferevent an answer costs several calls more, for
+ * how many bytes wait, and for the wish to write and its end; and a connection of TLS over a kilobyte more while it is idle.
  *
  * A stream is part of a connection, in one place. Nothing calls back before a function of it returns.
  */
