@@ -385,15 +385,19 @@ static enum error translate(struct http_request *r, const struct http_head *head
 	return ERR_NONE;
 }
 
-static void identify(struct http_request *r, const struct http_head *head)
+/* False if it cannot be told: the request is answered then. */
+static bool identify(struct http_request *r, const struct http_head *head)
 {
 	const struct listener *l = snapshot_listener(r->conf, http_connection_slot(r->connection));
 
 	r->client = *http_connection_peer(r->connection);
-	if (l != NULL)
-		identity_address(l, http_connection_peer(r->connection), head, &r->client);
 	if (!identity_of(r->connection, head, r->name))
 		r->name[0] = '\0';
+	if (l == NULL || identity_address(l, http_connection_peer(r->connection), head, &r->client))
+		return true;
+	reply_status(r, 400, "What the fields Forwarded and X-Forwarded-For say does not fit together", NULL);
+	request_finish(r, false);
+	return false;
 }
 
 static void begin_transfer(struct http_request *r, const struct http_head *head)
@@ -416,8 +420,7 @@ static void begin(struct http_request *r, const struct http_head *head)
 	enum error e;
 
 	take_absolute_form(r);
-	identify(r, head);
-	if (cors_preflight(r, head))
+	if (!identify(r, head) || cors_preflight(r, head))
 		return;
 	e = translate(r, head, &status, &why);
 	if (e == ERR_NO_ROUTE && local_answer(r, head))
