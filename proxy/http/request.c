@@ -190,6 +190,8 @@ void http_request_drain(struct http_request *r)
 {
 	if (r->events != NULL)
 		request_finish(r, false);
+	else if (r->waiting)
+		poll_end(r);
 }
 
 /* ---- asking ---- */
@@ -408,7 +410,7 @@ static void begin_transfer(struct http_request *r, const struct http_head *head)
 		http_connection_continue(r->connection);
 	if (r->mapping.observe)
 		events_begin(r, head);
-	else if (r->mapping.wait > 0 && r->mapping.code == CODE_GET && !r->mapping.head_only)
+	else if (r->mapping.wait > 0 && r->route->wait_limit > 0 && r->mapping.code == CODE_GET && !r->mapping.head_only)
 		poll_begin(r);
 	else
 		request_plain(r);

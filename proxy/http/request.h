@@ -109,5 +109,7 @@ void events_forget(struct http_request *r); /* frees what is its */
 /* ---- poll.c: Prefer: wait= ---- */
 
 void poll_begin(struct http_request *r);
+/* Nothing is waited for any more: the client gets what there is, or is told that it has that. */
+void poll_end(struct http_request *r);
 
 #endif
