@@ -171,6 +171,7 @@ void blocks_ask(struct blocks_state *s, const uint8_t *bytes, size_t len)
 
 	s->asking = true;
 	requester_ask(s->proxy, r, &s->from, bytes, len);
+	s->from.begun = true;
 }
 
 void blocks_stop_asking(struct blocks_state *s)

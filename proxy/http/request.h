@@ -29,6 +29,7 @@ struct http_request {
 	struct endpoint client;         /* who asked, behind proxies that are trusted */
 	struct request_mapping mapping;
 	char name[IDENTITY_MAX];        /* "": nobody */
+	struct credential_proof proof;  /* of the name */
 	char cors[REQUEST_ORIGIN_MAX];  /* the value of Access-Control-Allow-Origin; "": none */
 	struct http_text method, target; /* in `text` */
 	struct http_text host;
@@ -110,5 +111,7 @@ void events_forget(struct http_request *r); /* frees what is its */
 /* ---- poll.c: Prefer: wait= ---- */
 
 void poll_begin(struct http_request *r);
+/* Nothing is waited for any more: the client gets what there is, or is told that it has that. */
+void poll_end(struct http_request *r);
 
 #endif
