@@ -317,10 +317,12 @@ void transfer_abort_body(struct transfer *t, enum error e)
 	if (s == NULL)
 		return;
 	outermost = begin_running(s);
-	if (s->answered)
+	if (s->answered) {
+		requester_note_refusal(s->proxy, &s->from, s->code, s->oscore, e);
 		blocks_end(s, e);
-	else
+	} else {
 		blocks_fail(s, e);
+	}
 	end_running(s, outermost);
 }
 

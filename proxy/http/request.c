@@ -431,7 +431,9 @@ static void begin(struct http_request *r, const struct http_head *head)
 		return;
 	if (r->route != NULL)
 		cors_note(r, head);
-	if (status != 0)
+	if (status != 0 && r->mapping.error != ERR_NONE)
+		reply_refused(r, status, why, NULL, r->mapping.error);
+	else if (status != 0)
 		reply_status(r, status, why, NULL);
 	else if (e != ERR_NONE)
 		reply_error(r, e);
