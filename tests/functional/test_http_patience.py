@@ -111,7 +111,7 @@ def test_client_that_leaves(gateway, acknowledged):
         pair.device.ack(up)
     pair.client.close()
     gateway.settle()
-    assert gateway.state()["exchanges"] == 1
+    assert gateway.state()["exchanges"] in (1, 2)  # one, or its two halves where its home is another worker
     gateway.advance(1_500 if acknowledged else 0)
     pair.device.quiet()
     pair.device.separate(up, payload=b"too late")
