@@ -31,6 +31,7 @@
 	X(ERR_METHOD_UNKNOWN,   PEER,   COAP_CODE(5, 1),  COAP_CODE(4, 2),  501, "refused_method_unknown", "Method not known")      \
 	X(ERR_OSCORE_REQUIRED,  PEER,   COAP_CODE(4, 1),  COAP_CODE(4, 1),  403, "refused_unprotected",   "OSCORE is required here") \
 	X(ERR_SCHEME_MISSING,   PEER,   COAP_CODE(4, 2),  COAP_CODE(4, 2),  400, "refused_no_scheme",     "No scheme in the target URI") \
+	X(ERR_SCHEME,           PEER,   COAP_CODE(5, 5),  COAP_CODE(5, 5),  501, "refused_scheme",        "Scheme not supported")   \
 	X(ERR_CREDENTIALS,      PEER,   COAP_CODE(4, 1),  COAP_CODE(4, 1),  401, "refused_credentials",   "Credentials are needed")  \
 	X(ERR_IDENTITY,         PEER,   COAP_CODE(4, 3),  COAP_CODE(4, 1),  403, "refused_identity",      "Not for this identity")  \
 	X(ERR_MEDIA_TYPE,       PEER,   COAP_CODE(4, 15), COAP_CODE(4, 0),  415, "refused_media_type",    "Media type not supported") \

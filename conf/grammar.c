@@ -274,7 +274,7 @@ const struct conf_row conf_rows[] = {
 		.doc = "Condition of requests over HTTP: path and query of the request are those of this template (RFC 8075 5.4), from which the "
 		"target is taken: \"/hc/{+tu}\" or \"/hc?uri={+tu}\" with the whole target, \"/{+s}/{+hp}{+p}{+qq}\" with its parts. One without "
 		"variables belongs to a route with to. A route without http-path takes requests over HTTP only if they name the target "
-		"themselves, as to a forward proxy (\"GET coap://...\")."},
+		"themselves, as to a forward proxy (\"GET coap://...\"); but one that denies is about its targets however they are named."},
 	{GROUP_ROUTES, "default-scheme", TYPE_SCHEME, AT(route, default_scheme), .fallback = "",
 		.doc = "The scheme of targets in an http-path that are written without one (\"coap\"). Without it they are refused."},
 	ROUTE_LIST("forward-to", TYPE_TARGETS, forward_to, forward_count,

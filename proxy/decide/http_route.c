@@ -101,11 +101,34 @@ static enum error read_reverse(const struct http_question *q, bool oscore, uint8
 	return e != ERR_NONE ? e : target_read(&m, &outer, &q->asked, &q->client, q->listener, true, t);
 }
 
-enum error http_route_check(const struct route *r, const struct http_question *q, struct http_decision *d, enum route_mismatch *mismatch)
+/* Devices are reached by coap; what the others take for transport or security is not there yet. */
+static bool is_spoken(enum uri_scheme scheme)
+{
+	return scheme == URI_COAP;
+}
+
+/* All that is not the form. */
+static enum error check_conditions(const struct route *r, const struct http_question *q, const struct http_decision *d,
+	enum route_mismatch *mismatch)
 {
 	bool oscore = q->oscore || (q->legacy_oscore && r->legacy_header);
 	uint8_t bytes[QUESTION_ROOM];
 	struct target t;
+	enum error e = d->has_target ? target_read_uri(d->uri, d->uri_len, q->code, oscore, &q->client, q->listener, &t) :
+		read_reverse(q, oscore, bytes, &t);
+
+	if (e != ERR_NONE)
+		return e;
+	*mismatch = route_check(r, &t.question);
+	if (*mismatch == ROUTE_OTHER_TARGET && !is_spoken(t.question.scheme))
+		return ERR_SCHEME;
+	if (*mismatch != ROUTE_MATCH)
+		return ERR_NO_ROUTE;
+	return q->any_name ? ERR_NONE : check_identity(r, q->name);
+}
+
+enum error http_route_check(const struct route *r, const struct http_question *q, struct http_decision *d, enum route_mismatch *mismatch)
+{
 	enum error e;
 
 	*mismatch = ROUTE_MATCH;
@@ -114,15 +137,20 @@ enum error http_route_check(const struct route *r, const struct http_question *q
 		return ERR_NO_ROUTE;
 	}
 	e = read_form(r, q, d);
-	if (e == ERR_NONE)
-		e = d->has_target ? target_read_uri(d->uri, d->uri_len, q->code, oscore, &q->client, q->listener, &t) :
-			read_reverse(q, oscore, bytes, &t);
-	if (e != ERR_NONE)
-		return e;
-	*mismatch = route_check(r, &t.question);
-	if (*mismatch != ROUTE_MATCH)
-		return ERR_NO_ROUTE;
-	return q->any_name ? ERR_NONE : check_identity(r, q->name);
+	return e == ERR_NONE ? check_conditions(r, q, d, mismatch) : e;
+}
+
+/* A route that denies and has no http-path is about targets: whichever way one is named, nobody gets by (as with the two forms of CoAP
+ * requests). Returns the first of them before `taken` that is about the target of *d, or `taken`. */
+static const struct route *first_denial(const struct snapshot *s, const struct http_question *q, const struct http_decision *d,
+	const struct route *taken)
+{
+	enum route_mismatch mismatch;
+
+	for (const struct route *r = s->routes; r < taken; r++)
+		if (r->deny && r->http_template == NULL && check_conditions(r, q, d, &mismatch) == ERR_NONE)
+			return r;
+	return taken;
 }
 
 /* Of several reasons the one that tells the client most. */
@@ -150,6 +178,7 @@ void http_route_find(const struct snapshot *s, const struct http_question *q, st
 		e = http_route_check(d->route, q, d, &mismatch);
 		if (e == ERR_NONE) {
 			d->refused = ERR_NONE;
+			d->route = first_denial(s, q, d, d->route);
 			return;
 		}
 		if (weight(e) > weight(d->refused))

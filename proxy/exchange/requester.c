@@ -82,7 +82,7 @@ static struct exchange *admit(struct proxy *p, struct requester *r, const struct
 	struct client *c;
 	struct exchange *x;
 
-	*e = p->draining ? ERR_DRAINING : snapshot_listener(p->conf, from->listener) == NULL ? ERR_WITHDRAWN : ERR_NONE;
+	*e = p->draining && !from->begun ? ERR_DRAINING : snapshot_listener(p->conf, from->listener) == NULL ? ERR_WITHDRAWN : ERR_NONE;
 	if (*e != ERR_NONE)
 		return NULL;
 	p->listener_used[from->listener] = clock_now();

@@ -32,6 +32,7 @@ struct request_origin {
 	struct local_address local;  /* the address it asked */
 	struct snapshot *conf;
 	const struct route *route;   /* of `conf`: it was found already (decide/http_route.h); policy still judges */
+	bool begun;                  /* the request belongs to others before it: it is asked though the gateway drains */
 };
 
 /* The one way out of the exchange layer: hands an answer or notification of x to its requester, as a datagram. x->requester is NULL afterwards

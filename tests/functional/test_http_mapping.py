@@ -314,13 +314,13 @@ def test_templates_that_cannot_be_inverted(tmp_path, template):
     assert status != 0 and "conf:2: routes.r.http-path" in errors, errors
 
 
-@pytest.mark.covers("C8075-10.3-3", "C8075-10.3-1")
+@pytest.mark.covers("C8075-10.3-3", "C8075-10.3-1", "C7252-10.2-1")
 def test_coaps_needs_a_policy(gateway):
     """A target of coaps is never asked as if it were coap."""
     pair = WebPair(gateway)
     for scheme in ("coaps", "coap+tcp", "coaps+tcp", "coap+ws", "coaps+ws"):
         answer = pair.client.ask("GET", "/hc/%s/p" % pair.device.url.replace("coap:", scheme + ":"))
-        assert answer.status == 404, answer
+        assert answer.status == 501, answer
     pair.device.quiet()
 
 

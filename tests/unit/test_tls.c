@@ -19,7 +19,8 @@
 static struct made_certificate authority, foreign, gateway, renewed, device, device_dns, device_cn, stranger, nobody;
 
 /* What the files have in them, by the paths that every listener here names; a test changes what it wants otherwise. */
-static char certificate_path[] = "gw.pem", key_path[] = "gw.key", ca_path[] = "clients.pem", psk_path[] = "psk", none[] = "", name[] = "web";
+static char certificate_path[] = "gw.pem", key_path[] = "gw.key", ca_path[] = "clients.pem", psk_path[] = "psk";
+static char none[] = "", name[] = "web";
 static const char psk_text[] = "# two of them\n\nmeter-1:000102030405060708090a0b0c0d0e0f\r\n"
 	"a:b:202122232425262728292A2B2C2D2E2F202122232425262728292a2b2c2d2e2f\n";
 static const uint8_t meter_key[16] = { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15 };
