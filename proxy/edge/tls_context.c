@@ -159,7 +159,7 @@ static int clients_verify(SSL_CTX *c, const struct listener *l, const struct mat
 		return -1;
 	}
 	SSL_CTX_set_client_CA_list(c, names);
-	/* A pre-shared key of 1.3 is a session to OpenSSL, and where clients are verified it takes none without a name for what it is of. */
+	/* OpenSSL takes up nothing where clients are verified, a pre-shared key of 1.3 neither, that has no name for what it belongs to. */
 	if (SSL_CTX_set_session_id_context(c, protocol, PROTOCOL_LEN) != 1) {
 		complain(error, room, l->client_ca, "cannot be used");
 		return -1;
