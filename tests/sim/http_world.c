@@ -5,6 +5,7 @@
 #include <event2/event.h>
 #include <fcntl.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <openssl/ssl.h>
 #include <stdio.h>
@@ -214,6 +215,7 @@ static void set_defaults(struct settings *s)
 void world_open(void)
 {
 	memset(&world, 0, sizeof world);
+	signal(SIGPIPE, SIG_IGN); /* as in the gateway: OpenSSL writes to sockets without a flag against it */
 	random_seed_for_test(9112);
 	world.base = event_base_new();
 	world.proxy = calloc(1, sizeof *world.proxy);
