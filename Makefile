@@ -60,7 +60,8 @@ CORE_OBJS := $(TRANSLATE_OBJS) oscore/option.o \
              proxy/exchange/upstream.o proxy/exchange/observe.o proxy/exchange/local.o proxy/exchange/proxy.o \
              proxy/exchange/hold_back.o proxy/exchange/refusal_log.o proxy/exchange/access_log.o proxy/exchange/crossing.o \
              proxy/exchange/crossing_rings.o proxy/exchange/renew.o proxy/exchange/blocks.o proxy/exchange/blocks_request.o \
-             proxy/exchange/blocks_answer.o proxy/exchange/blocks_learned.o
+             proxy/exchange/blocks_answer.o proxy/exchange/blocks_learned.o \
+             proxy/exchange/errand.o proxy/exchange/errand_upload.o proxy/exchange/errand_answer.o
 HTTP_OBJS  := proxy/http/lines.o proxy/http/framing.o proxy/http/parse.o \
               proxy/http/server.o proxy/http/connection.o proxy/http/reading.o proxy/http/answer.o proxy/http/stream.o \
               proxy/http/peer_counts.o proxy/http/proxy_protocol.o \
@@ -68,7 +69,8 @@ HTTP_OBJS  := proxy/http/lines.o proxy/http/framing.o proxy/http/parse.o \
               proxy/http/credentials.o proxy/http/identity.o proxy/http/local.o
 PROXY_OBJS := $(BASE_OBJS) $(COAP_OBJS) $(CONF_OBJS) proxy/decide/explain.o proxy/decide/explain_http.o $(CORE_OBJS) $(HTTP_OBJS) \
              proxy/edge/udp.o proxy/edge/sockets.o proxy/edge/own_addresses.o proxy/edge/has_route.o \
-             proxy/edge/tls.o proxy/edge/tls_context.o proxy/edge/tls_psk.o proxy/http/material.o proxy/http/not_yet.o \
+             proxy/edge/tls.o proxy/edge/tls_context.o proxy/edge/tls_psk.o proxy/http/material.o \
+             proxy/http/client.o proxy/http/client_link.o proxy/http/origin.o \
              proxy/process/parent.o proxy/process/workers.o proxy/process/reload.o proxy/process/groups.o proxy/process/route_slots.o proxy/process/route_counts.o \
              proxy/process/worker.o proxy/process/worker_start.o proxy/process/worker_reload.o proxy/process/preparing.o \
              proxy/process/channel.o proxy/process/package.o proxy/process/files.o proxy/process/privileges.o proxy/process/sandbox.o \

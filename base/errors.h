@@ -37,6 +37,7 @@
 	X(ERR_HALF_OSCORE,      PEER,   COAP_CODE(4, 0),  COAP_CODE(4, 0),  400, "refused_half_oscore",   "Neither plain nor OSCORE") \
 	X(ERR_HTTP_METHOD,      PEER,   COAP_CODE(5, 1),  COAP_CODE(4, 2),  501, "refused_http_method",   "No such method in CoAP")  \
 	X(ERR_SENDER_SLOW,      PEER,   COAP_CODE(4, 8),  COAP_CODE(4, 8),  408, "refused_slow",          "Body did not come in time") \
+	X(ERR_BODY_INCOMPLETE,  PEER,   COAP_CODE(4, 8),  COAP_CODE(4, 8),  502, "refused_incomplete",    "Blocks of the body are missing") \
 	X(ERR_TOKEN_LENGTH,     PEER,   COAP_CODE(4, 0),  COAP_CODE(4, 0),  400, "refused_token",         "Token too long")         \
 	X(ERR_TOO_LARGE,        PEER,   COAP_CODE(4, 13), COAP_CODE(4, 13), 413, "refused_too_large",     "Message too large")      \
 	X(ERR_CHALLENGE,        PEER,   COAP_CODE(4, 1),  COAP_CODE(4, 1),  401, "challenged",            "")                       \

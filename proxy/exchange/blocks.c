@@ -164,9 +164,10 @@ int blocks_read_option(const struct msg_view *m, uint16_t number, struct opt_blo
 bool blocks_take_challenge(struct blocks_state *s, const struct msg_view *m)
 {
 	const struct msg_option *echo = msg_option(m, OPT_ECHO);
+	bool safe = s->code == CODE_GET || s->code == CODE_FETCH;
 
 	if (m->code != CODE_UNAUTHORIZED || s->oscore || echo == NULL || echo->len == 0 || echo->len > BLOCKS_ECHO_MAX ||
-		s->echoes == BLOCKS_RESTARTS)
+		s->echoes == BLOCKS_RESTARTS || (!safe && !s->repeats_unsafe))
 		return false;
 	s->echoes++;
 	s->echo_len = (uint8_t)echo->len;
@@ -203,6 +204,7 @@ static void set_up(struct blocks_state *s, struct proxy *p, struct transfer *t, 
 	s->sending.has_body = plan->has_body && t->calls->body != NULL;
 	s->answer.limit = plan->answer_limit;
 	s->head_only = plan->head_only;
+	s->repeats_unsafe = !plan->may_be_old;
 	s->block_szx = szx_of(plan->block_size);
 	if (plan->head_only && s->block_szx > HEAD_ONLY_SZX)
 		s->block_szx = HEAD_ONLY_SZX;
@@ -266,7 +268,10 @@ void transfer_abort_body(struct transfer *t, enum error e)
 	if (s == NULL)
 		return;
 	outermost = begin_running(s);
-	blocks_end(s, e);
+	if (s->answered)
+		blocks_end(s, e);
+	else
+		blocks_fail(s, e);
 	end_running(s, outermost);
 }
 

@@ -28,7 +28,8 @@ struct transfer_calls {
 	/* The bytes of the request's body before `offset` are not asked for again. */
 	void (*body_taken)(struct transfer *t, uint64_t offset);
 	/* The head of the answer (`m`, borrowed, of which the block options and payload are not for the owner), or of a notification. `size`: of
-	 * the whole body, or BLOCKS_SIZE_UNKNOWN. e: ERR_NONE if it is the origin's, else why the gateway made it. */
+	 * the whole body where all of it has come, never what a device says of it; else BLOCKS_SIZE_UNKNOWN. e: ERR_NONE if it is the origin's,
+	 * else why the gateway made it. */
 	void (*head)(struct transfer *t, const struct msg_view *m, enum error e, uint64_t size, bool notification);
 	/* How many bytes of the answer's body the owner takes now. The next block is asked for only when it is at least the size of one. */
 	size_t (*room)(struct transfer *t);
@@ -50,6 +51,7 @@ struct transfer_plan {
 	uint32_t threshold;       /* a body up to this long goes whole, if it is known to be so (RFC 8075 8.3) */
 	uint16_t block_size;      /* 16..1024, a power of two: the largest sent or asked for */
 	bool head_only;           /* the answer's body is not wanted (HEAD): only its first block is asked for, as a small one */
+	bool may_be_old;          /* it may have been held up on its way: to a device that asks for freshness it is not repeated, if it is unsafe */
 	bool first_block_only;    /* reserved for group requests */
 };
 
@@ -67,7 +69,7 @@ void transfer_begin(struct proxy *p, struct transfer *t, const struct transfer_c
 void transfer_continue(struct transfer *t);
 
 /* The body of the request will not come to its end (its sender is gone or too slow): what was begun at the device is left to expire. The
- * owner is told end(e). */
+ * owner, if he has heard nothing yet, is given an answer of ours with that error, else he is told end(e). */
 void transfer_abort_body(struct transfer *t, enum error e);
 
 /* The owner wants nothing more and is called no more. An observation is cancelled. */

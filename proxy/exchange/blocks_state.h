@@ -72,6 +72,7 @@ struct blocks_state {
 	uint8_t echo_len, echoes;   /* the value that the device wants to see again, and how many it sent */
 	uint8_t echo[BLOCKS_ECHO_MAX];
 	bool oscore, head_only;
+	bool repeats_unsafe;        /* what is unsafe may be repeated to a challenge */
 	bool registers;             /* the head has an Observe option */
 	bool asking;                /* a request is under way */
 	bool running;               /* within blocks_run() or something that ends in it */
@@ -100,7 +101,7 @@ void blocks_end(struct blocks_state *s, enum error e);
 int blocks_read_option(const struct msg_view *m, uint16_t number, struct opt_block *b) __attribute__((warn_unused_result));
 
 /* A device asks for proof of freshness (RFC 9175 2.3): what was asked is to be asked again with its value. False if that is not for us to
- * answer: under OSCORE it is its client's affair. */
+ * answer: under OSCORE it is its client's affair, and of an unsafe request that may be old its owner's. */
 bool blocks_take_challenge(struct blocks_state *s, const struct msg_view *m);
 
 /* The device is remembered as one that knows no block options. */

@@ -37,7 +37,7 @@ struct client *client_find(const struct proxy *p, unsigned listener, const struc
 
 static bool is_idle(const struct client *c)
 {
-	return c->exchanges == 0 && c->observations == NULL && c->first == NULL;
+	return c->exchanges == 0 && c->observations == NULL && c->first == NULL && c->errands == 0;
 }
 
 enum { EVICTION_LOOKS = 64 }; /* busy clients passed over before giving up */

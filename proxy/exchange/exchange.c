@@ -7,6 +7,7 @@
 #include "proxy/exchange/access_log.h"
 #include "proxy/exchange/client.h"
 #include "proxy/exchange/crossing.h"
+#include "proxy/exchange/errand.h"
 #include "proxy/exchange/observe.h"
 #include "proxy/exchange/origin.h"
 #include "proxy/exchange/requester.h"
@@ -16,13 +17,15 @@
 #define BIT(state) (1u << (state))
 
 static const uint8_t legal_next[] = {
-	[EXCHANGE_RESOLVING] = BIT(EXCHANGE_WAITING) | BIT(EXCHANGE_SENT) | BIT(EXCHANGE_CROSSED),
+	[EXCHANGE_RESOLVING] = BIT(EXCHANGE_WAITING) | BIT(EXCHANGE_SENT) | BIT(EXCHANGE_CROSSED) |
+		BIT(EXCHANGE_SERVED),
 	[EXCHANGE_WAITING] = BIT(EXCHANGE_SENT),
 	[EXCHANGE_SENT] = BIT(EXCHANGE_ACKNOWLEDGED) | BIT(EXCHANGE_OBSERVING) | BIT(EXCHANGE_CANCELLING),
 	[EXCHANGE_ACKNOWLEDGED] = BIT(EXCHANGE_OBSERVING) | BIT(EXCHANGE_CANCELLING),
 	[EXCHANGE_OBSERVING] = BIT(EXCHANGE_SENT) | BIT(EXCHANGE_WAITING) | BIT(EXCHANGE_CANCELLING) | BIT(EXCHANGE_CROSSED),
 	[EXCHANGE_CANCELLING] = 0,
 	[EXCHANGE_CROSSED] = BIT(EXCHANGE_OBSERVING),
+	[EXCHANGE_SERVED] = 0,
 };
 
 void exchange_set_state(struct exchange *x, enum exchange_state state)
@@ -127,6 +130,8 @@ void exchange_free(struct proxy *p, struct exchange *x)
 	exchange_end_lookup(p, x);
 	if (x->crossing != NULL)
 		crossing_end(p, x);
+	if (x->errand != NULL)
+		errand_forget(x);
 	if (x->observation != NULL)
 		observe_end(p, x->observation);
 	if (o != NULL) {
@@ -178,6 +183,8 @@ const struct endpoint *exchange_origin_peer(const struct exchange *x)
 {
 	if (x->origin != NULL)
 		return &x->origin->peer;
+	if (x->errand != NULL)
+		return errand_peer(x->errand);
 	return x->crossing != NULL ? &x->crossing->origin : NULL;
 }
 

@@ -8,6 +8,7 @@
 #include "proxy/exchange/access_log.h"
 #include "proxy/exchange/client.h"
 #include "proxy/exchange/crossing.h"
+#include "proxy/exchange/errand.h"
 #include "proxy/exchange/exchange.h"
 #include "proxy/exchange/hold_back.h"
 #include "proxy/exchange/local.h"
@@ -119,6 +120,56 @@ enum error forward_to_origin(struct proxy *p, struct exchange *x, const struct e
 	return transmit_or_wait(p, x, bytes, len, false);
 }
 
+/* ---- origins that take bodies whole ---- */
+
+static bool is_carried(const struct passage *g, const struct origin_conf *to)
+{
+	return errand_is_carried(g->p, to != NULL ? to->scheme : g->target.question.scheme);
+}
+
+/* Of what a request has in common with those that go on with its blocks. */
+static uint64_t errand_hash(const struct passage *g)
+{
+	static const uint16_t numbers[] = { OPT_OSCORE, OPT_ACCEPT, OPT_REQUEST_TAG };
+	const struct hash_key *k = &g->p->hash_key;
+	const uint32_t head[] = { g->x->client->hash, g->m->code };
+	uint64_t hash = hash_mix(k, resource_hash(g), head, sizeof head);
+
+	for (size_t n = 0; n < sizeof numbers / sizeof numbers[0]; n++)
+		for (unsigned i = 0; i < g->m->option_count; i++) {
+			const struct msg_option *o = &g->m->options[i];
+
+			if (o->number != numbers[n])
+				continue;
+			hash = hash_mix(k, hash, &o->number, sizeof o->number);
+			hash = hash_mix(k, hash, o->value, o->len);
+		}
+	return hash;
+}
+
+/* The message `bytes` becomes an errand. */
+static enum error carry(struct passage *g, const struct endpoint *address, const struct origin_conf *to, const uint8_t *bytes, size_t len)
+{
+	const struct route_question *q = &g->target.question;
+	const struct errand_ask ask = { .m = g->m, .r = g->r, .key = errand_hash(g) };
+	struct msg_view m;
+	struct errand_request what = { .m = &m, .scheme = to != NULL ? to->scheme : q->scheme, .address = *address,
+		.host = { to != NULL ? to->host : q->host, to != NULL ? strlen(to->host) : q->host_len } };
+
+	if (msg_parse_datagram(&m, bytes, len) != MSG_OK)
+		log_fatal("forward: a request of our own cannot be read");
+	return errand_begin(g->p, g->x, &ask, &what);
+}
+
+/* Nobody observes there; what continues an errand needs no origin any more. Returns whether the request has found its place. */
+static bool continue_errand(struct passage *g)
+{
+	const struct errand_ask ask = { .m = g->m, .r = g->r, .key = errand_hash(g) };
+
+	g->x->observe = OBSERVE_NONE;
+	return errand_continue(g->p, g->x, &ask);
+}
+
 static void pass_to(struct passage *g, const struct endpoint *address, const struct origin_conf *to, bool configured)
 {
 	struct proxy *p = g->p;
@@ -136,6 +187,16 @@ static void pass_to(struct passage *g, const struct endpoint *address, const str
 	len = write_request(g, to, bytes, sizeof bytes);
 	if (len == 0 || len > BUFFER_LARGEST) {
 		refuse(p, x, ERR_TOO_LARGE, 0);
+		return;
+	}
+	if (is_carried(g, to)) {
+		e = carry(g, address, to, bytes, len);
+		if (e != ERR_NONE)
+			refuse(p, x, e, 0);
+		return;
+	}
+	if ((to != NULL ? to->scheme : g->target.question.scheme) != URI_COAP) {
+		refuse(p, x, ERR_NO_ROUTE_FORWARD, 0);
 		return;
 	}
 	x->deadline = x->arrived_at + x->route->timeout;
@@ -342,8 +403,10 @@ static enum error decide(struct passage *g, const struct route *found)
 void forward_begin(struct proxy *p, struct exchange *x, const struct msg_view *m, const struct outer_request *r,
 	const struct endpoint *asked, const struct route *found)
 {
+	const struct origin_conf *list;
 	struct passage g;
 	enum error e;
+	size_t count;
 
 	begin_passage(&g, p, x, m, r);
 	if (!read_passage(&g, asked, &e)) {
@@ -361,6 +424,9 @@ void forward_begin(struct proxy *p, struct exchange *x, const struct msg_view *m
 		return;
 	}
 	x->confirmable = x->client_type == MSG_CON || x->route->confirmable;
+	list = origins_of(x, x->forward, &count);
+	if (is_carried(&g, count > 0 ? list : NULL) && continue_errand(&g))
+		return;
 	if (x->observe == OBSERVE_REGISTER && observe_begin(p, x, m) != ERR_NONE)
 		x->observe = OBSERVE_NONE;
 	find_origin(&g);

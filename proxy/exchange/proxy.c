@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "proxy/exchange/crossing.h"
+#include "proxy/exchange/errand.h"
 #include "proxy/exchange/exchange.h"
 #include "proxy/exchange/observe.h"
 #include "proxy/exchange/origin.h"
@@ -114,6 +115,7 @@ void proxy_destroy(struct proxy *p)
 		slab_each(p->deliveries, drop_delivery, p);
 	if (p->origins != NULL)
 		origins_free(p);
+	errands_destroy(p);
 	refusal_log_destroy(p);
 	slab_destroy(p->transfers);
 	free(p->learned);
@@ -181,7 +183,7 @@ static bool was_sent(const struct proxy *p, const struct exchange *x)
 {
 	if (x->state == EXCHANGE_CROSSED)
 		return atomic_load_explicit(&p->cell->sent[x->index], memory_order_acquire) != 0;
-	return x->state == EXCHANGE_SENT || x->state == EXCHANGE_ACKNOWLEDGED;
+	return x->state == EXCHANGE_SENT || x->state == EXCHANGE_ACKNOWLEDGED || x->state == EXCHANGE_SERVED;
 }
 
 static void give_up_one(void *object, uint32_t index, void *arg)

@@ -62,6 +62,7 @@ struct client {
 	uint32_t hash;              /* of peer and listener: names the upstream port and the Message-ID space */
 	uint32_t exchanges;         /* under way */
 	uint32_t observation_count;
+	uint32_t errands;           /* whose bodies are under way or held (errand.c) */
 	struct observation *observations;
 	struct delivery *first, *last; /* confirmable messages to it: the first is in flight, the others wait */
 	uint64_t verified_until;
@@ -115,6 +116,7 @@ enum exchange_state {
 	EXCHANGE_OBSERVING,  /* answered; notifications may follow */
 	EXCHANGE_CANCELLING, /* nobody listens any more; the origin is being told (RFC 7641 3.6) */
 	EXCHANGE_CROSSED,    /* under way in another worker, the origin's home (crossing.c) */
+	EXCHANGE_SERVED,     /* waits for something of its errand (errand.c) */
 };
 
 enum observe_ask { OBSERVE_NONE, OBSERVE_REGISTER, OBSERVE_CANCEL };
@@ -149,6 +151,8 @@ struct exchange {
 	struct opt_block block2;
 	uint16_t block1;              /* 1: a Block1 option was present, 2: with more to come */
 	uint64_t resource;            /* hash of the target of a request with Block1 */
+	struct opt_block upload_block; /* where it is SERVED: its Block1 */
+	uint64_t size_limit;          /* Size1 of a 4.13; 0: what a datagram holds */
 	/* the origin's side */
 	uint8_t state;                /* enum exchange_state; set by exchange_set_state() alone */
 	uint8_t retransmissions;
@@ -166,8 +170,9 @@ struct exchange {
 	uint32_t patience, patience_acknowledged, rest;
 	bool stand_in;                /* the origin's half of an exchange that crossed: its client stands in for another worker's */
 	struct crossing *crossing;    /* NULL: client and origin belong to this worker */
+	struct errand *errand;        /* what it waits for, where it is SERVED */
 	struct origin *origin;
-	struct exchange *next, *previous; /* in flight at the origin, or waiting in a flow (next alone) */
+	struct exchange *next, *previous; /* in flight at the origin, or waiting in a flow or for an errand (next alone) */
 	struct buffer request;        /* the upstream datagram while it may be sent (again) */
 	uint64_t arrived_at, sent_at, acknowledge_at, retransmit_at, deadline;
 	struct snapshot *conf;        /* the one it began with (kept) */
@@ -280,6 +285,8 @@ struct proxy {
 	uint64_t listener_used[CONF_SLOTS_MAX]; /* when a request last came to a listener that was accepted, by its slot */
 	struct refusals *refusals;      /* refusal_log.c */
 	struct slab *transfers;         /* blocks.c; NULL until somebody asks by it */
+	struct errands *errands;        /* errand.c; the same */
+	const struct errand_carrier *carrier; /* of origins that are asked by no datagram; NULL: there are none */
 	struct blocks_learned *learned; /* the same; blocks_learned.h */
 	struct endpoint *own_addresses; /* owned; of our interfaces: listeners on the unspecified address are reached there */
 	size_t own_count;

@@ -139,10 +139,11 @@ void requester_ask(struct proxy *p, struct requester *r, const struct request_or
 	forward_begin(p, x, &m, &wishes, &asked, route);
 }
 
-void requester_note_refusal(struct proxy *p, const struct request_origin *from, enum error e)
+void requester_note_refusal(struct proxy *p, const struct request_origin *from, uint8_t code, bool oscore, enum error e)
 {
 	struct client c = { .peer = from->peer, .listener = (uint16_t)from->listener, .trusted = true };
-	struct exchange x = { .proxy = p, .client = &c, .record = DUPLICATES_NONE, .conf = from->conf, .route = from->route, .inner = true };
+	struct exchange x = { .proxy = p, .client = &c, .record = DUPLICATES_NONE, .conf = from->conf, .route = from->route,
+		.code = code, .oscore = oscore, .inner = true };
 
 	/* Nobody listens: nothing is told, all else is as ever. */
 	respond_error(p, &x, e, 0);

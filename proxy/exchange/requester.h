@@ -45,7 +45,7 @@ void requester_forget(struct exchange *x);
 void requester_ask(struct proxy *p, struct requester *r, const struct request_origin *from, const uint8_t *bytes, size_t len);
 
 /* A request that is refused before it is asked: counted and logged as if it had been. */
-void requester_note_refusal(struct proxy *p, const struct request_origin *from, enum error e);
+void requester_note_refusal(struct proxy *p, const struct request_origin *from, uint8_t code, bool oscore, enum error e);
 
 /* He wants nothing more: neither answer nor notification follows. An observation is cancelled at its origin (RFC 7641 3.6); a request under
  * way goes on without anybody to answer. Does nothing if nothing is under way. */

@@ -81,6 +81,13 @@ static size_t unverified_limit(const struct exchange *x)
 	return limit > UNVERIFIED_BYTES ? limit : UNVERIFIED_BYTES;
 }
 
+size_t respond_size_limit(const struct exchange *x)
+{
+	bool anything = x->inner || reachability_is_verified(x->client) || (x->route != NULL && !x->route->echo);
+
+	return anything ? MSG_DATAGRAM_MAX : unverified_limit(x);
+}
+
 /* What may be sent to a client who was never seen in answer to x, the Empty ACK taken off; never less than the message once. */
 static size_t allowance_of(const struct exchange *x, size_t len)
 {
@@ -234,7 +241,7 @@ void respond_error(struct proxy *p, struct exchange *x, enum error e, uint16_t o
 	else if (e == ERR_CHALLENGE)
 		msg_add_uint(&a.w, OPT_MAX_AGE, 0);
 	if (code == CODE_TOO_LARGE)
-		msg_add_uint(&a.w, OPT_SIZE1, 1024);
+		msg_add_uint(&a.w, OPT_SIZE1, x->size_limit == 0 || x->size_limit > UINT32_MAX ? BLOCK_LARGEST : (uint32_t)x->size_limit);
 	if (e == ERR_CHALLENGE) {
 		reachability_make_echo(p, &x->client->peer, echo);
 		msg_add_option(&a.w, OPT_ECHO, echo, sizeof echo);

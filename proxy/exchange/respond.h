@@ -16,6 +16,9 @@ void respond_error(struct proxy *p, struct exchange *x, enum error e, uint16_t o
  * else, or nothing, because it is not known to be where it says (RFC 9175 2.4). */
 bool respond_relay(struct proxy *p, struct exchange *x, const struct msg_view *response);
 
+/* How long an answer to x may be: all of a datagram, or what may be sent to a client who was never seen (RFC 9175 2.4). */
+size_t respond_size_limit(const struct exchange *x);
+
 /* Sends the Empty ACK of a CON request, once. */
 void respond_acknowledge(struct proxy *p, struct exchange *x);
 

@@ -473,6 +473,11 @@ struct proxy *http_connection_proxy(const struct http_connection *c)
 	return c->proxy;
 }
 
+bool http_connection_is_fresh(const struct http_connection *c)
+{
+	return c->written_before == 0;
+}
+
 const SSL *http_connection_tls(const struct http_connection *c)
 {
 	return stream_tls(&c->stream);
@@ -492,6 +497,11 @@ void http_connection_body_taken(struct http_connection *c)
 bool http_connection_body_ended(const struct http_connection *c)
 {
 	return c->body_ended;
+}
+
+void http_connection_close_behind(struct http_connection *c)
+{
+	c->closing = true;
 }
 
 void http_connection_end_with_client(struct http_connection *c)

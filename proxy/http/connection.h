@@ -28,6 +28,8 @@ const struct local_address *http_connection_local(const struct http_connection *
 uint16_t http_connection_local_port(const struct http_connection *c);
 unsigned http_connection_slot(const struct http_connection *c);     /* of its listener */
 struct proxy *http_connection_proxy(const struct http_connection *c);
+/* No request came over it before the present one. */
+bool http_connection_is_fresh(const struct http_connection *c);
 const SSL *http_connection_tls(const struct http_connection *c);      /* NULL: plain */
 
 /* The body of the request under way that has come and was not taken; the request drains it and then calls http_connection_body_taken(),
@@ -52,6 +54,8 @@ size_t http_connection_room(struct http_connection *c);
 /* The answer is complete. What has not come of the request's body is read and thrown away up to a bound, else the connection is closed
  * behind the answer. The connection goes on with its next request after this returns. */
 void http_connection_answer_end(struct http_connection *c);
+/* The connection is closed behind the answer, which has not begun. */
+void http_connection_close_behind(struct http_connection *c);
 /* What was begun cannot be brought to its end: the connection is closed without a last chunk, short of its length. */
 void http_connection_answer_cut(struct http_connection *c);
 /* Bytes of answers on this request, head included, that are sent or are to be sent; once the client is gone, those that were (for the access

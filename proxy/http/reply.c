@@ -93,7 +93,7 @@ void reply_error(struct http_request *r, enum error e)
 	};
 	const char *text = error_row(e)->text;
 
-	requester_note_refusal(r->proxy, &from, e);
+	requester_note_refusal(r->proxy, &from, r->mapping.code, r->mapping.oscore, e);
 	reply_refusal(r, e, text, strlen(text), (int64_t)(r->conf->settings.overload_retry / CLOCK_SECOND));
 }
 

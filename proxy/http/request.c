@@ -125,20 +125,15 @@ static bool may_retry(const struct http_request *r, const struct msg_view *m, en
 void request_answer_head(struct transfer *t, const struct msg_view *m, enum error e, uint64_t size, bool notification)
 {
 	struct http_request *r = request_of(t);
-	const struct msg_option *block2 = msg_option(m, OPT_BLOCK2);
-	struct opt_block block;
-	bool whole = block2 == NULL || (opt_block_parse(&block, block2) == 0 && !block.more && block.num == 0);
 
 	(void)notification;
 	r->retry = may_retry(r, m, e);
 	if (r->retry)
 		return;
-	/* What a device says of the size of a body is advice (RFC 7959 4); only what has come whole has a length. */
-	if (whole)
-		size = m->payload_len;
-	else if (!r->mapping.head_only || size == BLOCKS_SIZE_UNKNOWN)
-		size = HTTP_LENGTH_UNKNOWN;
-	reply_head(r, m, e, size, r->applied ? "Preference-Applied: wait\r\n" : NULL);
+	/* Whoever is to try again does so over a new connection: what comes first over that is not old (RFC 9175 2.3). */
+	if (e == ERR_NONE && m->code == CODE_UNAUTHORIZED && !r->mapping.oscore && msg_option(m, OPT_ECHO) != NULL)
+		http_connection_close_behind(r->connection);
+	reply_head(r, m, e, size == BLOCKS_SIZE_UNKNOWN ? HTTP_LENGTH_UNKNOWN : size, r->applied ? "Preference-Applied: wait\r\n" : NULL);
 }
 
 void request_answer_data(struct transfer *t, const uint8_t *bytes, size_t len)
@@ -277,6 +272,7 @@ void request_transfer(struct http_request *r, const struct transfer_calls *calls
 		.head = r->head, .head_len = r->head_len, .has_body = r->mapping.has_body, .body_size = r->body_size,
 		.answer_limit = r->route->body_limit != 0 ? r->route->body_limit : s->http_body_limit,
 		.threshold = s->http_block_threshold, .block_size = (uint16_t)s->http_block_size, .head_only = r->mapping.head_only,
+		.may_be_old = !http_connection_is_fresh(c),
 	};
 
 	if (!as_it_is) {
@@ -363,7 +359,7 @@ static enum error translate(struct http_request *r, const struct http_head *head
 	r->route = d.route;
 	policy = (struct request_policy){
 		.media = { .loose = d.route->loose_media, .coap_payload = d.route->coap_payload }, .legacy_header = d.route->legacy_header,
-		.query_is_fetch = d.route->query_is_fetch, .hop_limit = (uint8_t)d.route->hop_limit,
+		.query_is_fetch = d.route->query_is_fetch,
 		.pseudonym = r->conf->settings.identity,
 	};
 	map_request_read(head, &policy, &r->mapping);

@@ -11,6 +11,7 @@
 #include <openssl/ssl.h>
 
 #include "proxy/edge/tls.h"
+#include "proxy/http/credentials.h"
 
 enum { WHY_MAX = 512, KB = 1024 };
 
@@ -149,6 +150,19 @@ static void check_authorities(const struct files *f, const struct conf_file *at,
 	SSL_CTX_free(c);
 }
 
+static void check_credentials(const struct files *f, const struct conf_file *at, struct report *r)
+{
+	const struct material_file *file = material_find(&f->material, at->path);
+	char why[WHY_MAX], text[WHY_MAX];
+	struct credentials *c = credentials_parse((const char *)file->bytes, file->len, why, sizeof why);
+
+	if (c == NULL) {
+		snprintf(text, sizeof text, "%s:%.120s", at->path, why);
+		complain(r, at, text);
+	}
+	credentials_free(c);
+}
+
 static void check(const struct files *f, const struct snapshot *conf, struct report *r)
 {
 	const struct listener *before = NULL;
@@ -161,6 +175,8 @@ static void check(const struct files *f, const struct snapshot *conf, struct rep
 		before = at->listener;
 		if (at->kind == CONF_FILE_AUTHORITIES)
 			check_authorities(f, at, r);
+		if (at->kind == CONF_FILE_CREDENTIALS)
+			check_credentials(f, at, r);
 	}
 }
 

@@ -18,6 +18,12 @@ static bool has_work(const struct worker *w)
 	return udp_is_readable() || crossing_is_readable(w->proxy);
 }
 
+/* What connections have brought is known only behind a turn. */
+static bool may_have_work(const struct worker *w)
+{
+	return w->http_is_open || has_work(w);
+}
+
 /* What was due up to that time happens now. */
 static void move_clock(struct worker *w, uint64_t to)
 {
@@ -88,7 +94,7 @@ void steer_worker_obey(struct worker *w, const struct channel_message *m)
 	struct channel_message answer = { .kind = CHANNEL_STEERED };
 
 	if (strcmp(m->text, "work") == 0) {
-		if (has_work(w))
+		if (may_have_work(w))
 			worker_turn(w, false);
 	} else if (strcmp(m->text, "at") == 0) {
 		move_clock(w, m->number[STEER_TIME]);

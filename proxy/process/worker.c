@@ -32,11 +32,10 @@ static void arm(struct worker *w)
 }
 
 /* What is told while sending may be answered. */
-static void send_all(void)
+static void send_all(struct worker *w)
 {
-	do {
-		udp_flush();
-	} while (http_server_flush());
+	for (udp_flush(); http_server_flush(); udp_flush())
+		w->received++;
 }
 
 void worker_turn(struct worker *w, bool wait)
@@ -52,7 +51,7 @@ void worker_turn(struct worker *w, bool wait)
 	clock_update();
 	w->received += crossing_receive(w->proxy);
 	proxy_turn(w->proxy);
-	send_all();
+	send_all(w);
 	crossing_publish(w->proxy);
 }
 
@@ -171,7 +170,7 @@ int worker_run(void)
 	}
 	if (w.ended) {
 		proxy_give_up(w.proxy);
-		send_all();
+		send_all(&w);
 		event_base_loop(w.base, EVLOOP_ONCE | EVLOOP_NONBLOCK); /* connections to origins write what they were just given */
 		crossing_publish(w.proxy);
 		status = 0;

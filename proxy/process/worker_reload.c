@@ -13,6 +13,7 @@
 #include "proxy/exchange/renew.h"
 #include "proxy/exchange/resolve.h"
 #include "proxy/http/client.h"
+#include "proxy/http/identity.h"
 #include "proxy/http/server.h"
 
 /* ---- listeners ---- */
@@ -135,7 +136,7 @@ int worker_use_files(struct worker *w)
 	const struct material *m = package_material(&w->package);
 
 	material_use(m);
-	return tls_renew(w->proxy->conf, m);
+	return tls_renew(w->proxy->conf, m) < 0 || identity_renew(w->proxy->conf, m) < 0 ? -1 : 0;
 }
 
 void worker_commit(struct worker *w, uint32_t generation)

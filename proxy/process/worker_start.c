@@ -18,6 +18,8 @@
 #include "proxy/exchange/proxy.h"
 #include "proxy/exchange/resolve.h"
 #include "proxy/http/client.h"
+#include "proxy/http/origin.h"
+#include "proxy/http/identity.h"
 #include "proxy/http/server.h"
 #include "proxy/process/privileges.h"
 #include "proxy/process/sandbox.h"
@@ -186,7 +188,10 @@ static int build(struct worker *w, struct snapshot *conf)
 		return -1;
 	udp_open(w->base, w->proxy, conf->settings.receive_buffer);
 	w->http_is_open = true;
-	return http_server_open(w->base, w->proxy) < 0 || http_client_open(w->base, w->proxy) < 0 ? -1 : 0;
+	if (http_server_open(w->base, w->proxy) < 0 || http_client_open(w->base, w->proxy) < 0)
+		return -1;
+	http_origin_open(w->proxy);
+	return 0;
 }
 
 static int take_listeners(struct worker *w, uint64_t count)
@@ -280,6 +285,7 @@ void worker_close(struct worker *w)
 {
 	if (w->http_is_open) {
 		http_server_close();
+		http_origin_close();
 		http_client_close();
 	}
 	if (w->proxy != NULL)
@@ -300,6 +306,7 @@ void worker_close(struct worker *w)
 	if (w->base != NULL)
 		event_base_free(w->base);
 	tls_close();
+	identity_close();
 	material_use(NULL);
 	house_unmap(&w->house);
 	package_close(&w->package);

@@ -73,7 +73,14 @@ void requester_ask(struct proxy *p, struct requester *r, const struct request_or
 	assert_ptr_equal(p, &the.proxy);
 	assert_null(the.asking);
 	assert_null(r->exchange);
-	assert_ptr_equal(from->conf, &the.conf);
+	if (from->conf != p->conf && r->decide(r, p->conf) == NULL) {
+		reply = (struct reply){ .code = CODE_UNAVAILABLE, .e = ERR_WITHDRAWN };
+		the.asking = r;
+		tell_answer(&reply);
+		return;
+	}
+	assert_ptr_equal(from->conf, p->conf);
+	assert_ptr_equal(from->route, p->conf == &the.conf ? &the.route : &the.next_route);
 	assert_true(len <= MSG_DATAGRAM_MAX);
 	memcpy(the.bytes, bytes, len);
 	assert_int_equal(msg_parse_datagram(&the.asked, the.bytes, len), MSG_OK);
@@ -206,8 +213,10 @@ static void owner_end(struct transfer *t, enum error e, bool more)
 
 static const struct route *owner_decide(struct transfer *t, struct snapshot *conf)
 {
-	(void)owner_of(t), (void)conf;
-	return NULL;
+	(void)owner_of(t);
+	assert_ptr_equal(conf, &the.next_conf);
+	the.decided_count++;
+	return the.next_route.metrics_slot != 0 ? &the.next_route : NULL;
 }
 
 static const struct transfer_calls calls = { .body = owner_body, .body_taken = owner_body_taken, .head = owner_head, .room = owner_room,
@@ -222,7 +231,7 @@ int bench_set_up(void **state)
 	random_seed_for_test(1);
 	the.proxy.buffers = buffers_create(QUEUE_MEMORY);
 	the.proxy.conf = &the.conf;
-	the.conf.references = 1;
+	the.conf.references = the.next_conf.references = 1;
 	the.route.metrics_slot = 7;
 	the.owner.room = SIZE_MAX;
 	the.plan.from.conf = &the.conf;
@@ -240,6 +249,7 @@ static void tear_down(void)
 	if (!the.owner.over && the.owner.t.state != NULL)
 		transfer_leave(&the.owner.t);
 	assert_int_equal(the.conf.references, 1);
+	assert_int_equal(the.next_conf.references, 1);
 	assert_int_equal(buffers_in_use(the.proxy.buffers), 0);
 	if (the.proxy.transfers != NULL)
 		assert_int_equal(slab_count(the.proxy.transfers), 0);

@@ -63,8 +63,9 @@ struct reply {
 
 extern struct bench {
 	struct proxy proxy;
-	struct snapshot conf;
-	struct route route;
+	struct snapshot conf, next_conf; /* the test may put the next one in force */
+	struct route route, next_route;
+	unsigned decided_count;    /* how often the owner was asked for the route under the next one */
 	struct owner owner;
 	struct transfer_plan plan;
 	struct made head;

@@ -334,6 +334,37 @@ static void a_device_without_blocks_is_remembered(void **state)
 	assert_false(is_asked_without(CODE_GET, "3='h' 7=1633 11='p'"));
 }
 
+/* What is refused without blocks too was not about blocks. */
+static void what_is_refused_anyway_teaches_nothing(void **state)
+{
+	covers("C8075-8.3-4");
+	(void)state;
+	the.plan.block_size = 256;
+	begin();
+	answers_text(CODE_BAD_OPTION, "", "what?");
+	answers_text(CODE_BAD_OPTION, "", "what?");
+	assert_true(the.owner.over);
+	assert_false(is_asked_without(CODE_GET, H_P));
+}
+
+/* One device's place may be another's too: it is then forgotten, never taken for it. */
+static void the_memory_is_bounded(void **state)
+{
+	static struct blocks_learned learned;
+	uint64_t now = clock_now();
+
+	(void)state;
+	assert_false(blocks_knows(&learned, 0, now));
+	blocks_learn(&learned, 5, now);
+	assert_true(blocks_knows(&learned, 5, now));
+	assert_false(blocks_knows(&learned, 5 + BLOCKS_LEARNED, now));
+	blocks_learn(&learned, 5 + BLOCKS_LEARNED, now);
+	assert_false(blocks_knows(&learned, 5, now));
+	assert_true(blocks_knows(&learned, 5 + BLOCKS_LEARNED, now));
+	blocks_learn(&learned, UINT64_MAX, now);
+	assert_true(blocks_knows(&learned, UINT64_MAX, now));
+}
+
 /* A Proxy-Uri names a device as far as its path. Whatever it holds is read within its bounds. */
 static void a_device_is_named_by_its_authority(void **state)
 {
@@ -380,6 +411,33 @@ static void a_challenge_is_answered(void **state)
 	answers(CODE_CHANGED, "27=26", NULL, 0);
 	got(1, CODE_CHANGED, ERR_NONE, NULL, 0);
 	is_over();
+}
+
+/* What may be old is repeated only if that does no harm; else the owner hears of the challenge. */
+static void what_may_be_old_is_not_repeated(void **state)
+{
+	static const struct {
+		uint8_t code;
+		bool repeated;
+	} rows[] = { { CODE_GET, true }, { CODE_FETCH, true }, { CODE_POST, false }, { CODE_PUT, false }, { CODE_DELETE, false },
+		{ CODE_PATCH, false }, { CODE_IPATCH, false } };
+
+	covers("C9175-2.3-4");
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+		for (unsigned old = 0; old < 2; old++) {
+			bench_again();
+			head_is(rows[i].code, H_P);
+			the.plan.may_be_old = old;
+			begin();
+			answers_text(CODE_UNAUTHORIZED, "252=aa", "who?");
+			if (rows[i].repeated || !old) {
+				asks(rows[i].code, H_P " 252=aa", NULL, 0);
+				continue;
+			}
+			is_refused(CODE_UNAUTHORIZED, ERR_NONE);
+			assert_string_equal(the.owner.heads[0].options, "252=aa");
+		}
 }
 
 static void a_challenge_in_the_answer_is_answered(void **state)
@@ -479,8 +537,11 @@ int main(void)
 		TEST(devices_without_blocks_are_asked_without),
 		TEST(the_same_without_blocks_may_be_refused_too),
 		TEST(a_device_without_blocks_is_remembered),
+		TEST(what_is_refused_anyway_teaches_nothing),
+		TEST(the_memory_is_bounded),
 		TEST(a_device_is_named_by_its_authority),
 		TEST(a_challenge_is_answered),
+		TEST(what_may_be_old_is_not_repeated),
 		TEST(a_challenge_in_the_answer_is_answered),
 		TEST(challenges_end),
 		TEST(quarrels_end),

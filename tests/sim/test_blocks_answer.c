@@ -219,6 +219,13 @@ static void a_head_alone_is_asked_for_by_a_small_block(void **state)
 	assert_int_equal(the.owner.got_len, 0);
 	assert_int_equal(the.owner.heads[0].e, ERR_ORIGIN_TIMEOUT);
 	is_over();
+	bench_again();
+	the.plan.head_only = true;
+	begin();
+	answers(CODE_CONTENT, block2(1, true, 2), body, 64);
+	assert_int_equal(the.owner.got_len, 0);
+	assert_int_equal(the.owner.heads[0].e, ERR_BAD_RESPONSE);
+	is_over();
 }
 
 /* ---- representations ---- */
@@ -285,7 +292,7 @@ static void a_restless_resource_is_given_up(void **state)
 		unsigned asked;
 	} rows[] = {
 		{ CODE_GET, GET_P, 2 * (BLOCKS_RESTARTS + 1) }, { CODE_FETCH, GET_P, 2 * (BLOCKS_RESTARTS + 1) },
-		{ CODE_POST, GET_P, 2 }, { CODE_DELETE, GET_P, 2 }, { CODE_POST, "3='h' 9=0901", 2 }, { CODE_FETCH, "3='h' 9=0901", 2 },
+		{ CODE_POST, GET_P, 2 }, { CODE_DELETE, GET_P, 2 }, { CODE_POST, "3='h' 9=0901", 2 }, { CODE_GET, "3='h' 9=0901", 2 }, { CODE_FETCH, "3='h' 9=0901", 2 },
 	};
 
 	(void)state;
@@ -432,6 +439,34 @@ static void errors_on_the_way(void **state)
 	is_over();
 }
 
+/* ---- a new configuration ---- */
+
+/* What goes on goes on under the new one, decided once; or ends, if that does not take it. */
+static void a_new_configuration_takes_over(void **state)
+{
+	const uint8_t *body = pattern(3000, 1);
+
+	(void)state;
+	for (unsigned taken = 0; taken < 2; taken++) {
+		bench_again();
+		begin();
+		answers(CODE_CONTENT, block2(0, true, 6), body, 1024);
+		the.proxy.conf = &the.next_conf;
+		the.next_route.metrics_slot = taken;
+		answers(CODE_CONTENT, block2(1, true, 6), body + 1024, 1024);
+		assert_int_equal(the.decided_count, 1);
+		if (taken) {
+			assert_int_equal(the.conf.references, 1);
+			answers(CODE_CONTENT, block2(2, false, 6), body + 2048, 952);
+			got(1, CODE_CONTENT, ERR_NONE, body, 3000);
+			assert_int_equal(the.decided_count, 1);
+		} else {
+			got_cut(1, ERR_WITHDRAWN, 2048);
+		}
+		is_over();
+	}
+}
+
 /* ---- without memory ---- */
 
 static void without_memory_the_answer_is_an_error(void **state)
@@ -494,6 +529,7 @@ int main(void)
 		TEST(the_owner_may_leave),
 		TEST(calls_within_calls),
 		TEST(errors_on_the_way),
+		TEST(a_new_configuration_takes_over),
 		TEST(without_memory_the_answer_is_an_error),
 		TEST(heads_that_cannot_be_asked_with),
 	};

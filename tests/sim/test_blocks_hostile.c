@@ -131,6 +131,27 @@ static void a_body_over_the_limit_is_cut(void **state)
 	}
 }
 
+static void a_message_over_the_limit_is_refused(void **state)
+{
+	(void)state;
+	the.plan.answer_limit = 10;
+	begin();
+	answers_text(CODE_CONTENT, "", "0123456789");
+	got(1, CODE_CONTENT, ERR_NONE, (const uint8_t *)"0123456789", 10);
+	bench_again();
+	the.plan.answer_limit = 10;
+	begin();
+	answers_text(CODE_CONTENT, "", "0123456789a");
+	got(1, CODE_BAD_GATEWAY, ERR_RESPONSE_SIZE, (const uint8_t *)"Origin's answer too large", 25);
+	is_over();
+	/* what the gateway says itself has no such limit */
+	bench_again();
+	the.plan.answer_limit = 10;
+	begin();
+	fails(ERR_ORIGIN_TIMEOUT);
+	got(1, CODE_GATEWAY_TIMEOUT, ERR_ORIGIN_TIMEOUT, (const uint8_t *)"No answer from the origin", 25);
+}
+
 static uint64_t served;
 
 static void endless_device(const struct msg_view *request, struct reply *reply)
@@ -191,6 +212,7 @@ int main(void)
 		TEST(a_wrong_later_block_ends_it),
 		TEST(a_later_block_keeps_the_size),
 		TEST(a_body_over_the_limit_is_cut),
+		TEST(a_message_over_the_limit_is_refused),
 		TEST(block_numbers_do_not_overflow),
 		TEST(announced_sizes_are_not_believed),
 	};

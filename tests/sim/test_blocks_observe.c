@@ -193,6 +193,35 @@ static void a_change_while_fetching(void **state)
 	got(4, CODE_CONTENT, ERR_NONE, (const uint8_t *)"next", 4);
 }
 
+/* Each notification may be fetched anew as often as another. */
+static void changes_are_counted_for_each(void **state)
+{
+	const uint8_t *body = pattern(2048, 1);
+
+	(void)state;
+	observe_now();
+	for (unsigned i = 0; i < 4; i++) {
+		notifies(CODE_CONTENT, observed_block(2 + i, "4=01", 0, true), body, 1024);
+		for (unsigned k = 0; k < BLOCKS_RESTARTS; k++) {
+			answers(CODE_CONTENT, etag_block("4=02", 1, false), body, 10);
+			asks(CODE_GET, H_P, NULL, 0);
+			answers(CODE_CONTENT, etag_block("4=01", 0, true), body, 1024);
+		}
+		answers(CODE_CONTENT, etag_block("4=01", 1, false), body + 1024, 100);
+		got(2 + i, CODE_CONTENT, ERR_NONE, body, 1124);
+	}
+	/* one that changes more often is left out */
+	notifies(CODE_CONTENT, observed_block(9, "4=01", 0, true), body, 1024);
+	for (unsigned k = 0; k <= BLOCKS_RESTARTS; k++) {
+		if (k > 0)
+			answers(CODE_CONTENT, etag_block("4=01", 0, true), body, 1024);
+		answers(CODE_CONTENT, etag_block("4=02", 1, false), body, 10);
+	}
+	asks_nothing();
+	assert_int_equal(the.owner.head_count, 5);
+	assert_false(the.owner.over);
+}
+
 /* A newer one ends the fetching of an older: unseen it is left out, else cut. */
 static void a_newer_one_supersedes(void **state)
 {
@@ -387,6 +416,7 @@ int main(void)
 		TEST(the_rest_for_a_fetch_with_a_body),
 		TEST(the_registration_names_a_size),
 		TEST(a_change_while_fetching),
+		TEST(changes_are_counted_for_each),
 		TEST(a_newer_one_supersedes),
 		TEST(a_newer_one_supersedes_the_first),
 		TEST(a_long_last_notification),

@@ -393,11 +393,17 @@ static void a_body_may_be_given_up(void **state)
 			answers(CODE_CONTINUE, block1(0, true, 6), NULL, 0);
 		assert_int_equal(transfer_is_asking(&the.owner.t), !waits);
 		transfer_abort_body(&the.owner.t, ERR_LOST_SENT);
-		assert_int_equal(the.owner.head_count, 0);
-		assert_int_equal(the.owner.ends, 1);
-		assert_int_equal(the.owner.end_error, ERR_LOST_SENT);
+		got(1, CODE_GATEWAY_TIMEOUT, ERR_LOST_SENT, (const uint8_t *)"Gateway lost track of the request", 33);
 		is_over();
+		assert_int_equal(the.left_count, !waits);
 	}
+	/* the answer is there already, but nobody has heard of it */
+	bench_again();
+	put(body, 20);
+	answers(CODE_CHANGED, block_options("", OPT_BLOCK2, 0, true, 6, ""), body, 1024);
+	transfer_abort_body(&the.owner.t, ERR_TOO_LARGE);
+	got(1, CODE_TOO_LARGE, ERR_TOO_LARGE, (const uint8_t *)"Message too large", 17);
+	is_over();
 }
 
 /* ---- what the owner holds ---- */

@@ -1,0 +1,88 @@
+/*
+ * errand_state - what errand.c (its life), errand_upload.c (Block1) and errand_answer.c (Block2) share.
+ */
+#ifndef PROXY_EXCHANGE_ERRAND_STATE_H
+#define PROXY_EXCHANGE_ERRAND_STATE_H
+
+#include "proxy/exchange/errand.h"
+
+enum {
+	ERRAND_BLOCK = 1024,      /* the largest of a datagram */
+	ERRAND_GATHERED = 49152,  /* bytes of a request's body that are held to know its length */
+	ERRAND_WINDOW = 49152,    /* bytes of an answer's body that are held; with what a carrier has read ahead, at most 64 kB */
+	ERRAND_BEHIND = 8192,     /* of these, kept behind the block asked for, so that it can be asked for again */
+	ERRAND_TAG = 4,           /* bytes of an ETag of our own */
+};
+
+/* Bytes of a body from `offset` on. */
+struct window {
+	uint8_t *bytes;
+	size_t len, capacity;
+	uint64_t offset;
+};
+
+struct errand {
+	struct table_links links;
+	uint64_t key;
+	struct proxy *proxy;
+	struct client *client;
+	struct snapshot *conf;         /* kept: `route` is of it */
+	const struct route *route;
+	struct wheel_timer timer;
+	struct exchange *first, *last; /* those of its client that wait for something of it */
+	uint8_t method;
+	bool listed;                   /* it can be found: no newer request has its key */
+	bool running, dead;            /* errand_run() is at work; it is freed when that returns */
+	bool oscore;
+	void *carried;                 /* the carrier's; NULL: not begun, or over */
+	/* the request */
+	struct buffer head;            /* until it is begun */
+	enum uri_scheme scheme;
+	struct endpoint peer;
+	char host[URI_HOST_MAX + 1];
+	struct window body;            /* what the carrier has not got */
+	uint64_t received, announced;  /* announced: to the origin */
+	uint64_t size1;                /* 0: unknown */
+	uint32_t content_format;       /* UINT32_MAX: none */
+	bool begun, uploaded, fed;     /* uploaded: its last block is here; fed: the carrier has it */
+	/* the answer */
+	struct buffer answer;          /* its head */
+	bool answered, ended;          /* its head is here; nothing more comes of it */
+	enum error error;              /* why not, where it is not whole */
+	struct window window;
+	uint64_t size;
+	uint64_t answered_at;
+	uint64_t low;                  /* bytes before are not asked for again */
+	uint8_t tag[ERRAND_TAG];
+};
+
+/* Appends; the caller has looked at the room. Returns 0, or -1 without memory. */
+int window_add(struct errand *e, struct window *w, const uint8_t *bytes, size_t len);
+/* Gives up what lies before `offset`. */
+void window_forget(struct errand *e, struct window *w, uint64_t offset);
+
+/* Takes x off the errand and refuses it. */
+void errand_refuse(struct errand *e, struct exchange *x, enum error error);
+/* Takes x off: it is being answered. */
+void errand_detach(struct errand *e, struct exchange *x);
+/* It will not come to an end: who waits is told so, nobody finds it any more. */
+void errand_fail(struct errand *e, enum error error);
+uint64_t errand_body_limit(const struct errand *e);
+
+/* ---- errand_upload.c ---- */
+
+/* x brings a block, or all, of the request's body. ERR_NONE, or why it does not count. */
+enum error errand_upload(struct errand *e, struct exchange *x, const struct errand_ask *ask);
+/* Hands on what there is of the body, and tells x (which waits for the next block to be wanted) to go on. Returns whether x was answered. */
+bool errand_upload_step(struct errand *e, struct exchange *x);
+/* Begins at the origin as soon as enough is known, and gives it what it takes. */
+void errand_feed(struct errand *e);
+
+/* ---- errand_answer.c ---- */
+
+/* Where in the body the block that x asks for begins. */
+uint64_t errand_wanted(const struct exchange *x);
+/* Answers x if what it asks for is there. Returns whether it was answered. */
+bool errand_answer_step(struct errand *e, struct exchange *x);
+
+#endif
