@@ -2,37 +2,29 @@
 
 #include <errno.h>
 #include <event2/buffer.h>
-#include <event2/bufferevent.h>
-#include <event2/bufferevent_ssl.h>
 #include <event2/event.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { PIECES = 16 /* written by one call */ };
+#include "proxy/edge/tls.h"
 
-/* ---- a plain socket ---- */
+enum {
+	PIECES = 16,      /* written by one call */
+	RECORD_MAX = 16384, /* bytes of a record of TLS (RFC 8446 5.1) */
+};
 
-static void on_event(evutil_socket_t fd, short what, void *arg)
-{
-	struct stream *s = arg;
+/* ---- the event ---- */
 
-	(void)fd;
-	if (what & EV_WRITE)
-		stream_flush(s);
-	if (what & EV_READ)
-		s->calls->readable(s);
-	else
-		s->calls->writable(s);
-}
+static void on_event(evutil_socket_t fd, short what, void *arg);
 
 /* Waits for what there is to wait for. */
 static void watch(struct stream *s)
 {
-	short wanted = (short)((s->wants_bytes && !s->ended ? EV_READ : 0) | (s->blocked ? EV_WRITE : 0));
+	short wanted = (short)(((s->wants_bytes || s->securing) && !s->ended ? EV_READ : 0) | (s->blocked ? EV_WRITE : 0));
 
-	if (s->secure != NULL || s->fd < 0 || wanted == s->watched)
+	if (s->fd < 0 || wanted == s->watched)
 		return;
 	if (s->watched != 0)
 		event_del(&s->event);
@@ -46,17 +38,6 @@ static void watch(struct stream *s)
 	s->watched = wanted;
 }
 
-int stream_open(struct stream *s, struct event_base *base, int fd, const struct stream_calls *calls)
-{
-	*s = (struct stream){ .calls = calls, .base = base, .fd = fd, .wants_bytes = true };
-	watch(s);
-	if (!s->failed)
-		return 0;
-	close(fd);
-	s->fd = -1;
-	return -1;
-}
-
 static void drop_out(struct stream *s)
 {
 	if (s->out != NULL)
@@ -64,28 +45,32 @@ static void drop_out(struct stream *s)
 	s->out = NULL;
 }
 
+static void take_out(struct stream *s, size_t sent)
+{
+	evbuffer_drain(s->out, sent);
+	if (evbuffer_get_length(s->out) == 0)
+		drop_out(s);
+}
+
+/* ---- a plain socket ---- */
+
 static void flush_plain(struct stream *s)
 {
 	struct evbuffer_iovec pieces[PIECES];
 
-	s->blocked = false;
 	while (s->out != NULL && !s->failed && !s->blocked) {
 		int count = evbuffer_peek(s->out, -1, NULL, pieces, PIECES);
 		struct msghdr m = { .msg_iov = pieces, .msg_iovlen = (size_t)(count < PIECES ? count : PIECES) };
-		ssize_t sent = sendmsg(s->fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
+		ssize_t sent = count == 1 ? send(s->fd, pieces[0].iov_base, pieces[0].iov_len, MSG_NOSIGNAL | MSG_DONTWAIT) :
+			sendmsg(s->fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
 
-		if (sent < 0 && errno == EINTR)
-			continue;
-		if (sent < 0) {
+		if (sent >= 0) {
+			take_out(s, (size_t)sent);
+		} else if (errno != EINTR) {
 			s->blocked = errno == EAGAIN || errno == EWOULDBLOCK;
 			s->failed = !s->blocked;
-			break;
 		}
-		evbuffer_drain(s->out, (size_t)sent);
-		if (evbuffer_get_length(s->out) == 0)
-			drop_out(s);
 	}
-	watch(s);
 }
 
 static ssize_t read_plain(struct stream *s, uint8_t *bytes, size_t room)
@@ -97,11 +82,9 @@ static ssize_t read_plain(struct stream *s, uint8_t *bytes, size_t room)
 	} while (got < 0 && errno == EINTR);
 	if (got > 0)
 		return got;
-	if (got == 0) {
-		s->ended = true;
-		watch(s);
+	s->ended = got == 0;
+	if (got == 0)
 		return STREAM_ENDED;
-	}
 	if (errno == EAGAIN || errno == EWOULDBLOCK)
 		return STREAM_LATER;
 	s->failed = true;
@@ -110,107 +93,159 @@ static ssize_t read_plain(struct stream *s, uint8_t *bytes, size_t room)
 
 /* ---- TLS ---- */
 
-/* All of these are deferred by libevent until what was called has returned. */
-static void on_secure_readable(struct bufferevent *b, void *arg)
+/* What a call of OpenSSL's came to that did not succeed. What it noted must not be found by the next connection. */
+static ssize_t look_at_failure(struct stream *s, int result)
 {
-	struct stream *s = arg;
+	int error = SSL_get_error(s->secure, result);
+	unsigned long code = ERR_peek_error();
 
-	(void)b;
-	s->calls->readable(s);
-}
-
-static void on_secure_writable(struct bufferevent *b, void *arg)
-{
-	struct stream *s = arg;
-
-	(void)b;
-	s->calls->writable(s);
-}
-
-/* An end without close_notify is an end: whether the message was whole its framing says. */
-static void on_secure_event(struct bufferevent *b, short what, void *arg)
-{
-	struct stream *s = arg;
-
-	(void)b;
-	if (what & BEV_EVENT_CONNECTED) {
-		s->calls->secured(s);
-		return;
-	}
-	if (what & BEV_EVENT_EOF)
+	ERR_clear_error();
+	if (error == SSL_ERROR_WANT_WRITE)
+		s->blocked = true;
+	if (error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE)
+		return STREAM_LATER;
+	/* An end without close_notify is an end: whether the message was whole its framing says. */
+	if (error == SSL_ERROR_ZERO_RETURN || (error == SSL_ERROR_SSL && tls_is_cut(code) && !s->securing)) {
 		s->ended = true;
-	else
-		s->failed = true;
-	s->error = bufferevent_get_openssl_error(b);
-	s->calls->readable(s);
-}
-
-int stream_secure(struct stream *s, SSL *ssl)
-{
-	if (s->watched != 0)
-		event_del(&s->event);
-	s->watched = 0;
-	s->secure = bufferevent_openssl_socket_new(s->base, s->fd, ssl, BUFFEREVENT_SSL_ACCEPTING,
-		BEV_OPT_CLOSE_ON_FREE | BEV_OPT_DEFER_CALLBACKS);
-	if (s->secure == NULL) {
-		SSL_free(ssl);
-		return -1;
+		return STREAM_ENDED;
 	}
-	bufferevent_openssl_set_allow_dirty_shutdown(s->secure, 1);
-	bufferevent_setcb(s->secure, on_secure_readable, on_secure_writable, on_secure_event, s);
-	bufferevent_setwatermark(s->secure, EV_READ, 0, STREAM_SECURE_HELD);
-	/* Told of any progress, not only of the end. */
-	bufferevent_setwatermark(s->secure, EV_WRITE, SIZE_MAX / 2, 0);
-	return bufferevent_enable(s->secure, EV_READ | EV_WRITE);
+	s->failed = true;
+	s->error = code;
+	return STREAM_FAILED;
 }
 
-const SSL *stream_tls(const struct stream *s)
+static void shake_hands(struct stream *s)
 {
-	return s->secure != NULL ? bufferevent_openssl_get_ssl(s->secure) : NULL;
+	int result;
+
+	s->blocked = false;
+	result = SSL_do_handshake(s->secure);
+	if (result == 1)
+		s->securing = false;
+	else
+		look_at_failure(s, result);
+	watch(s);
+	if (result == 1)
+		s->calls->secured(s);
+	else if (s->failed || s->ended)
+		s->calls->readable(s);
+}
+
+/* Whole records, as far as there is so much. */
+static void flush_secure(struct stream *s)
+{
+	while (s->out != NULL && !s->failed && !s->blocked) {
+		size_t len = evbuffer_get_length(s->out), sent = 0;
+		const uint8_t *bytes;
+		int result;
+
+		len = len < RECORD_MAX ? len : RECORD_MAX;
+		bytes = evbuffer_pullup(s->out, (ev_ssize_t)len);
+		if (bytes == NULL) {
+			s->failed = true;
+			return;
+		}
+		result = SSL_write_ex(s->secure, bytes, len, &sent);
+		if (result == 1)
+			take_out(s, sent);
+		else if (look_at_failure(s, result) != STREAM_LATER)
+			s->failed = true;
+		else if (!s->blocked)
+			return;
+	}
 }
 
 static ssize_t read_secure(struct stream *s, uint8_t *bytes, size_t room)
 {
-	size_t got = bufferevent_read(s->secure, bytes, room);
+	size_t got = 0;
+	int result = SSL_read_ex(s->secure, bytes, room, &got);
+	ssize_t failure;
 
-	if (got > 0)
+	s->reads_blocked = false;
+	if (result == 1)
 		return (ssize_t)got;
-	s->end_told = s->ended;
-	return s->failed ? STREAM_FAILED : s->ended ? STREAM_ENDED : STREAM_LATER;
+	failure = look_at_failure(s, result);
+	s->reads_blocked = s->blocked && failure == STREAM_LATER;
+	return failure;
 }
 
-static void flush_secure(struct stream *s)
+/* Says the end by TLS, too. */
+static void end_secure(struct stream *s)
 {
-	if (s->out == NULL || s->failed)
-		return;
-	if (bufferevent_write_buffer(s->secure, s->out) < 0)
-		s->failed = true;
-	drop_out(s);
+	if (!s->securing && !s->failed)
+		SSL_shutdown(s->secure);
+	ERR_clear_error();
+}
+
+int stream_secure(struct stream *s, SSL *ssl)
+{
+	s->secure = ssl;
+	s->securing = true;
+	SSL_set_accept_state(ssl);
+	/* What could not be written is written again from where it lies by then. */
+	SSL_set_mode(ssl, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+	return SSL_set_fd(ssl, s->fd) == 1 ? 0 : -1;
+}
+
+const SSL *stream_tls(const struct stream *s)
+{
+	return s->secure;
 }
 
 /* ---- both ---- */
 
+static void on_event(evutil_socket_t fd, short what, void *arg)
+{
+	struct stream *s = arg;
+	bool reads = (what & EV_READ) != 0 || s->reads_blocked;
+
+	(void)fd;
+	if (s->securing) {
+		shake_hands(s);
+		return;
+	}
+	if (what & EV_WRITE)
+		stream_flush(s);
+	if (reads)
+		s->calls->readable(s);
+	else
+		s->calls->writable(s);
+}
+
+int stream_open(struct stream *s, struct event_base *base, int fd, const struct stream_calls *calls)
+{
+	*s = (struct stream){ .calls = calls, .base = base, .fd = fd, .wants_bytes = true };
+	watch(s);
+	if (!s->failed)
+		return 0;
+	close(fd);
+	s->fd = -1;
+	return -1;
+}
+
 ssize_t stream_read(struct stream *s, uint8_t *bytes, size_t room)
 {
-	return s->secure != NULL ? read_secure(s, bytes, room) : read_plain(s, bytes, room);
+	ssize_t got;
+
+	if (s->failed)
+		return STREAM_FAILED;
+	if (s->ended)
+		return STREAM_ENDED;
+	got = s->secure != NULL ? read_secure(s, bytes, room) : read_plain(s, bytes, room);
+	if (got <= 0)
+		watch(s);
+	return got;
 }
 
 bool stream_has_bytes(const struct stream *s)
 {
-	return s->secure != NULL && (evbuffer_get_length(bufferevent_get_input(s->secure)) > 0 || (s->ended && !s->end_told));
+	return s->secure != NULL && !s->ended && !s->failed && SSL_pending(s->secure) > 0;
 }
 
 void stream_want(struct stream *s, bool bytes)
 {
-	if (bytes == s->wants_bytes)
-		return;
 	s->wants_bytes = bytes;
-	if (s->secure == NULL)
-		watch(s);
-	else if (bytes)
-		bufferevent_enable(s->secure, EV_READ);
-	else
-		bufferevent_disable(s->secure, EV_READ);
+	watch(s);
 }
 
 void stream_write(struct stream *s, const void *bytes, size_t len)
@@ -223,27 +258,17 @@ void stream_write(struct stream *s, const void *bytes, size_t len)
 
 void stream_flush(struct stream *s)
 {
+	s->blocked = false;
 	if (s->secure != NULL)
 		flush_secure(s);
 	else
 		flush_plain(s);
+	watch(s);
 }
 
 size_t stream_held(const struct stream *s)
 {
-	size_t held = s->out != NULL ? evbuffer_get_length(s->out) : 0;
-
-	return s->secure != NULL ? held + evbuffer_get_length(bufferevent_get_output(s->secure)) : held;
-}
-
-/* Says so by TLS, too. What OpenSSL finds wrong with that is of no interest any more, and must not be found by others. */
-static void end_secure(struct stream *s)
-{
-	SSL *ssl = bufferevent_openssl_get_ssl(s->secure);
-
-	if (SSL_is_init_finished(ssl) && !s->failed)
-		SSL_shutdown(ssl);
-	ERR_clear_error();
+	return s->out != NULL ? evbuffer_get_length(s->out) : 0;
 }
 
 void stream_finish(struct stream *s)
@@ -259,20 +284,16 @@ void stream_close(struct stream *s, bool reset)
 
 	if (s->fd < 0)
 		return;
+	if (s->watched != 0)
+		event_del(&s->event);
+	s->watched = 0;
+	drop_out(s);
+	if (s->secure != NULL && !reset)
+		end_secure(s);
+	SSL_free(s->secure);
+	s->secure = NULL;
 	if (reset)
 		setsockopt(s->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
-	drop_out(s);
-	if (s->secure != NULL) {
-		if (!reset)
-			end_secure(s);
-		bufferevent_setcb(s->secure, NULL, NULL, NULL, NULL);
-		bufferevent_free(s->secure);
-	} else {
-		if (s->watched != 0)
-			event_del(&s->event);
-		close(s->fd);
-	}
-	s->secure = NULL;
-	s->watched = 0;
+	close(s->fd);
 	s->fd = -1;
 }

@@ -206,11 +206,28 @@ static void test_an_end_in_the_middle_is_told(void **state)
 	secure_send(s, "POST /x HTTP/1.1\r\n" HOST "Content-Length: 10\r\n\r\nabc");
 	secure_free(s);
 	assert_true(world.requests[0].gone);
-	s = secure_new();
+}
+
+/* Who says that nothing more comes is answered all the same (RFC 8446 6.1). */
+static void test_a_client_that_closes_its_side_is_answered(void **state)
+{
+	struct secure *s = secure_new();
+
+	(void)state;
 	secure_send(s, "GET /x HTTP/1.1\r\n" HOST "\r\n");
 	SSL_shutdown(s->ssl);
+	world_run();
+	answer(0, 200, "y");
+	assert_int_equal(secure_has(s, "HTTP/1.1 200"), 1);
+	assert_true(s->ended);
 	secure_free(s);
+	s = secure_new();
+	secure_send(s, "GET /events HTTP/1.1\r\n" HOST "\r\n");
+	http_connection_end_with_client(world.requests[1].connection);
+	SSL_shutdown(s->ssl);
+	world_run();
 	assert_true(world.requests[1].gone);
+	secure_free(s);
 }
 
 /* The server's end is said, unless the answer was cut where nothing else shows it. */
@@ -397,6 +414,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_requests_are_answered, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_an_end_that_is_not_said_is_no_error, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_an_end_in_the_middle_is_told, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_a_client_that_closes_its_side_is_answered, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_the_end_is_said, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_an_answer_goes_as_fast_as_it_is_read, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_stalled_reader_is_cut_off, set_up, tear_down),
