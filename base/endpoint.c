@@ -61,6 +61,14 @@ socklen_t endpoint_to_sockaddr(const struct endpoint *e, int family, struct sock
 	return sizeof(in6);
 }
 
+/* Of the interface or the link (RFC 4291 2.7). */
+static bool is_group_of_link(const struct endpoint *e)
+{
+	unsigned reach = e->addr[1] & 0x0f;
+
+	return e->addr[0] == 0xff && (reach == 1 || reach == 2);
+}
+
 /* The interface index of a zone, which is a name or a number; 0 if there is no such interface. */
 static unsigned zone_parse(const char *zone)
 {
@@ -98,7 +106,7 @@ int endpoint_parse_literal(struct endpoint *e, const char *text, size_t len, boo
 	if (!zone)
 		return 0;
 	/* a zone on any other address would be lost without a word */
-	if (!zone_allowed || endpoint_is_ipv4(e) || !endpoint_is_link_local(e))
+	if (!zone_allowed || endpoint_is_ipv4(e) || !(endpoint_is_link_local(e) || is_group_of_link(e)))
 		return -1;
 	e->scope = zone_parse(zone);
 	return e->scope != 0 ? 0 : -1;

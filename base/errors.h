@@ -24,13 +24,14 @@
 	X(ERR_BLOCK_SIZE,       PEER,   COAP_CODE(4, 0),  COAP_CODE(4, 0),  400, "refused_block",         "Bad block option")       \
 	X(ERR_HOP_LIMIT_VALUE,  PEER,   COAP_CODE(4, 0),  COAP_CODE(4, 0),  400, "refused_hop_limit",     "Bad Hop-Limit")          \
 	X(ERR_NO_ROUTE,         PEER,   COAP_CODE(4, 4),  COAP_CODE(4, 4),  404, "refused_no_route",      "No such resource here")  \
-	X(ERR_NO_ROUTE_FORWARD, PEER,   COAP_CODE(5, 5),  COAP_CODE(5, 5),  404, "refused_no_proxy",      "Not a proxy for that target") \
+	X(ERR_NO_ROUTE_FORWARD, PEER,   COAP_CODE(5, 5),  COAP_CODE(5, 5),  501, "refused_no_proxy",      "Not a proxy for that target") \
 	X(ERR_FORBIDDEN,        PEER,   COAP_CODE(4, 3),  COAP_CODE(4, 1),  403, "refused_forbidden",     "Forbidden by policy")    \
 	X(ERR_ADDRESS,          PEER,   COAP_CODE(4, 3),  COAP_CODE(4, 1),  403, "refused_address",       "Target address not allowed") \
 	X(ERR_METHOD,           PEER,   COAP_CODE(4, 5),  COAP_CODE(4, 1),  405, "refused_method",        "Method not allowed here") \
 	X(ERR_METHOD_UNKNOWN,   PEER,   COAP_CODE(5, 1),  COAP_CODE(4, 2),  501, "refused_method_unknown", "Method not known")      \
 	X(ERR_OSCORE_REQUIRED,  PEER,   COAP_CODE(4, 1),  COAP_CODE(4, 1),  403, "refused_unprotected",   "OSCORE is required here") \
 	X(ERR_SCHEME_MISSING,   PEER,   COAP_CODE(4, 2),  COAP_CODE(4, 2),  400, "refused_no_scheme",     "No scheme in the target URI") \
+	X(ERR_SCHEME,           PEER,   COAP_CODE(5, 5),  COAP_CODE(5, 5),  501, "refused_scheme",        "Scheme not supported")   \
 	X(ERR_CREDENTIALS,      PEER,   COAP_CODE(4, 1),  COAP_CODE(4, 1),  401, "refused_credentials",   "Credentials are needed")  \
 	X(ERR_IDENTITY,         PEER,   COAP_CODE(4, 3),  COAP_CODE(4, 1),  403, "refused_identity",      "Not for this identity")  \
 	X(ERR_MEDIA_TYPE,       PEER,   COAP_CODE(4, 15), COAP_CODE(4, 0),  415, "refused_media_type",    "Media type not supported") \

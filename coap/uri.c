@@ -20,25 +20,28 @@ const struct uri_scheme_row uri_schemes[URI_SCHEME_COUNT] = {
 	[URI_HTTPS] = {"https", 443, true, true},
 };
 
-/* Which parts of a URI a character may stand in unescaped (RFC 3986 appendix A). */
+/* Which parts of a URI a character may stand in unescaped (RFC 3986 appendix A), in the order of their codes. */
 enum { IN_HOST = 1, IN_SEGMENT = 2, IN_QUERY = 4 };
-enum { UNRESERVED = IN_HOST | IN_SEGMENT | IN_QUERY };
+#define U (IN_HOST | IN_SEGMENT | IN_QUERY) /* unreserved and sub-delims */
+#define P (IN_SEGMENT | IN_QUERY)           /* what else pchar has */
+#define Q IN_QUERY
+static const unsigned char places[128] = {
+	0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+	0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+	0, U, 0, 0, U, 0, U, U, U, U, U, U, U, U, U, Q,
+	U, U, U, U, U, U, U, U, U, U, P, U, 0, U, 0, Q,
+	P, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U,
+	U, U, U, U, U, U, U, U, U, U, U, 0, 0, 0, 0, U,
+	0, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U,
+	U, U, U, U, U, U, U, U, U, U, U, 0, 0, 0, U, 0,
+};
+#undef U
+#undef P
+#undef Q
 
 static unsigned char_places(unsigned char c)
 {
-	if (c < 0x80 && isalnum(c))
-		return UNRESERVED;
-	switch (c) {
-	case '-': case '.': case '_': case '~':
-	case '!': case '$': case '&': case '\'': case '(': case ')': case '*': case '+': case ',': case ';': case '=':
-		return UNRESERVED;
-	case ':': case '@':
-		return IN_SEGMENT | IN_QUERY;
-	case '/': case '?':
-		return IN_QUERY;
-	default:
-		return 0;
-	}
+	return c < sizeof places ? places[c] : 0;
 }
 
 static int hex_digit(char c)
@@ -249,9 +252,10 @@ static enum uri_result scheme_split(struct uri *u, const char **at, const char *
 	return URI_OK;
 }
 
-static const char *first_of(const char *at, const char *end, const char *stops)
+/* The first of two characters, or of NUL, or the end. */
+static const char *first_of(const char *at, const char *end, char one, char other)
 {
-	while (at < end && !strchr(stops, *at))
+	while (at < end && *at != one && *at != other && *at != '\0')
 		at++;
 	return at;
 }
@@ -271,13 +275,13 @@ enum uri_result uri_parse(struct uri *u, const char *text, size_t len)
 	if (end - at < 2 || at[0] != '/' || at[1] != '/')
 		return URI_NO_HOST;
 	at += 2;
-	part = first_of(at, end, "/?");
+	part = first_of(at, end, '/', '?');
 	r = authority_split(u, at, part);
 	if (r != URI_OK)
 		return r;
 
 	at = part;
-	part = first_of(at, end, "?");
+	part = first_of(at, end, '?', '?');
 	u->path.at = at;
 	u->path.len = (size_t)(part - at);
 	r = text_check(at, part, IN_SEGMENT, '/');
@@ -370,7 +374,7 @@ static unsigned segment_dots(const char *at, const char *end)
 
 static const char *segment_end(const char *at, const char *end)
 {
-	return first_of(at, end, "/");
+	return first_of(at, end, '/', '/');
 }
 
 /* Removes dot segments (RFC 3986 5.2.4): keeps in `starts` where each remaining segment begins, and returns how many. The
@@ -419,7 +423,7 @@ enum uri_result uri_each_option(const struct uri *u, uri_add *add, void *arg)
 	const char *at = u->query.at, *end = u->query.at + u->query.len;
 
 	for (;;) {
-		const char *argument_end = first_of(at, end, "&");
+		const char *argument_end = first_of(at, end, '&', '&');
 
 		r = option_add(at, argument_end, OPT_URI_QUERY, add, arg);
 		if (r != URI_OK || argument_end == end)

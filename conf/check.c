@@ -70,6 +70,19 @@ static void check_paths(struct conf_loader *l, const struct route *r)
 			conf_complain_route(l, r, "strip-path", "takes off more than one of the paths has");
 }
 
+/* A group is asked where the route says so, and never as one of several copies, or as a parent. */
+static void check_groups(struct conf_loader *l, const struct route *r)
+{
+	size_t i;
+
+	for (i = 0; i < r->to_count; i++)
+		if (r->to[i].literal && endpoint_is_multicast(&r->to[i].address) &&
+			(!r->multicast || r->to_count > 1 || uri_schemes[r->to[i].scheme].stream))
+			conf_complain_route(l, r, "to", "has a group, which is asked alone, by coap, where multicast is true");
+	if (r->via && r->via->literal && endpoint_is_multicast(&r->via->address))
+		conf_complain_route(l, r, "via", "is a group, and a parent proxy is one host");
+}
+
 static bool is_listener(const struct snapshot *s, const struct origin_conf *o)
 {
 	size_t i;
@@ -121,6 +134,7 @@ void conf_check(struct conf_loader *l)
 		check_form(l, r);
 		check_paths(l, r);
 		check_circles(l, r);
+		check_groups(l, r);
 		if (r->timeout > r->timeout_acknowledged)
 			conf_complain_route(l, r, "timeout", "is longer than timeout-acknowledged");
 	}

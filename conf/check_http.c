@@ -86,7 +86,7 @@ static void check_idle_settings(struct conf_loader *l, const struct route *r, bo
 	} settings[] = {
 		{"http-path", *r->http_path, false}, {"default-scheme", r->default_scheme >= 0, false}, {"authenticate", r->anonymous, false},
 		{"identities", r->identity_count > 0, false}, {"cors", r->cors_count > 0, false}, {"coap-payload", r->coap_payload, false},
-		{"query-is-fetch", r->query_is_fetch, false}, {"multicast", r->multicast, false},
+		{"query-is-fetch", r->query_is_fetch, false},
 		{"media", r->loose_media, true}, {"legacy-header", r->legacy_header, true}, {"body-limit", r->body_limit > 0, true},
 	};
 	size_t k;

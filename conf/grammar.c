@@ -274,7 +274,7 @@ const struct conf_row conf_rows[] = {
 		.doc = "Condition of requests over HTTP: path and query of the request are those of this template (RFC 8075 5.4), from which the "
 		"target is taken: \"/hc/{+tu}\" or \"/hc?uri={+tu}\" with the whole target, \"/{+s}/{+hp}{+p}{+qq}\" with its parts. One without "
 		"variables belongs to a route with to. A route without http-path takes requests over HTTP only if they name the target "
-		"themselves, as to a forward proxy (\"GET coap://...\")."},
+		"themselves, as to a forward proxy (\"GET coap://...\"); but one that denies is about its targets however they are named."},
 	{GROUP_ROUTES, "default-scheme", TYPE_SCHEME, AT(route, default_scheme), .fallback = "",
 		.doc = "The scheme of targets in an http-path that are written without one (\"coap\"). Without it they are refused."},
 	ROUTE_LIST("forward-to", TYPE_TARGETS, forward_to, forward_count,
@@ -284,8 +284,9 @@ const struct conf_row conf_rows[] = {
 	/* what it does */
 	ROUTE_LIST("to", TYPE_ORIGINS, to, to_count,
 		"Makes a reverse route, for requests without a proxy option: the origins, such as \"coap://[fd00::7]:5683/prefix\". A "
-		"path is put before that of a plain request. The schemes are coap, http and https. Several origins have to be copies of each "
-		"other: an ETag passes as it is, so the same ETag must mean the same content at all of them (RFC 7252 5.7.3)."),
+		"path is put before that of a plain request; an HTTP origin gets OSCORE messages there too. The schemes are coap, http and https. "
+		"Several origins have to be copies of each other: an ETag passes as it is, so the same ETag must mean the same content at all of "
+		"them (RFC 7252 5.7.3)."),
 	ROUTE("via", TYPE_ORIGIN, via, "", "The parent proxy that a forward route hands its requests to."),
 	ROUTE("deny", TYPE_BOOL, deny, "false",
 		"What this route takes is refused with 4.03 (OSCORE: 4.01). Without forward-to it takes requests of both forms."),
@@ -306,7 +307,7 @@ const struct conf_row conf_rows[] = {
 		"The Uri-Host of the request goes on to the origin instead of the origin's own name."),
 	ROUTE_LIST("allow-networks", TYPE_NETWORKS, allow_networks, allow_count,
 		"Target addresses that are otherwise refused: loopback, link-local, unspecified. A listener of the gateway itself is "
-		"allowed only by its exact address; multicast never is."),
+		"allowed only by its exact address; for groups see multicast."),
 	/* how */
 	ROUTE_NUMBER("timeout", TYPE_DURATION, timeout, 100 * MS, 24 * HOUR, "93s",
 		"How long an origin may be silent before the client gets 5.04."),
@@ -336,7 +337,8 @@ const struct conf_row conf_rows[] = {
 		"The header field Object-Security, of drafts of RFC 8613, is taken for OSCORE and answered by itself."),
 	ROUTE("query-is-fetch", TYPE_BOOL, query_is_fetch, "false", "The HTTP method QUERY is FETCH."),
 	ROUTE("multicast", TYPE_BOOL, multicast, "false",
-		"The target of a request over HTTP may be a group. Otherwise it is refused with 403 (RFC 8075 8.4)."),
+		"The target may be a group of devices, also one that a name stands for; otherwise that is refused with 4.03 (403 over HTTP, RFC 8075 8.4). "
+		"The request leaves once, non-confirmable, at most one a second for each group, and the first answer is the client's. Never for OSCORE."),
 	ROUTE_NUMBER("body-limit", TYPE_SIZE, body_limit, 0, 64 * GB, "0B",
 		"Longest body of a request or an answer where HTTP is on a side; 0B: the general one of the group http."),
 	ROUTE_NUMBER("wait-limit", TYPE_DURATION, wait_limit, 0, HOUR, "60s",

@@ -301,7 +301,7 @@ const char *pattern_read_origin(struct arena *a, const char *text, struct origin
 	wrong = read_literal(out->host, u.host_is_ipv6, u.port, &out->address, &out->literal);
 	if (wrong)
 		return wrong;
-	if (out->literal && (endpoint_is_multicast(&out->address) || endpoint_is_unspecified(&out->address)))
+	if (out->literal && endpoint_is_unspecified(&out->address))
 		return "is no address of one host";
 	for (at = text; *at; at++)
 		slashes += *at == '/';

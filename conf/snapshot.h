@@ -61,7 +61,7 @@ struct origin_conf {
 	uint16_t port;
 	bool literal;            /* `address` holds it (port set) */
 	struct endpoint address;
-	char **path;             /* decoded segments put before the request's own, for plain requests */
+	char **path;             /* decoded segments put before the request's own; at CoAP servers for plain requests alone */
 	size_t path_count;
 };
 

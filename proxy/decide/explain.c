@@ -328,14 +328,17 @@ static enum error show_next_hop(FILE *out, const struct snapshot *s, const struc
 	*to = !q->forward ? r->to : r->via;
 	if (*to) {
 		if ((*to)->literal)
-			e = policy_check_address(s, r, &(*to)->address, true, own);
+			e = policy_check_address(s, r, &(struct policy_target){.address = &(*to)->address, .configured = true,
+				.stream = uri_schemes[(*to)->scheme].stream, .oscore = q->oscore}, own);
 		fputs(e != ERR_NONE ? "not to: " : q->forward ? "next hop, the parent proxy: " : "next hop: ", out);
 		show_origins(out, r, *to, q->forward ? 1 : r->to_count);
 		return e;
 	}
 	if (q->host_is_literal) {
-		e = policy_check_address(s, r, &q->literal, false, own);
-		fprintf(out, "%s%s\n", e != ERR_NONE ? "not to: " : "next hop: ", endpoint_format(&q->literal, text));
+		e = policy_check_address(s, r, &(struct policy_target){.address = &q->literal, .stream = uri_schemes[q->scheme].stream,
+			.oscore = q->oscore}, own);
+		fprintf(out, "%s%s%s\n", e != ERR_NONE ? "not to: " : "next hop: ", endpoint_format(&q->literal, text),
+			e == ERR_NONE && endpoint_is_multicast(&q->literal) ? " (a group: the first answer counts)" : "");
 		return e;
 	}
 	fprintf(out, "next hop: %.*s:%u (its address is looked up, and judged then)\n", (int)q->host_len, q->host, (unsigned)q->port);
@@ -439,7 +442,7 @@ int explain_request(const struct snapshot *s, const char *text, FILE *out, const
 		return misunderstood(out, "no message holds this URI", q.text);
 	e = outer_read_request(&m, &request, &offender);
 	if (e == ERR_NONE)
-		e = target_read(&m, &request, &q.asked, &q.client, q.listener, &target);
+		e = target_read(&m, &request, &q.asked, &q.client, q.listener, q.http, &target);
 	if (e == ERR_NONE && !q.http)
 		target_recognise_own(&target, s, own);
 	if (e != ERR_NONE) {

@@ -4,7 +4,7 @@
 
 #include "translate/map_template.h"
 
-enum { QUESTION_ROOM = URI_MAX + 2 * URI_HOST_MAX };
+enum { QUESTION_ROOM = 2 * URI_HOST_MAX };
 
 bool http_target_is_coap(struct http_text target)
 {
@@ -78,9 +78,8 @@ static enum error read_form(const struct route *r, const struct http_question *q
 	}
 }
 
-/* The request as the conditions of a CoAP request see it: its target and what else of it counts. The views of *t are of `bytes`. */
-static enum error read_target(const struct http_question *q, const struct http_decision *d, bool oscore,
-	uint8_t bytes[QUESTION_ROOM], struct target *t)
+/* The null mapping as the conditions of a CoAP request see it: what its Host field says is its Uri-Host. The views of *t are of `bytes`. */
+static enum error read_reverse(const struct http_question *q, bool oscore, uint8_t bytes[QUESTION_ROOM], struct target *t)
 {
 	char host[URI_HOST_MAX + 1];
 	struct outer_request outer;
@@ -90,25 +89,46 @@ static enum error read_target(const struct http_question *q, const struct http_d
 	enum error e;
 
 	msg_begin(&w, bytes, QUESTION_ROOM, MSG_CON, q->code, 0, NULL, 0);
-	if (!d->has_target && http_host_read(q->host, host))
+	if (http_host_read(q->host, host))
 		msg_add_option(&w, OPT_URI_HOST, host, strlen(host));
-	if (oscore)
+	if (oscore) { /* what is protected; an OSCORE message without it would be none */
 		msg_add_option(&w, OPT_OSCORE, NULL, 0);
-	if (d->has_target)
-		msg_add_option(&w, OPT_PROXY_URI, d->uri, d->uri_len);
-	if (oscore) /* what is protected; an OSCORE message without it would be none */
 		msg_add_payload(&w, "", 1);
+	}
 	if (msg_parse_datagram(&m, bytes, msg_end(&w)) != MSG_OK)
 		return ERR_BAD_URI;
 	e = outer_read_request(&m, &outer, &offender);
-	return e != ERR_NONE ? e : target_read(&m, &outer, &q->asked, &q->client, q->listener, t);
+	return e != ERR_NONE ? e : target_read(&m, &outer, &q->asked, &q->client, q->listener, true, t);
 }
 
-enum error http_route_check(const struct route *r, const struct http_question *q, struct http_decision *d, enum route_mismatch *mismatch)
+/* Devices are reached by coap; what the others take for transport or security is not there yet. */
+static bool is_spoken(enum uri_scheme scheme)
+{
+	return scheme == URI_COAP;
+}
+
+/* All that is not the form. */
+static enum error check_conditions(const struct route *r, const struct http_question *q, const struct http_decision *d,
+	enum route_mismatch *mismatch)
 {
 	bool oscore = q->oscore || (q->legacy_oscore && r->legacy_header);
 	uint8_t bytes[QUESTION_ROOM];
 	struct target t;
+	enum error e = d->has_target ? target_read_uri(d->uri, d->uri_len, q->code, oscore, &q->client, q->listener, &t) :
+		read_reverse(q, oscore, bytes, &t);
+
+	if (e != ERR_NONE)
+		return e;
+	*mismatch = route_check(r, &t.question);
+	if (*mismatch == ROUTE_OTHER_TARGET && !is_spoken(t.question.scheme))
+		return ERR_SCHEME;
+	if (*mismatch != ROUTE_MATCH)
+		return ERR_NO_ROUTE;
+	return q->any_name ? ERR_NONE : check_identity(r, q->name);
+}
+
+enum error http_route_check(const struct route *r, const struct http_question *q, struct http_decision *d, enum route_mismatch *mismatch)
+{
 	enum error e;
 
 	*mismatch = ROUTE_MATCH;
@@ -117,14 +137,20 @@ enum error http_route_check(const struct route *r, const struct http_question *q
 		return ERR_NO_ROUTE;
 	}
 	e = read_form(r, q, d);
-	if (e == ERR_NONE)
-		e = read_target(q, d, oscore, bytes, &t);
-	if (e != ERR_NONE)
-		return e;
-	*mismatch = route_check(r, &t.question);
-	if (*mismatch != ROUTE_MATCH)
-		return ERR_NO_ROUTE;
-	return q->any_name ? ERR_NONE : check_identity(r, q->name);
+	return e == ERR_NONE ? check_conditions(r, q, d, mismatch) : e;
+}
+
+/* A route that denies and has no http-path is about targets: whichever way one is named, nobody gets by (as with the two forms of CoAP
+ * requests). Returns the first of them before `taken` that is about the target of *d, or `taken`. */
+static const struct route *first_denial(const struct snapshot *s, const struct http_question *q, const struct http_decision *d,
+	const struct route *taken)
+{
+	enum route_mismatch mismatch;
+
+	for (const struct route *r = s->routes; r < taken; r++)
+		if (r->deny && r->http_template == NULL && check_conditions(r, q, d, &mismatch) == ERR_NONE)
+			return r;
+	return taken;
 }
 
 /* Of several reasons the one that tells the client most. */
@@ -152,6 +178,7 @@ void http_route_find(const struct snapshot *s, const struct http_question *q, st
 		e = http_route_check(d->route, q, d, &mismatch);
 		if (e == ERR_NONE) {
 			d->refused = ERR_NONE;
+			d->route = first_denial(s, q, d, d->route);
 			return;
 		}
 		if (weight(e) > weight(d->refused))

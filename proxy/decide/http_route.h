@@ -3,7 +3,8 @@
  *
  * A route takes an HTTP request in one of three forms: by the template of its http-path with a target URI in it, by an http-path without
  * one (the null mapping: the route's `to` is the resource), or, without an http-path, a request in absolute-form for a CoAP URI (GET
- * coap://host/path). All other conditions hold as they do for CoAP requests, and who asks is one of them.
+ * coap://host/path). All other conditions hold as they do for CoAP requests, and who asks is one of them. A route that denies and has no
+ * http-path takes its targets in all three forms.
  */
 #ifndef PROXY_DECIDE_HTTP_ROUTE_H
 #define PROXY_DECIDE_HTTP_ROUTE_H
@@ -37,7 +38,7 @@ struct http_decision {
 void http_route_find(const struct snapshot *s, const struct http_question *q, struct http_decision *d);
 
 /* Whether this one route does: ERR_NONE (then *d is set but for its route), or the first condition that failed: ERR_NO_ROUTE, ERR_BAD_URI,
- * ERR_SCHEME_MISSING (the http-path is its, but not what stands in it), ERR_CREDENTIALS (nobody said who asks), ERR_IDENTITY (not for
+ * ERR_SCHEME_MISSING, ERR_SCHEME (the http-path is its, but not what stands in it), ERR_CREDENTIALS (nobody said who asks), ERR_IDENTITY (not for
  * this name). *mismatch says which of the conditions of route.h, where it is one of them. */
 enum error http_route_check(const struct route *r, const struct http_question *q, struct http_decision *d,
 	enum route_mismatch *mismatch);

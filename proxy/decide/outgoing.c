@@ -25,15 +25,19 @@ static int plan_uri_path(struct outer_plan *plan, const struct target *t)
 	return failed;
 }
 
-/* A reverse route may take segments off the path and put others before it; not under OSCORE, where there is none. */
+/*
+ * A reverse route may take segments off the path and put others before it. An OSCORE message has none: at a CoAP server it would mean
+ * nothing (RFC 8613 4.1.3.2), but an HTTP origin has its OSCORE endpoint where its URL says (11.2).
+ */
 static int plan_path(struct outer_plan *plan, const struct route *route, const struct origin_conf *to, const struct target *t)
 {
-	size_t strip = t->question.forward ? 0 : route->strip_path;
+	size_t strip = t->question.forward || t->question.oscore ? 0 : route->strip_path;
+	bool endpoint = to != NULL && (to->scheme == URI_HTTP || to->scheme == URI_HTTPS);
 	int failed = 0;
 
 	if (t->from_uri)
 		return plan_uri_path(plan, t);
-	if (t->question.oscore || (strip == 0 && (to == NULL || to->path_count == 0)))
+	if ((t->question.oscore && !endpoint) || (strip == 0 && (to == NULL || to->path_count == 0)))
 		return 0;
 	outer_drop(plan, OPT_URI_PATH);
 	for (size_t i = 0; to != NULL && i < to->path_count; i++)

@@ -38,12 +38,12 @@ static bool is_own_address(const struct policy_own *own, const struct endpoint *
 }
 
 /* The unspecified address of IPv6 takes IPv4 as well, that of IPv4 nothing else. */
-bool policy_is_own_listener(const struct snapshot *s, const struct policy_own *own, const struct endpoint *target)
+bool policy_is_own_listener(const struct snapshot *s, const struct policy_own *own, const struct endpoint *target, bool stream)
 {
 	const struct listener *l;
 
 	for (l = s->listeners; l < s->listeners + s->listener_count; l++) {
-		if (l->address.port != target->port)
+		if (l->address.port != target->port || uri_schemes[l->scheme].stream != stream)
 			continue;
 		if (same_address(&l->address, target))
 			return true;
@@ -73,20 +73,31 @@ static int allowed_bits(const struct route *r, const struct endpoint *target)
 	return bits;
 }
 
-enum error policy_check_address(const struct snapshot *s, const struct route *r, const struct endpoint *target, bool configured,
+/* A group of IP, and that alone: everybody of a link (broadcast) is nobody's target. */
+static enum error check_group(const struct route *r, const struct policy_target *target)
+{
+	bool broadcast = endpoint_is_ipv4(target->address) && target->address->addr[12] == 255;
+
+	return r->multicast && !broadcast && !target->oscore && !target->stream ? ERR_NONE : ERR_ADDRESS;
+}
+
+enum error policy_check_address(const struct snapshot *s, const struct route *r, const struct policy_target *target,
 	const struct policy_own *own)
 {
-	int bits = allowed_bits(r, target);
+	const struct endpoint *address = target->address;
+	int bits = allowed_bits(r, address);
 
-	if (endpoint_is_multicast(target) || lacks_zone(target))
+	if (endpoint_is_multicast(address))
+		return check_group(r, target);
+	if (lacks_zone(address))
 		return ERR_ADDRESS;
-	if (policy_is_own_listener(s, own, target))
+	if (policy_is_own_listener(s, own, address, target->stream))
 		return bits == 128 ? ERR_NONE : ERR_ADDRESS;
 	if (bits >= 0)
 		return ERR_NONE;
-	if (endpoint_is_unspecified(target))
+	if (endpoint_is_unspecified(address))
 		return ERR_ADDRESS;
-	if (!configured && (endpoint_is_loopback(target) || endpoint_is_link_local(target)))
+	if (!target->configured && (endpoint_is_loopback(address) || endpoint_is_link_local(address)))
 		return ERR_ADDRESS;
 	return ERR_NONE;
 }

@@ -16,16 +16,23 @@ struct policy_own {
 	size_t count;
 };
 
-/* ERR_NONE or ERR_ADDRESS for an address a message is about to go to (a literal, or what a name resolved to). Multicast and
- * broadcast are always refused, and IPv6 link-local without a zone. Loopback, link-local and unspecified are refused unless one of the route's allow-networks
- * holds the address; our own listeners unless one of them is exactly that address, so that a wide network lets nobody send
- * the gateway round in circles. Origins written in the configuration as literals (`configured`) may be loopback or
- * link-local without that (RFC 7252 11.5). `own` may be NULL: then a listener on the unspecified address is known by
- * loopback addresses alone. */
-enum error policy_check_address(const struct snapshot *s, const struct route *r, const struct endpoint *target, bool configured,
+/* Where a message is about to go: a literal, or what a name resolved to. */
+struct policy_target {
+	const struct endpoint *address;
+	bool configured; /* written in the configuration as a literal */
+	bool stream;     /* over a connection, not in datagrams: their ports are others (uri_schemes[].stream) */
+	bool oscore;     /* the message is an OSCORE one */
+};
+
+/* ERR_NONE or ERR_ADDRESS. Groups are refused unless the route opens them, and OSCORE messages to them always: their keys are those of two
+ * (RFC 8075 8.4, 10.1; RFC 8613). Refused are broadcast, and IPv6 link-local without a zone; loopback, link-local and unspecified unless one
+ * of the route's allow-networks holds the address; our own listeners unless one of them is exactly that address, so that a wide network lets
+ * nobody send the gateway round in circles. Configured origins may be loopback or link-local without that (RFC 7252 11.5). `own` may be NULL:
+ * then a listener on the unspecified address is known by loopback addresses alone. */
+enum error policy_check_address(const struct snapshot *s, const struct route *r, const struct policy_target *target,
 	const struct policy_own *own);
 
-/* True if a datagram to this address and port arrives at one of our own listeners. `own` as above. */
-bool policy_is_own_listener(const struct snapshot *s, const struct policy_own *own, const struct endpoint *target);
+/* True if a datagram, or a connection (stream), to this address and port arrives at one of our own listeners. `own` as above. */
+bool policy_is_own_listener(const struct snapshot *s, const struct policy_own *own, const struct endpoint *target, bool stream);
 
 #endif

@@ -30,11 +30,11 @@ static void set_host(struct target *t, size_t len)
 		q->literal.port = q->port;
 }
 
-static enum error read_proxy_uri(const struct outer_request *r, struct target *t)
+static enum error read_uri(const char *text, size_t text_len, struct target *t)
 {
 	struct uri u;
 	int len;
-	enum uri_result result = uri_parse(&u, (const char *)r->proxy_uri->value, r->proxy_uri->len);
+	enum uri_result result = uri_parse(&u, text, text_len);
 
 	if (result == URI_FOREIGN_SCHEME)
 		return ERR_NO_ROUTE_FORWARD;
@@ -124,7 +124,7 @@ static enum error read_reverse(const struct outer_request *r, const struct endpo
 
 static enum error collect_path(const struct msg_view *m, struct target *t)
 {
-	const struct msg_option *options = t->from_uri ? t->options : m->options;
+	const struct msg_option *options = t->from_uri ? t->options : m->options; /* m is not there for a URI alone */
 	size_t count = t->from_uri ? t->option_count : m->option_count;
 
 	t->question.path = t->path;
@@ -139,9 +139,10 @@ static enum error collect_path(const struct msg_view *m, struct target *t)
 	return ERR_NONE;
 }
 
-static bool is_ourselves(const struct route_question *q, const struct endpoint *asked)
+/* A request over HTTP was asked at a port of TCP; the same number of UDP is somebody else's. */
+static bool is_ourselves(const struct route_question *q, const struct endpoint *asked, bool stream)
 {
-	return q->host_is_literal && q->scheme == URI_COAP && q->port == asked->port &&
+	return !stream && q->host_is_literal && q->scheme == URI_COAP && q->port == asked->port &&
 		memcmp(q->literal.addr, asked->addr, sizeof asked->addr) == 0;
 }
 
@@ -149,33 +150,50 @@ void target_recognise_own(struct target *t, const struct snapshot *s, const stru
 {
 	struct route_question *q = &t->question;
 
-	if (q->forward && q->host_is_literal && q->scheme == URI_COAP && policy_is_own_listener(s, own, &q->literal))
+	if (q->forward && q->host_is_literal && q->scheme == URI_COAP && policy_is_own_listener(s, own, &q->literal, false))
 		q->forward = false;
 }
 
-enum error target_read(const struct msg_view *m, const struct outer_request *r, const struct endpoint *asked,
-	const struct endpoint *client, unsigned listener, struct target *t)
+static void begin(struct target *t, const struct endpoint *client, unsigned listener, uint8_t method, bool oscore, bool forward)
 {
 	struct route_question *q = &t->question;
-	enum error e;
 
 	memset(q, 0, sizeof *q);
 	t->from_uri = t->overflow = false;
 	t->option_count = t->bytes_used = 0;
 	q->listener = listener;
 	q->client = *client;
-	q->method = m->code;
-	q->oscore = r->oscore;
-	q->forward = r->forward;
+	q->method = method;
+	q->oscore = oscore;
+	q->forward = forward;
+}
+
+enum error target_read_uri(const char *uri, size_t len, uint8_t method, bool oscore, const struct endpoint *client, unsigned listener,
+	struct target *t)
+{
+	enum error e;
+
+	begin(t, client, listener, method, oscore, true);
+	e = read_uri(uri, len, t);
+	return e == ERR_NONE ? collect_path(NULL, t) : e;
+}
+
+enum error target_read(const struct msg_view *m, const struct outer_request *r, const struct endpoint *asked,
+	const struct endpoint *client, unsigned listener, bool stream, struct target *t)
+{
+	struct route_question *q = &t->question;
+	enum error e;
+
+	begin(t, client, listener, m->code, r->oscore, r->forward);
 	if (r->proxy_uri != NULL)
-		e = read_proxy_uri(r, t);
+		e = read_uri((const char *)r->proxy_uri->value, r->proxy_uri->len, t);
 	else if (r->proxy_scheme != NULL)
 		e = read_proxy_scheme(r, t);
 	else
 		e = read_reverse(r, asked, t);
 	if (e == ERR_NONE)
 		e = collect_path(m, t);
-	if (e == ERR_NONE && q->forward && is_ourselves(q, asked))
+	if (e == ERR_NONE && q->forward && is_ourselves(q, asked, stream))
 		q->forward = false;
 	return e;
 }

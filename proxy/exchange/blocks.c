@@ -12,6 +12,10 @@ enum {
 	HEAD_ONLY_SZX = 2,       /* 64 bytes: of a body that nobody wants */
 };
 
+#define PAUSE (CLOCK_SECOND / 2)
+/* Message IDs that were all used at once come back when EXCHANGE_LIFETIME is over, and not all at the same time. */
+#define PATIENCE (EXCHANGE_LIFETIME + 15 * CLOCK_SECOND)
+
 /* A state and its index, or NULL without memory. */
 static struct blocks_state *new_state(struct proxy *p, uint32_t *index)
 {
@@ -41,7 +45,7 @@ static bool step(struct blocks_state *s)
 {
 	if (blocks_take_pending(s))
 		return true;
-	if (s->transfer == NULL || s->asking)
+	if (s->transfer == NULL || s->asking || s->pausing)
 		return false;
 	if (s->phase == BLOCKS_SENDING)
 		return blocks_send(s);
@@ -69,15 +73,51 @@ static void end_running(struct blocks_state *s, bool outermost)
 		free_state(s);
 }
 
+static void on_timer(struct wheel_timer *t)
+{
+	struct blocks_state *s = wheel_owner(t, struct blocks_state, timer);
+	bool outermost = begin_running(s);
+
+	s->pausing = false;
+	end_running(s, outermost);
+}
+
+/* The gateway refused for reasons that pass, and nothing has left it. */
+static bool is_passing(enum error e)
+{
+	return e == ERR_MESSAGE_IDS || e == ERR_ORIGIN_LIMIT || e == ERR_CLIENT_LIMIT || e == ERR_OVERLOAD || e == ERR_LOST_UNSENT;
+}
+
+/* A transfer of thousands of blocks does not break off for one that cannot leave now: it is asked for again a little later. Its first request
+ * is refused like any other. */
+static bool pauses(struct blocks_state *s, enum error e)
+{
+	uint64_t now = clock_now();
+
+	if (!is_passing(e) || (s->phase == BLOCKS_SENDING && s->sending.offset == 0)) {
+		s->refused_at = 0;
+		return false;
+	}
+	if (s->refused_at == 0)
+		s->refused_at = now;
+	if (now - s->refused_at > PATIENCE)
+		return false;
+	s->pausing = true;
+	wheel_set(s->proxy->wheel, &s->timer, now + PAUSE);
+	return true;
+}
+
 static void answered(struct blocks_state *s, const struct msg_view *m, enum error e)
 {
 	bool outermost = begin_running(s);
 
 	s->asking = false;
-	if (s->phase == BLOCKS_SENDING)
-		blocks_request_answered(s, m, e);
-	else
-		blocks_answer_more(s, m, e);
+	if (!pauses(s, e)) {
+		if (s->phase == BLOCKS_SENDING)
+			blocks_request_answered(s, m, e);
+		else
+			blocks_answer_more(s, m, e);
+	}
 	end_running(s, outermost);
 }
 
@@ -133,6 +173,13 @@ void blocks_ask(struct blocks_state *s, const uint8_t *bytes, size_t len)
 	requester_ask(s->proxy, r, &s->from, bytes, len);
 }
 
+void blocks_stop_asking(struct blocks_state *s)
+{
+	requester_leave(&s->rest);
+	wheel_cancel(&s->timer);
+	s->asking = s->pausing = false;
+}
+
 /* Nothing is told any more. The state goes when nobody uses it. */
 static void detach(struct blocks_state *s)
 {
@@ -140,7 +187,7 @@ static void detach(struct blocks_state *s)
 
 	s->transfer = NULL;
 	t->state = NULL;
-	requester_leave(&s->rest);
+	blocks_stop_asking(s);
 	requester_leave(&t->requester);
 }
 
@@ -195,6 +242,7 @@ static void set_up(struct blocks_state *s, struct proxy *p, struct transfer *t, 
 {
 	s->proxy = p;
 	s->transfer = t;
+	s->timer.run = on_timer;
 	s->rest.answered = on_rest_answered;
 	s->rest.decide = on_rest_decide;
 	s->from = plan->from;
@@ -289,5 +337,5 @@ void transfer_leave(struct transfer *t)
 
 bool transfer_is_asking(const struct transfer *t)
 {
-	return t->state != NULL && t->state->asking;
+	return t->state != NULL && (t->state->asking || t->state->pausing);
 }

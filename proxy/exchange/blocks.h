@@ -52,7 +52,6 @@ struct transfer_plan {
 	uint16_t block_size;      /* 16..1024, a power of two: the largest sent or asked for */
 	bool head_only;           /* the answer's body is not wanted (HEAD): only its first block is asked for, as a small one */
 	bool may_be_old;          /* it may have been held up on its way: to a device that asks for freshness it is not repeated, if it is unsafe */
-	bool first_block_only;    /* reserved for group requests */
 };
 
 /* One under way. The owner embeds it; what is inside is blocks.c's. */
@@ -75,7 +74,7 @@ void transfer_abort_body(struct transfer *t, enum error e);
 /* The owner wants nothing more and is called no more. An observation is cancelled. */
 void transfer_leave(struct transfer *t);
 
-/* Whether it has something under way at the device now (not: waiting for its owner). */
+/* Whether it waits for the device, or for its turn there, and not for its owner. */
 bool transfer_is_asking(const struct transfer *t);
 
 #endif

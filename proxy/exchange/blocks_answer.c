@@ -147,6 +147,10 @@ void blocks_answer_begin(struct blocks_state *s, const struct msg_view *m, enum 
 		pass(s, m, e, !b.more);
 		return;
 	}
+	if (blocks_is_from_group(s)) {
+		blocks_fail(s, ERR_RESPONSE_SIZE);
+		return;
+	}
 	remember(a, m, b.szx < s->block_szx ? b.szx : s->block_szx);
 	if (buffers_keep(s->proxy->buffers, &a->held, m->bytes, m->len) < 0)
 		pass(s, m, e, false);
@@ -242,9 +246,7 @@ static void supersede(struct blocks_state *s)
 {
 	if (s->phase == BLOCKS_RESTING)
 		return;
-	if (s->asking)
-		requester_leave(&s->rest);
-	s->asking = false;
+	blocks_stop_asking(s);
 	if (s->answer.delivered) {
 		finish(s, ERR_BAD_RESPONSE, true);
 		return;

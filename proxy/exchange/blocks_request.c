@@ -331,7 +331,7 @@ void blocks_request_answered(struct blocks_state *s, const struct msg_view *m, e
 {
 	bool goes_well = e == ERR_NONE && MSG_CLASS(m->code) == 2;
 
-	if (e == ERR_NONE && asks_again(s, m))
+	if (e == ERR_NONE && !blocks_is_from_group(s) && asks_again(s, m))
 		return;
 	if (goes_well && s->sending.more) {
 		if (!goes_on(s, m))

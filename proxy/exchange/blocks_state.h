@@ -2,8 +2,9 @@
  * blocks_state - what is known of one transfer while it is under way; shared by the files of the block layer alone (blocks.h).
  *
  * A transfer sends its request (whole or by Block1), then fetches the rest of the answer by Block2, then, if it observes, rests until a
- * notification comes. Everything that happens ends in blocks_run(), which goes on as far as can be without waiting: a body of any
- * length needs no deeper stack than a short one, even where answers come at once.
+ * notification comes; between two blocks it pauses while the gateway has no Message ID or no room for the next. Everything that happens ends
+ * in a loop (blocks.c) that goes on as far as can be without waiting: a body of any length needs no deeper stack than a short one, even
+ * where answers come at once.
  */
 #ifndef PROXY_EXCHANGE_BLOCKS_STATE_H
 #define PROXY_EXCHANGE_BLOCKS_STATE_H
@@ -55,6 +56,7 @@ struct blocks_answer {
 };
 
 struct blocks_state {
+	struct wheel_timer timer;   /* the end of a pause */
 	struct transfer *transfer;  /* NULL: the owner is told nothing any more */
 	struct proxy *proxy;
 	struct requester rest;      /* asks for blocks while the transfer's own requester observes */
@@ -65,6 +67,7 @@ struct blocks_state {
 	struct buffer pending;      /* the newest notification, which the owner had no room for */
 	enum error pending_error;
 	uint64_t device;            /* names it in what was learned */
+	uint64_t refused_at;        /* since when it cannot ask; 0: it can */
 	uint32_t index;             /* in its slab, or SLAB_NONE */
 	uint8_t phase;              /* enum blocks_phase */
 	uint8_t code;               /* of the request */
@@ -75,7 +78,8 @@ struct blocks_state {
 	bool repeats_unsafe;        /* what is unsafe may be repeated to a challenge */
 	bool registers;             /* the head has an Observe option */
 	bool asking;                /* a request is under way */
-	bool running;               /* within blocks_run() or something that ends in it */
+	bool pausing;               /* the gateway could not ask now; the same is asked when the timer ends */
+	bool running;               /* the loop is at work, or what leads to it */
 	bool answered;              /* the owner had a head already: what follows is a notification */
 	bool pending_lost;          /* a notification that cannot be kept was the last one */
 };
@@ -91,8 +95,17 @@ static inline bool blocks_observes(const struct blocks_state *s)
 	return s->transfer->requester.exchange != NULL;
 }
 
+/* What came is one answer of a group's: nothing that follows can be asked of the one who gave it, and asking the others again is no help. */
+static inline bool blocks_is_from_group(const struct blocks_state *s)
+{
+	return s->transfer->requester.from_group;
+}
+
 /* Asks the device. The answer comes to blocks.c, perhaps before this returns. */
 void blocks_ask(struct blocks_state *s, const uint8_t *bytes, size_t len);
+
+/* What was asked for the rest of an answer is of no interest any more. */
+void blocks_stop_asking(struct blocks_state *s);
 
 /* The transfer is over: tells its owner so. */
 void blocks_end(struct blocks_state *s, enum error e);

@@ -1,107 +1,21 @@
 #include "proxy/exchange/errand.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/random.h"
 #include "proxy/exchange/errand_state.h"
 #include "proxy/exchange/exchange.h"
 #include "proxy/exchange/origin.h"
+#include "proxy/exchange/reachability.h"
 #include "proxy/exchange/respond.h"
-#include "proxy/exchange/table.h"
 
 enum {
-	EVICTION_LOOKS = 64,      /* errands looked at for one that nobody waits for */
-	ROOM_WHEN_SHORT = 2 * ERRAND_BLOCK, /* of a window while memory is short: enough to go on */
+	WINDOW_SHORT = 4 * ERRAND_BLOCK, /* of a window while memory is short, or for a client who was never seen: enough to go on */
 	AHEAD_MAX = 16 << 20,     /* bytes of an answer that are passed over to come to a block */
+	AHEAD_UNVERIFIED = 65536, /* the same for a client who was never seen: an origin is not to be asked for much in another's name */
 };
-
-/* Of one worker. */
-struct errands {
-	struct slab *slab;
-	struct table table;
-	uint64_t held;            /* bytes of all windows */
-};
-
-/* ---- windows ---- */
-
-int window_add(struct errand *e, struct window *w, const uint8_t *bytes, size_t len)
-{
-	size_t capacity = w->capacity > 0 ? w->capacity : ERRAND_BLOCK;
-	uint8_t *grown;
-
-	while (capacity < w->len + len)
-		capacity *= 2;
-	if (capacity > w->capacity) {
-		grown = realloc(w->bytes, capacity);
-		if (grown == NULL)
-			return -1;
-		e->proxy->errands->held += capacity - w->capacity;
-		w->bytes = grown;
-		w->capacity = capacity;
-	}
-	if (len > 0)
-		memcpy(w->bytes + w->len, bytes, len);
-	w->len += len;
-	return 0;
-}
-
-void window_forget(struct errand *e, struct window *w, uint64_t offset)
-{
-	size_t n = offset <= w->offset ? 0 : offset - w->offset < w->len ? (size_t)(offset - w->offset) : w->len;
-
-	if (n > 0)
-		memmove(w->bytes, w->bytes + n, w->len - n);
-	w->len -= n;
-	w->offset += n;
-	if (w->len > 0 || w->bytes == NULL)
-		return;
-	e->proxy->errands->held -= w->capacity;
-	free(w->bytes);
-	w->bytes = NULL;
-	w->capacity = 0;
-}
-
-static bool is_short_of_memory(const struct proxy *p)
-{
-	return p->errands->held >= p->conf->settings.queue_memory / p->house.count;
-}
 
 /* ---- life ---- */
-
-static void leave_carrier(struct errand *e)
-{
-	if (e->carried != NULL && e->proxy->carrier != NULL)
-		e->proxy->carrier->leave(e);
-	e->carried = NULL;
-}
-
-/* Nobody finds it any more; who waits is still served. */
-static void unlist(struct errand *e)
-{
-	if (e->listed)
-		table_remove(&e->proxy->errands->table, e->key, e);
-	e->listed = false;
-}
-
-static void release(struct errand *e)
-{
-	struct proxy *p = e->proxy;
-
-	e->dead = true;
-	unlist(e);
-	leave_carrier(e);
-	wheel_cancel(&e->timer);
-	if (e->running)
-		return;
-	buffers_drop(p->buffers, &e->head);
-	buffers_drop(p->buffers, &e->answer);
-	window_forget(e, &e->body, UINT64_MAX);
-	window_forget(e, &e->window, UINT64_MAX);
-	snapshot_release(e->conf);
-	e->client->errands--;
-	slab_free(p->errands->slab, e->links.index);
-}
 
 uint64_t errand_body_limit(const struct errand *e)
 {
@@ -137,18 +51,21 @@ void errand_detach(struct errand *e, struct exchange *x)
 	if (e->last == x)
 		e->last = before;
 	x->next = NULL;
-	x->errand = NULL;
+}
+
+void errand_answered(struct exchange *x)
+{
+	x->errand = NULL; /* which may be gone by now */
+	exchange_free(x->proxy, x);
 }
 
 void errand_refuse(struct errand *e, struct exchange *x, enum error error)
 {
-	struct proxy *p = e->proxy;
-
 	errand_detach(e, x);
 	if (error == ERR_TOO_LARGE)
 		x->size_limit = errand_body_limit(e);
-	respond_error(p, x, error, 0);
-	exchange_free(p, x);
+	respond_error(x->proxy, x, error, 0);
+	errand_answered(x);
 }
 
 void errand_fail(struct errand *e, enum error error)
@@ -156,13 +73,13 @@ void errand_fail(struct errand *e, enum error error)
 	bool outermost = !e->running;
 
 	e->dead = e->running = true;
-	unlist(e);
+	errand_unlist(e);
 	while (e->first != NULL)
 		errand_refuse(e, e->first, error);
 	if (!outermost)
 		return;
 	e->running = false;
-	release(e);
+	errand_release(e);
 }
 
 /* A client who asks for nothing more holds the origin for a while, and what is here for longer. */
@@ -181,10 +98,10 @@ static void on_timer(struct wheel_timer *t)
 	struct errand *e = wheel_owner(t, struct errand, timer);
 
 	if (!e->answered || e->ended) {
-		release(e);
+		errand_release(e);
 		return;
 	}
-	leave_carrier(e);
+	errand_leave_carrier(e);
 	e->ended = true;
 	e->error = ERR_BODY_INCOMPLETE;
 	schedule(e);
@@ -220,7 +137,7 @@ static void run(struct errand *e)
 		;
 	e->running = false;
 	if (e->dead)
-		release(e);
+		errand_release(e);
 	else
 		schedule(e);
 }
@@ -277,7 +194,7 @@ void errand_head(struct errand *e, const uint8_t *bytes, size_t len, uint64_t si
 
 size_t errand_room(struct errand *e)
 {
-	size_t most = is_short_of_memory(e->proxy) ? ROOM_WHEN_SHORT : ERRAND_WINDOW;
+	size_t most = errands_are_short(e->proxy) || !reachability_is_verified(e->client) ? WINDOW_SHORT : ERRAND_WINDOW;
 
 	if (e->window.len >= most / 2)
 		window_forget(e, &e->window, e->low);
@@ -287,7 +204,7 @@ size_t errand_room(struct errand *e)
 /* The rest of the answer is not to be had. */
 static void cut(struct errand *e, enum error error)
 {
-	leave_carrier(e);
+	errand_leave_carrier(e);
 	e->ended = true;
 	e->error = error;
 }
@@ -335,22 +252,14 @@ void errand_forget(struct exchange *x)
 	struct errand *e = x->errand;
 
 	errand_detach(e, x);
+	x->errand = NULL;
 	if (e->running || e->first != NULL)
 		return;
 	/* It gave up waiting for an answer, and so does the errand. */
 	if (e->uploaded && !e->answered)
-		release(e);
+		errand_release(e);
 	else
 		schedule(e);
-}
-
-static struct errand *find(const struct proxy *p, const struct client *c, uint64_t key)
-{
-	struct errand *e = p->errands != NULL ? table_first(&p->errands->table, key) : NULL;
-
-	while (e != NULL && (e->key != key || e->client != c))
-		e = table_next(&p->errands->table, e);
-	return e;
 }
 
 bool errand_is_carried(const struct proxy *p, enum uri_scheme scheme)
@@ -367,7 +276,7 @@ static void refuse(struct exchange *x, enum error error)
 }
 
 /* The next block of a body. */
-static bool continue_upload(struct proxy *p, struct errand *e, struct exchange *x, const struct errand_ask *ask)
+static bool continue_upload(struct errand *e, struct exchange *x, const struct errand_ask *ask)
 {
 	enum error error;
 
@@ -375,7 +284,7 @@ static bool continue_upload(struct proxy *p, struct errand *e, struct exchange *
 		refuse(x, ERR_BODY_INCOMPLETE);
 		return true;
 	}
-	table_touch(&p->errands->table, e);
+	errand_touch(e);
 	attach(e, x, ask->r);
 	error = errand_upload(e, x, ask);
 	if (error == ERR_NONE) {
@@ -391,14 +300,21 @@ static bool continue_upload(struct proxy *p, struct errand *e, struct exchange *
 	return true;
 }
 
+static uint64_t ahead_of(const struct exchange *x)
+{
+	return reachability_is_verified(x->client) ? AHEAD_MAX : AHEAD_UNVERIFIED;
+}
+
 /* Whether the block that x asks for is here, or may come. */
 static bool has_block(const struct errand *e, const struct exchange *x)
 {
 	uint64_t from = errand_wanted(x), end = e->window.offset + e->window.len;
 
-	if (from < e->window.offset || (!e->ended && from > end + AHEAD_MAX))
+	if (from < e->window.offset || (!e->ended && from > end + ahead_of(x)))
 		return false;
-	return !e->ended || e->error == ERR_NONE || from < end;
+	if (!e->ended || e->error == ERR_NONE || e->error == ERR_RESPONSE_SIZE)
+		return true;
+	return from + (16u << x->block2.szx) < end; /* before a cut whole blocks are here, and no last one */
 }
 
 static bool continue_answer(struct proxy *p, struct errand *e, struct exchange *x, const struct errand_ask *ask)
@@ -406,12 +322,12 @@ static bool continue_answer(struct proxy *p, struct errand *e, struct exchange *
 	bool again = x->code == CODE_GET && !x->oscore; /* may be asked anew, up to the block */
 
 	if (e == NULL || !e->uploaded || (e->answered && !has_block(e, x))) {
-		if (again && errand_wanted(x) <= AHEAD_MAX)
+		if (again && errand_wanted(x) <= ahead_of(x))
 			return false;
 		refuse(x, ERR_BODY_INCOMPLETE);
 		return true;
 	}
-	table_touch(&p->errands->table, e);
+	errand_touch(e);
 	move_low(e, x);
 	attach(e, x, ask->r);
 	if (e->carried != NULL)
@@ -422,78 +338,24 @@ static bool continue_answer(struct proxy *p, struct errand *e, struct exchange *
 
 bool errand_continue(struct proxy *p, struct exchange *x, const struct errand_ask *ask)
 {
-	struct errand *e = find(p, x->client, ask->key);
+	struct errand *e = errand_find(p, x->client, ask->key);
 	bool later = x->has_block2 && (x->block2.num > 0 || (x->oscore && ask->m->payload_len == 0));
 
 	if (x->block1 != 0 && ask->r->block1.num > 0)
-		return continue_upload(p, e, x, ask);
+		return continue_upload(e, x, ask);
 	if (x->block1 == 0 && later && continue_answer(p, e, x, ask))
 		return true;
 	/* A new one in its place. */
 	if (e == NULL)
 		return false;
 	if (e->first == NULL)
-		release(e);
+		errand_release(e);
 	else
-		unlist(e);
+		errand_unlist(e);
 	return false;
 }
 
 /* ---- new ones ---- */
-
-static int create(struct proxy *p)
-{
-	struct errands *all = p->errands != NULL ? p->errands : calloc(1, sizeof *all);
-
-	if (all == NULL)
-		return -1;
-	p->errands = all;
-	if (all->slab == NULL)
-		all->slab = slab_create(sizeof(struct errand), p->conf->settings.exchanges);
-	if (all->slab == NULL || (all->table.heads == NULL && table_init(&all->table, all->slab, ERRAND_BLOCK) < 0))
-		return -1;
-	return 0;
-}
-
-/* One that nobody waits for, of those used longest ago. */
-static void evict(struct proxy *p)
-{
-	struct errand *e = table_oldest(&p->errands->table);
-
-	for (int looks = 0; e != NULL && looks < EVICTION_LOOKS; looks++) {
-		if (e->first == NULL && !e->running) {
-			release(e);
-			return;
-		}
-		table_touch(&p->errands->table, e);
-		e = table_oldest(&p->errands->table);
-	}
-}
-
-static struct errand *new_errand(struct proxy *p, const struct client *c, enum error *error)
-{
-	struct errand *e;
-	uint32_t index;
-
-	*error = ERR_OVERLOAD;
-	if (create(p) < 0)
-		return NULL;
-	if (c->errands >= p->conf->settings.client_exchanges) {
-		*error = ERR_CLIENT_LIMIT;
-		return NULL;
-	}
-	if (is_short_of_memory(p))
-		evict(p);
-	e = slab_new(p->errands->slab, &index);
-	if (e == NULL) {
-		evict(p);
-		e = slab_new(p->errands->slab, &index);
-	}
-	if (e == NULL)
-		return NULL;
-	e->links.index = index;
-	return e;
-}
 
 static int fill(struct errand *e, struct exchange *x, const struct errand_ask *ask, const struct errand_request *what)
 {
@@ -524,16 +386,15 @@ static int fill(struct errand *e, struct exchange *x, const struct errand_ask *a
 enum error errand_begin(struct proxy *p, struct exchange *x, const struct errand_ask *ask, const struct errand_request *what)
 {
 	enum error error;
-	struct errand *e = new_errand(p, x->client, &error);
+	struct errand *e = errand_new(p, x->client, &error);
 
 	if (e == NULL)
 		return error;
 	if (fill(e, x, ask, what) < 0) {
-		release(e);
+		errand_release(e);
 		return ERR_OVERLOAD;
 	}
-	table_insert(&p->errands->table, e->key, e, e->links.index);
-	e->listed = true;
+	errand_list(e);
 	attach(e, x, ask->r);
 	move_low(e, x);
 	error = errand_upload(e, x, ask);
@@ -542,22 +403,4 @@ enum error errand_begin(struct proxy *p, struct exchange *x, const struct errand
 	else
 		errand_fail(e, error);
 	return ERR_NONE;
-}
-
-static void release_one(void *object, uint32_t index, void *arg)
-{
-	(void)index, (void)arg;
-	release(object);
-}
-
-void errands_destroy(struct proxy *p)
-{
-	if (p->errands == NULL)
-		return;
-	if (p->errands->slab != NULL)
-		slab_each(p->errands->slab, release_one, NULL);
-	slab_destroy(p->errands->slab);
-	free(p->errands->table.heads);
-	free(p->errands);
-	p->errands = NULL;
 }

@@ -115,7 +115,7 @@ static bool send_piece(struct errand *e, struct exchange *x, struct msg_view *m,
 	m->len += piece->len + (piece->whole ? 0 : OPTION_ROOM);
 	errand_detach(e, x);
 	sent = respond_relay(e->proxy, x, m);
-	exchange_free(e->proxy, x);
+	errand_answered(x);
 	return sent;
 }
 

@@ -32,7 +32,7 @@ struct errand {
 	struct exchange *first, *last; /* those of its client that wait for something of it */
 	uint8_t method;
 	bool listed;                   /* it can be found: no newer request has its key */
-	bool running, dead;            /* errand_run() is at work; it is freed when that returns */
+	bool running, dead;            /* run() of errand.c is at work; it is freed when that returns */
 	bool oscore;
 	void *carried;                 /* the carrier's; NULL: not begun, or over */
 	/* the request */
@@ -56,15 +56,33 @@ struct errand {
 	uint8_t tag[ERRAND_TAG];
 };
 
+/* ---- errand_table.c ---- */
+
+/* A new one of this client, or NULL with the reason. One that nobody waits for may go for it. */
+struct errand *errand_new(struct proxy *p, const struct client *c, enum error *error);
+/* Frees it, or sees to it that run() of errand.c does. Nobody waits for it. */
+void errand_release(struct errand *e);
+/* The one of this client with this key, or NULL. */
+struct errand *errand_find(const struct proxy *p, const struct client *c, uint64_t key);
+void errand_list(struct errand *e);   /* from now on it is found */
+void errand_unlist(struct errand *e); /* no more; who waits is still served */
+void errand_touch(struct errand *e);  /* it is used now */
+void errand_leave_carrier(struct errand *e);
+bool errands_are_short(const struct proxy *p); /* of memory */
+
 /* Appends; the caller has looked at the room. Returns 0, or -1 without memory. */
 int window_add(struct errand *e, struct window *w, const uint8_t *bytes, size_t len);
 /* Gives up what lies before `offset`. */
 void window_forget(struct errand *e, struct window *w, uint64_t offset);
 
+/* ---- errand.c ---- */
+
 /* Takes x off the errand and refuses it. */
 void errand_refuse(struct errand *e, struct exchange *x, enum error error);
-/* Takes x off: it is being answered. */
+/* Takes x off those that wait: it is being answered. The logs still find its origin by it. */
 void errand_detach(struct errand *e, struct exchange *x);
+/* x, which was taken off, has its answer, and ends. */
+void errand_answered(struct exchange *x);
 /* It will not come to an end: who waits is told so, nobody finds it any more. */
 void errand_fail(struct errand *e, enum error error);
 uint64_t errand_body_limit(const struct errand *e);

@@ -128,6 +128,6 @@ bool errand_upload_step(struct errand *e, struct exchange *x)
 		log_fatal("errand: an answer of our own cannot be read");
 	errand_detach(e, x);
 	respond_relay(e->proxy, x, &m);
-	exchange_free(e->proxy, x);
+	errand_answered(x);
 	return true;
 }

@@ -44,7 +44,7 @@ static void on_deadline(struct proxy *p, struct exchange *x)
 		exchange_free(p, x);
 		return;
 	}
-	if (x->state == EXCHANGE_SENT && x->origin != NULL && x->no_response == 0) {
+	if (x->state == EXCHANGE_SENT && x->origin != NULL && x->no_response == 0 && !x->group) {
 		origin_failed(x->origin, x->rest * CLOCK_MS);
 		origin_stay_quiet(x);
 	}
@@ -204,6 +204,7 @@ unsigned exchange_retransmissions(const struct exchange *x)
 void exchange_set_origin(struct exchange *x, struct origin *o)
 {
 	x->origin = o;
+	x->group = endpoint_is_multicast(&o->peer);
 	o->exchanges++;
 }
 

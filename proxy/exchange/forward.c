@@ -10,6 +10,7 @@
 #include "proxy/exchange/crossing.h"
 #include "proxy/exchange/errand.h"
 #include "proxy/exchange/exchange.h"
+#include "proxy/exchange/group.h"
 #include "proxy/exchange/hold_back.h"
 #include "proxy/exchange/local.h"
 #include "proxy/exchange/observe.h"
@@ -64,6 +65,8 @@ static size_t write_request(struct passage *g, const struct origin_conf *to, uin
 
 	if (outgoing_plan(&plan, x->route, to, g->m, g->r, &g->target, is_own_echo(g), &x->hop_limit) < 0)
 		return 0;
+	if (x->group)
+		group_plan(&plan);
 	exchange_upstream_token(x, token);
 	msg_begin(&w, bytes, room, x->confirmable ? MSG_CON : MSG_NON, x->code, 0, token, sizeof token);
 	outer_write(&w, g->m, &plan);
@@ -120,11 +123,25 @@ enum error forward_to_origin(struct proxy *p, struct exchange *x, const struct e
 	return transmit_or_wait(p, x, bytes, len, false);
 }
 
+static enum uri_scheme scheme_of(const struct passage *g, const struct origin_conf *to)
+{
+	return to != NULL ? to->scheme : g->target.question.scheme;
+}
+
+static enum error check_address(const struct passage *g, const struct origin_conf *to, const struct endpoint *address, bool configured)
+{
+	const struct policy_own own = { g->p->own_addresses, g->p->own_count };
+	const struct policy_target target = { .address = address, .configured = configured,
+		.stream = uri_schemes[scheme_of(g, to)].stream, .oscore = g->x->oscore };
+
+	return policy_check_address(g->x->conf, g->x->route, &target, &own);
+}
+
 /* ---- origins that take bodies whole ---- */
 
 static bool is_carried(const struct passage *g, const struct origin_conf *to)
 {
-	return errand_is_carried(g->p, to != NULL ? to->scheme : g->target.question.scheme);
+	return errand_is_carried(g->p, scheme_of(g, to));
 }
 
 /* Of what a request has in common with those that go on with its blocks. */
@@ -153,7 +170,7 @@ static enum error carry(struct passage *g, const struct endpoint *address, const
 	const struct route_question *q = &g->target.question;
 	const struct errand_ask ask = { .m = g->m, .r = g->r, .key = errand_hash(g) };
 	struct msg_view m;
-	struct errand_request what = { .m = &m, .scheme = to != NULL ? to->scheme : q->scheme, .address = *address,
+	struct errand_request what = { .m = &m, .scheme = scheme_of(g, to), .address = *address,
 		.host = { to != NULL ? to->host : q->host, to != NULL ? strlen(to->host) : q->host_len } };
 
 	if (msg_parse_datagram(&m, bytes, len) != MSG_OK)
@@ -175,11 +192,12 @@ static void pass_to(struct passage *g, const struct endpoint *address, const str
 	struct proxy *p = g->p;
 	struct exchange *x = g->x;
 	uint8_t bytes[MSG_DATAGRAM_MAX + OUTER_ROOM];
-	const struct policy_own own = { p->own_addresses, p->own_count };
-	enum error e = policy_check_address(x->conf, x->route, address, configured, &own);
+	enum error e = check_address(g, to, address, configured);
 	unsigned home;
 	size_t len;
 
+	if (e == ERR_NONE && endpoint_is_multicast(address))
+		e = group_prepare(p, x);
 	if (e != ERR_NONE) {
 		refuse(p, x, e, 0);
 		return;
@@ -189,14 +207,10 @@ static void pass_to(struct passage *g, const struct endpoint *address, const str
 		refuse(p, x, ERR_TOO_LARGE, 0);
 		return;
 	}
-	if (is_carried(g, to)) {
-		e = carry(g, address, to, bytes, len);
+	if (scheme_of(g, to) != URI_COAP) {
+		e = is_carried(g, to) ? carry(g, address, to, bytes, len) : ERR_NO_ROUTE_FORWARD;
 		if (e != ERR_NONE)
 			refuse(p, x, e, 0);
-		return;
-	}
-	if ((to != NULL ? to->scheme : g->target.question.scheme) != URI_COAP) {
-		refuse(p, x, ERR_NO_ROUTE_FORWARD, 0);
 		return;
 	}
 	x->deadline = x->arrived_at + x->route->timeout;
@@ -222,21 +236,19 @@ static void on_resolved(struct resolve_waiter *w, enum resolve_result result, co
 
 /* Of a name's addresses the first that the route allows and the kernel knows a way to; else the first, whose error is then
  * the answer. */
-static struct endpoint pick_address(const struct proxy *p, const struct exchange *x, const struct endpoint *addresses, size_t count)
+static struct endpoint pick_address(const struct passage *g, const struct origin_conf *to, const struct endpoint *addresses, size_t count)
 {
-	const struct policy_own own = { p->own_addresses, p->own_count };
-
 	for (size_t i = 0; i < count && count > 1; i++)
-		if (edge_has_route(&addresses[i]) &&
-			policy_check_address(x->conf, x->route, &addresses[i], false, &own) == ERR_NONE)
+		if (edge_has_route(&addresses[i]) && check_address(g, to, &addresses[i], false) == ERR_NONE)
 			return addresses[i];
 	return addresses[0];
 }
 
-/* Asks for a name. RESOLVE_OK sets *address. For RESOLVE_PENDING the message is kept. */
-static enum resolve_result ask_name(struct passage *g, const char *name, size_t len, uint16_t port,
-	struct endpoint *address)
+/* Asks for the name of an origin, or of the target (to NULL). RESOLVE_OK sets *address. For RESOLVE_PENDING the message is kept. */
+static enum resolve_result ask_name(struct passage *g, const struct origin_conf *to, struct endpoint *address)
 {
+	const struct route_question *q = &g->target.question;
+	uint16_t port = to != NULL ? to->port : q->port;
 	struct proxy *p = g->p;
 	struct exchange *x = g->x;
 	struct endpoint found[RESOLVE_ADDRESSES_MAX];
@@ -256,9 +268,10 @@ static enum resolve_result ask_name(struct passage *g, const char *name, size_t 
 		x->lookup->waiter.done = on_resolved;
 	}
 	x->lookup->port = port;
-	result = resolve_name(p->resolver, name, len, found, &count, &x->lookup->waiter);
+	result = resolve_name(p->resolver, to != NULL ? to->host : q->host, to != NULL ? strlen(to->host) : q->host_len, found, &count,
+		&x->lookup->waiter);
 	if (result == RESOLVE_OK && count > 0) {
-		*address = pick_address(p, x, found, count);
+		*address = pick_address(g, to, found, count);
 		address->port = port;
 	} else if (result == RESOLVE_PENDING && x->lookup->message.bytes == NULL &&
 		buffers_keep(p->buffers, &x->lookup->message, g->m->bytes, g->m->len) < 0) {
@@ -302,7 +315,7 @@ static void try_origins(struct passage *g, size_t from)
 			pass_to(g, &to->address, to, true);
 			return;
 		}
-		result = ask_name(g, to->host, strlen(to->host), to->port, &address);
+		result = ask_name(g, to, &address);
 		if (x->lookup != NULL) {
 			x->lookup->first_origin = (uint8_t)first;
 			x->lookup->next_origin = (uint8_t)(i + 1);
@@ -339,7 +352,7 @@ static void find_origin(struct passage *g)
 		pass_to(g, &q->literal, NULL, false);
 		return;
 	}
-	result = ask_name(g, q->host, q->host_len, q->port, &address);
+	result = ask_name(g, NULL, &address);
 	if (result == RESOLVE_PENDING)
 		return;
 	if (result == RESOLVE_OK) {
@@ -362,7 +375,7 @@ static bool read_passage(struct passage *g, const struct endpoint *asked, enum e
 	const struct client *c = g->x->client;
 	const struct policy_own own = { g->p->own_addresses, g->p->own_count };
 
-	*e = target_read(g->m, g->r, asked, &c->peer, listener_index(g->x->conf, c), &g->target);
+	*e = target_read(g->m, g->r, asked, &c->peer, listener_index(g->x->conf, c), g->x->inner, &g->target);
 	if (*e == ERR_NONE)
 		target_recognise_own(&g->target, g->x->conf, &own);
 	return *e == ERR_NONE;
@@ -442,8 +455,8 @@ static void on_resolved(struct resolve_waiter *w, enum resolve_result result, co
 	struct buffer message = l->message;
 	struct passage g = { .p = p, .x = x, .m = &m, .r = &r };
 	struct endpoint asked = { .port = snapshot_listener(x->conf, x->client->listener)->address.port }, address;
+	const struct origin_conf *list, *to = NULL;
 	size_t origin_count;
-	const struct origin_conf *list;
 	uint16_t offender;
 	enum error e;
 
@@ -456,14 +469,13 @@ static void on_resolved(struct resolve_waiter *w, enum resolve_result result, co
 		return;
 	}
 	list = origins_of(x, x->forward, &origin_count);
+	if (origin_count > 0)
+		to = &list[(l->first_origin + l->next_origin - 1u) % origin_count];
 	if (result == RESOLVE_OK && count > 0) {
-		address = pick_address(p, x, addresses, count);
+		address = pick_address(&g, to, addresses, count);
 		address.port = l->port;
 	}
 	if (result == RESOLVE_OK && count > 0 && (origin_count < 2 || !origin_rests(p, &address))) {
-		const struct origin_conf *to = origin_count == 0 ? NULL :
-			&list[(l->first_origin + l->next_origin - 1u) % origin_count];
-
 		exchange_end_lookup(p, x);
 		pass_to(&g, &address, to, false);
 	} else if (origin_count > 0) {
@@ -482,7 +494,7 @@ bool forward_is_same(struct proxy *p, const struct exchange *x, const struct msg
 	struct passage g = { .p = p, .m = m, .r = r };
 	const struct client *c = x->client;
 
-	return target_read(m, r, asked, &c->peer, listener_index(p->conf, c), &g.target) == ERR_NONE && target_hash(&g) == x->observation->target;
+	return target_read(m, r, asked, &c->peer, listener_index(p->conf, c), x->inner, &g.target) == ERR_NONE && target_hash(&g) == x->observation->target;
 }
 
 void forward_again(struct proxy *p, struct exchange *x, const struct msg_view *m, const struct outer_request *r,
@@ -536,7 +548,7 @@ static enum error judge_again(struct proxy *p, const struct exchange *x, const s
 	const struct origin_conf **to)
 {
 	const struct policy_own own = { p->own_addresses, p->own_count };
-	bool forward = target->question.forward, listed = forward ? route->via != NULL : true;
+	bool forward = target->question.forward, listed = !forward || route->via != NULL;
 	enum error e = policy_check_request(route, &target->question);
 
 	*to = listed ? same_origin(x, route, forward) : NULL;
@@ -544,7 +556,8 @@ static enum error judge_again(struct proxy *p, const struct exchange *x, const s
 		return e;
 	if (listed ? *to == NULL : x->observation->to != NULL)
 		return ERR_WITHDRAWN;
-	return policy_check_address(p->conf, route, exchange_origin_peer(x), *to != NULL && (*to)->literal, &own);
+	return policy_check_address(p->conf, route, &(struct policy_target){ .address = exchange_origin_peer(x),
+		.configured = *to != NULL && (*to)->literal, .oscore = x->oscore }, &own);
 }
 
 enum error forward_decide_again(struct proxy *p, struct exchange *x)
@@ -566,7 +579,7 @@ enum error forward_decide_again(struct proxy *p, struct exchange *x)
 		return ERR_WITHDRAWN;
 	memcpy(asked.addr, x->local.addr, sizeof asked.addr);
 	asked.port = l->address.port;
-	e = target_read(&m, &r, &asked, &x->client->peer, listener_index(p->conf, x->client), &target);
+	e = target_read(&m, &r, &asked, &x->client->peer, listener_index(p->conf, x->client), x->inner, &target);
 	if (e != ERR_NONE)
 		return e;
 	target_recognise_own(&target, p->conf, &own);

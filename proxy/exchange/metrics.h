@@ -30,6 +30,7 @@
 	X(COUNT_FOREIGN_RESPONSES, "foreign_responses")                      \
 	X(COUNT_STALE_NOTIFICATIONS, "stale_notifications")                  \
 	X(COUNT_MULTICAST_IGNORED, "multicast_ignored")                      \
+	X(COUNT_GROUP_LATE, "group_answers_late")                            \
 	X(COUNT_TRUNCATED, "truncated")                                      \
 	X(COUNT_VERIFIED, "verified")                                        \
 	X(COUNT_CUT, "cut_for_unverified")                                   \

@@ -237,12 +237,53 @@ static int take_id(struct proxy *p, struct exchange *x, unsigned slot)
 	return 0;
 }
 
+/* Towards groups: one port, one space of Message IDs for all of them, as a device may be a member of several; and never one that is spoken from
+ * to a device alone (RFC 7252 8.1). */
+static int assign_for_group(struct proxy *p, struct exchange *x)
+{
+	struct origin_port *port = &p->cell->ports[GROUP_SLOT * 0x9e3779b1u % PORT_SPACES];
+	int32_t mid = edge_open_slot(GROUP_SLOT, endpoint_is_ipv4(&x->origin->peer)) == 0 ? message_ids_take(&port->ids, clock_now(), NULL) : -1;
+
+	if (mid < 0)
+		return -1;
+	x->slot = GROUP_SLOT;
+	x->mid = (uint16_t)mid;
+	return 0;
+}
+
+/* Whether no state of the origin's that hangs on a port is needed: blocks of what is read can be asked for from anywhere (RFC 7959 2.4), what
+ * OSCORE hides may be part of anything. */
+static bool may_be_anywhere(const struct exchange *x)
+{
+	bool reads = x->code == CODE_GET || x->code == CODE_FETCH;
+
+	return !x->oscore && x->observe == OBSERVE_NONE && x->block1 == 0 && (!x->has_block2 || reads);
+}
+
+/* By another port instead of not at all. */
+static int take_elsewhere(struct proxy *p, struct exchange *x, struct binding *b, unsigned dry)
+{
+	unsigned count = x->origin->port_count;
+
+	for (unsigned i = 1; i < count; i++) {
+		unsigned slot = (dry + i) % count;
+
+		if (take_id(p, x, slot) == 0) {
+			binding_note(b, x, slot);
+			return 0;
+		}
+	}
+	return -1;
+}
+
 int ports_assign(struct proxy *p, struct exchange *x, bool keep_slot)
 {
 	struct origin *o = x->origin;
 	struct binding *b;
 	int slot;
 
+	if (x->group)
+		return assign_for_group(p, x);
 	if (o->port_count == 0 && grow(p, o, 1) < 0)
 		return -1;
 	if (keep_slot || x->client == NULL)
@@ -255,7 +296,9 @@ int ports_assign(struct proxy *p, struct exchange *x, bool keep_slot)
 			return -1;
 	}
 	binding_note(b, x, (unsigned)slot);
-	return take_id(p, x, (unsigned)slot);
+	if (take_id(p, x, (unsigned)slot) == 0)
+		return 0;
+	return may_be_anywhere(x) ? take_elsewhere(p, x, b, (unsigned)slot) : -1;
 }
 
 void ports_free(struct origin *o)

@@ -4,7 +4,7 @@
  * An origin keys Block1 state, observations, Echo and Inner block transfers by endpoint, so a client keeps its port for
  * an origin for 247 s after its last message there. The pool of an origin grows when its busiest port passes half of its
  * rate (65,536 IDs in 247 s); a client is moved only when its own port passes three quarters of it and no transfer that
- * can be seen is under way.
+ * can be seen is under way; or when it has no ID left, and what it asks needs no state of the origin's.
  */
 #ifndef PROXY_EXCHANGE_PORTS_H
 #define PROXY_EXCHANGE_PORTS_H

@@ -32,7 +32,9 @@
 #include "proxy/exchange/resolve.h"
 
 enum {
-	ORIGIN_SLOTS_MAX = 1024,
+	ORIGIN_SLOTS_MAX = 1024 + 1,
+	GROUP_SLOT = ORIGIN_SLOTS_MAX - 1, /* the source port of what goes to groups (group.h) */
+	GROUP_ASKS = 256,
 	RECENT_NOTIFICATIONS = 8, /* NON notifications whose Reset is still understood */
 	RATE_BUCKETS = 4096,
 	HOLD_BACKS = 1024,
@@ -160,6 +162,7 @@ struct exchange {
 	bool confirmable;
 	bool in_window;               /* on origin->in_flight */
 	bool limited;                 /* the window was full when it left */
+	bool group;                   /* the origin is a group: whoever answers first is it (group.h) */
 	uint8_t hop_limit;            /* as it left: a 5.08 names it */
 	uint16_t mid, slot;
 	uint32_t index;
@@ -257,6 +260,12 @@ struct hold_back {
 	uint64_t until;
 };
 
+/* A request that was sent to a group (group.c). */
+struct group_ask {
+	uint8_t token[8];             /* UPSTREAM_TOKEN of them */
+	uint64_t at;                  /* 0: none */
+};
+
 struct rate_bucket {
 	uint64_t at;
 	int64_t credit; /* millionths of a byte: what comes to less than one between two datagrams is not lost */
@@ -272,6 +281,8 @@ struct proxy {
 	struct table client_table, origin_table, flow_table;
 	struct binding *bindings;       /* (client, origin) -> source port (ports.c) */
 	struct hold_back hold_backs[HOLD_BACKS];
+	struct group_ask group_asks[GROUP_ASKS]; /* the latest, as a ring */
+	unsigned group_next;
 	uint64_t held_back_until;       /* the latest of them: 0 in most gateways' lives */
 	struct rate_bucket *rates;      /* RATE_BUCKETS (reachability.c) */
 	struct hash_key hash_key, echo_key; /* the house's */

@@ -35,6 +35,7 @@ void requester_tell(struct exchange *x, const uint8_t *bytes, size_t len, enum e
 	/* He may ask anew, or leave, before this returns. */
 	if (r->asking) {
 		r->asking = false;
+		r->from_group = x->group;
 		r->answered(r, &m, e);
 	} else {
 		r->notified(r, &m, e, age);

@@ -22,6 +22,7 @@ struct requester {
 	struct proxy *proxy;
 	struct exchange *exchange; /* under way or observing, else NULL */
 	bool asking;               /* the answer has not come */
+	bool from_group;           /* the answer is one of a group's (group.h): asking on would be asking all of it */
 };
 
 /* Where a request comes from, and what was decided of it. All is borrowed but `conf`, of which a reference is kept. */

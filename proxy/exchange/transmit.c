@@ -3,6 +3,7 @@
 #include "base/random.h"
 #include "proxy/exchange/crossing.h"
 #include "proxy/exchange/exchange.h"
+#include "proxy/exchange/group.h"
 #include "proxy/exchange/origin.h"
 #include "proxy/exchange/ports.h"
 #include "proxy/exchange/respond.h"
@@ -40,6 +41,14 @@ static int transmit_first(struct proxy *p, struct exchange *x, uint8_t *bytes, s
 		crossing_note_sent(p, x);
 	x->sent_at = now;
 	x->retransmissions = 0;
+	if (x->group) {
+		group_note_sent(p, x);
+		if (wants_nothing(x))
+			x->deadline = now + NO_RESPONSE_PACE;
+		exchange_set_state(x, EXCHANGE_SENT);
+		exchange_schedule(p, x);
+		return 0;
+	}
 	x->timeout = x->first_timeout = (uint32_t)congestion_first_timeout(&o->congestion, now, percent, random_u32());
 	x->retransmit_at = now + (x->confirmable ? x->timeout : non_hold(x, len, x->timeout));
 	if (wants_nothing(x))

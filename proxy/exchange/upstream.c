@@ -4,6 +4,7 @@
 
 #include "proxy/exchange/crossing.h"
 #include "proxy/exchange/exchange.h"
+#include "proxy/exchange/group.h"
 #include "proxy/exchange/hold_back.h"
 #include "proxy/exchange/observe.h"
 #include "proxy/exchange/origin.h"
@@ -117,7 +118,8 @@ static void round_trip(struct proxy *p, struct exchange *x)
 		origin_leave_window(x);
 	}
 	x->retransmit_at = 0;
-	origin_answered(o);
+	if (!x->group)
+		origin_answered(o);
 	(void)p;
 }
 
@@ -219,13 +221,24 @@ static bool hand_over_answer(struct proxy *p, struct exchange *x, const struct m
 	return true;
 }
 
-/* The answer to the request that x has under way. */
-static void on_answer(struct proxy *p, struct exchange *x, const struct msg_view *m)
+/* Never to a group: who spoke is told. */
+static void acknowledge(const struct answer_arrival *a)
 {
+	if (a->m->type != MSG_CON)
+		return;
+	remember(a->p, a->slot, a->peer, a->m->mid, true, false);
+	send_empty(a->slot, a->peer, MSG_ACK, a->m->mid);
+}
+
+/* The answer to the request that x has under way. */
+static void on_answer(const struct answer_arrival *a, struct exchange *x)
+{
+	const struct msg_view *m = a->m;
 	struct origin *o = x->origin;
+	struct proxy *p = a->p;
 
 	round_trip(p, x);
-	upstream_acknowledge(x, m->bytes, m->len);
+	acknowledge(a);
 	if (x->state == EXCHANGE_CANCELLING) {
 		exchange_free(p, x);
 		return;
@@ -234,7 +247,7 @@ static void on_answer(struct proxy *p, struct exchange *x, const struct msg_view
 		fail(p, x, ERR_BAD_RESPONSE);
 		return;
 	}
-	if (m->code == CODE_TOO_MANY && !x->oscore)
+	if (m->code == CODE_TOO_MANY && !x->oscore && !x->group)
 		hold_back_note(p, x, m);
 	if (x->block1 == 1)
 		ports_upload_ended(x);
@@ -267,9 +280,27 @@ static void on_notification(const struct answer_arrival *a, struct exchange *x)
 	observe_on_notification(a->p, x, a->m);
 }
 
+/* Whether this is where the answers to x come from: its origin, or whoever is of the group that was asked (RFC 7252 5.3.2, 8.2). */
+static bool is_from_origin(const struct exchange *x, unsigned slot, const struct endpoint *peer)
+{
+	return x->origin != NULL && x->slot == slot && (x->group || endpoint_equal(&x->origin->peer, peer));
+}
+
 static bool expects_answer(const struct exchange *x)
 {
 	return x->state == EXCHANGE_SENT || x->state == EXCHANGE_ACKNOWLEDGED || x->state == EXCHANGE_CANCELLING;
+}
+
+/* Another member of a group answers. It did what it was asked to do, so it is not reset (RFC 7252 8.2). */
+static void on_late(const struct answer_arrival *a)
+{
+	if (group_is_late(a->p, a->m->token, a->m->token_len)) {
+		proxy_count(a->p, COUNT_GROUP_LATE);
+		acknowledge(a);
+		return;
+	}
+	proxy_count(a->p, COUNT_UNEXPECTED_RESPONSES);
+	reject(a);
 }
 
 static void on_response(const struct answer_arrival *a)
@@ -279,13 +310,13 @@ static void on_response(const struct answer_arrival *a)
 	struct exchange *x = exchange_by_token(p, m->token, m->token_len);
 	struct origin *o;
 
-	if (x != NULL && (x->origin == NULL || x->slot != a->slot || !endpoint_equal(&x->origin->peer, a->peer))) {
+	if (x != NULL && !is_from_origin(x, a->slot, a->peer)) {
 		proxy_count(p, COUNT_FOREIGN_RESPONSES);
 		x = NULL;
 	}
 	if (m->type == MSG_ACK) {
 		if (x != NULL && expects_answer(x) && x->mid == m->mid && x->confirmable) {
-			on_answer(p, x, m);
+			on_answer(a, x);
 			return;
 		}
 		/* The token is wrong: the acknowledgement counts, the response does not (RFC 8974 3.3). */
@@ -298,6 +329,10 @@ static void on_response(const struct answer_arrival *a)
 	}
 	if ((m->type == MSG_CON || (x != NULL && x->observation != NULL)) && is_repeat(a, x))
 		return;
+	if (a->slot == GROUP_SLOT && (x == NULL || !expects_answer(x))) {
+		on_late(a);
+		return;
+	}
 	if (x == NULL || (!expects_answer(x) && !is_notification(x, m))) {
 		proxy_count(p, COUNT_UNEXPECTED_RESPONSES);
 		reject(a);
@@ -306,7 +341,7 @@ static void on_response(const struct answer_arrival *a)
 	if (is_notification(x, m))
 		on_notification(a, x);
 	else
-		on_answer(p, x, m);
+		on_answer(a, x);
 }
 
 /* A response that cannot be read still ends its exchange, if it says which (RFC 7252 5.7.1). */
@@ -317,11 +352,12 @@ static void on_broken(const struct answer_arrival *a)
 	struct origin *o = origin_find(a->p, a->peer);
 
 	proxy_count(a->p, COUNT_REJECTED);
+	if (a->slot == GROUP_SLOT)
+		return; /* another member may do better */
 	if (x == NULL && o != NULL && m->type == MSG_ACK)
 		x = origin_in_flight(o, a->slot, m->mid);
 	reject(a);
-	if (x == NULL || x->origin == NULL || x->slot != a->slot || !endpoint_equal(&x->origin->peer, a->peer) ||
-		!expects_answer(x))
+	if (x == NULL || !is_from_origin(x, a->slot, a->peer) || !expects_answer(x))
 		return;
 	round_trip(a->p, x);
 	fail(a->p, x, ERR_BAD_RESPONSE);
@@ -348,10 +384,9 @@ void upstream_datagram(struct proxy *p, unsigned slot, const struct endpoint *pe
 	if (truncated) {
 		proxy_count(p, COUNT_TRUNCATED);
 		x = exchange_by_token(p, m.token, m.token_len);
-		if (x != NULL && x->origin != NULL && x->slot == slot && endpoint_equal(&x->origin->peer, peer) &&
-			(expects_answer(x) || is_notification(x, &m))) {
+		if (x != NULL && is_from_origin(x, slot, peer) && (expects_answer(x) || is_notification(x, &m))) {
 			round_trip(p, x);
-			upstream_acknowledge(x, bytes, len);
+			acknowledge(&a);
 			fail(p, x, ERR_RESPONSE_SIZE);
 		} else {
 			reject(&a);

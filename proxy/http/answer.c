@@ -77,7 +77,8 @@ static const char *connection_line(const struct http_connection *c)
 
 void http_connection_answer(struct http_connection *c, unsigned status, const uint8_t *head, size_t len, uint64_t length)
 {
-	char framing[FRAMING_MAX], length_line[40] = "";
+	uint8_t framing[FRAMING_MAX];
+	struct writer w;
 
 	if (c->form != ANSWER_NONE || c->answer_ended)
 		return;
@@ -86,13 +87,16 @@ void http_connection_answer(struct http_connection *c, unsigned status, const ui
 	if (must_close(c) || c->form == ANSWER_UNTIL_CLOSE || !c->keeps_alive)
 		c->closing = true;
 	/* A HEAD is told the length that a GET would have; 1xx and 204 must have none, and of 304 nobody knows it (RFC 9110 8.6). */
+	writer_init(&w, framing, sizeof framing);
+	writer_text(&w, date_line());
 	if (length != HTTP_LENGTH_UNKNOWN && status >= 200 && status != 204 && status != 304)
-		snprintf(length_line, sizeof length_line, "Content-Length: %" PRIu64 "\r\n", length);
+		http_write_field_uint(&w, "Content-Length", length);
 	else if (c->form == ANSWER_CHUNKED)
-		snprintf(length_line, sizeof length_line, "Transfer-Encoding: chunked\r\n");
-	snprintf(framing, sizeof framing, "%s%s%s\r\n", date_line(), length_line, connection_line(c));
+		http_write_field_text(&w, "Transfer-Encoding", "chunked");
+	writer_text(&w, connection_line(c));
+	http_write_end(&w);
 	write_bytes(c, head, len);
-	write_text(c, framing);
+	write_bytes(c, framing, writer_length(&w));
 	http_server_note_due(c);
 }
 

@@ -283,5 +283,6 @@ void events_begin(struct http_request *r, const struct http_head *head)
 	if (last != NULL && last->value.len < sizeof r->last_event)
 		memcpy(r->last_event, last->value.at, last->value.len);
 	r->timer.run = on_timer;
+	http_connection_end_with_client(r->connection);
 	request_transfer(r, &events_calls, true);
 }

@@ -22,8 +22,10 @@ void identity_close(void);
  * if there is one: `name` holds it. A field that proves nothing is nobody, whatever the connection says. */
 bool identity_of(const struct http_connection *c, const struct http_head *head, char name[IDENTITY_MAX]);
 
-/* The client's address: the connection's, or behind a trusted proxy of `l` the last one of Forwarded (RFC 7239), else of X-Forwarded-For, that
- * is no trusted proxy itself. A port is not known then: 0. */
-void identity_address(const struct listener *l, const struct endpoint *peer, const struct http_head *head, struct endpoint *client);
+/* The client's address: the connection's, or behind a trusted proxy of `l` the last one of Forwarded (RFC 7239) or of X-Forwarded-For that
+ * is no trusted proxy itself. A port is not known then: 0. False if that cannot be told: both are there and say different things, so that one of
+ * them is what a client made up, or a string of Forwarded does not end. */
+bool identity_address(const struct listener *l, const struct endpoint *peer, const struct http_head *head, struct endpoint *client)
+	__attribute__((warn_unused_result));
 
 #endif

@@ -84,6 +84,11 @@ static void on_head(void *owner, const struct http_head *head)
 	if (msg_parse_datagram(&m, bytes, answer.len) != MSG_OK)
 		log_fatal("origin: an answer of our own cannot be read");
 	c->oscore = msg_option(&m, OPT_OSCORE) != NULL;
+	/* Nobody has protected this: its client would not take it (RFC 8613 8.4). */
+	if (MSG_CLASS(m.code) == 2 && !c->oscore && msg_option(&request, OPT_OSCORE) != NULL) {
+		give_up(c, ERR_BAD_RESPONSE);
+		return;
+	}
 	if (answer.drop_body)
 		c->errand = NULL;
 	errand_head(errand, bytes, answer.len, size_of(head, &answer), answer.drop_body);

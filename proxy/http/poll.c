@@ -105,5 +105,6 @@ void poll_begin(struct http_request *r)
 
 	r->timer.run = on_timer;
 	wheel_set(r->proxy->wheel, &r->timer, clock_now() + (wait < r->route->wait_limit ? wait : r->route->wait_limit));
+	http_connection_end_with_client(r->connection);
 	request_transfer(r, &waiting_calls, true);
 }

@@ -151,7 +151,7 @@ static int locate(void *arg, const char *uri, size_t len, char *out, size_t room
 /* Options of ours that a device may reject because a field of the client became one. */
 static bool may_blame_request(const struct http_request *r)
 {
-	return r->mapping.if_match_any || r->mapping.if_none_match_any || r->mapping.if_match_count > 0 || r->mapping.accept_count > 0;
+	return r->mapping.oscore || r->mapping.if_match_any || r->mapping.if_none_match_any || r->mapping.if_match_count > 0 || r->mapping.accept_count > 0;
 }
 
 static unsigned write_device_answer(struct http_request *r, const struct msg_view *m, struct writer *w)

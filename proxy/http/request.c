@@ -124,7 +124,9 @@ static bool may_retry(const struct http_request *r, const struct msg_view *m, en
 
 void request_answer_head(struct transfer *t, const struct msg_view *m, enum error e, uint64_t size, bool notification)
 {
+	const struct msg_option *size2 = msg_option(m, OPT_SIZE2);
 	struct http_request *r = request_of(t);
+	uint32_t said;
 
 	(void)notification;
 	r->retry = may_retry(r, m, e);
@@ -133,6 +135,9 @@ void request_answer_head(struct transfer *t, const struct msg_view *m, enum erro
 	/* Whoever is to try again does so over a new connection: what comes first over that is not old (RFC 9175 2.3). */
 	if (e == ERR_NONE && m->code == CODE_UNAUTHORIZED && !r->mapping.oscore && msg_option(m, OPT_ECHO) != NULL)
 		http_connection_close_behind(r->connection);
+	/* What a device says of a size is advice (RFC 7959 4): good for a HEAD, which frames nothing by it. */
+	if (size == BLOCKS_SIZE_UNKNOWN && e == ERR_NONE && r->mapping.head_only && size2 != NULL && msg_uint(size2, &said) == 0)
+		size = said;
 	reply_head(r, m, e, size == BLOCKS_SIZE_UNKNOWN ? HTTP_LENGTH_UNKNOWN : size, r->applied ? "Preference-Applied: wait\r\n" : NULL);
 }
 
@@ -237,7 +242,7 @@ bool request_target(const struct http_request *r, char text[URI_MAX + 1], struct
 	return len > 0 && uri_parse(target, text, (size_t)len) == URI_OK;
 }
 
-/* The CoAP request with the Accept that is its turn, and observing or not. Returns its length, or 0. */
+/* The CoAP request with the Accept that is its turn, observing or not, and of a HEAD. Returns its length, or 0. */
 static size_t write_head(const struct http_request *r, bool observe, uint8_t bytes[BLOCKS_HEAD_MAX])
 {
 	struct outer_plan plan;
@@ -251,6 +256,8 @@ static size_t write_head(const struct http_request *r, bool observe, uint8_t byt
 	outer_drop(&plan, OPT_ACCEPT);
 	if (observe)
 		outer_add_uint(&plan, OPT_OBSERVE, 0);
+	if (r->mapping.head_only) /* how long it would be (RFC 7959 4) */
+		outer_add_uint(&plan, OPT_SIZE2, 0);
 	if (r->accept < r->mapping.accept_count)
 		outer_add_uint(&plan, OPT_ACCEPT, r->mapping.accepts[r->accept]);
 	msg_begin(&w, bytes, BLOCKS_HEAD_MAX, MSG_CON, m.code, 0, NULL, 0);
@@ -263,7 +270,7 @@ void request_transfer(struct http_request *r, const struct transfer_calls *calls
 	const struct settings *s = &r->conf->settings;
 	struct http_connection *c = r->connection;
 	uint8_t bytes[BLOCKS_HEAD_MAX];
-	bool as_it_is = r->accept == 0 && observe == r->mapping.observe;
+	bool as_it_is = r->accept == 0 && observe == r->mapping.observe && !r->mapping.head_only;
 	struct transfer_plan plan = {
 		.from = {
 			.listener = http_connection_slot(c), .peer = *http_connection_peer(c), .local = *http_connection_local(c),
@@ -378,15 +385,19 @@ static enum error translate(struct http_request *r, const struct http_head *head
 	return ERR_NONE;
 }
 
-static void identify(struct http_request *r, const struct http_head *head)
+/* False if it cannot be told: the request is answered then. */
+static bool identify(struct http_request *r, const struct http_head *head)
 {
 	const struct listener *l = snapshot_listener(r->conf, http_connection_slot(r->connection));
 
 	r->client = *http_connection_peer(r->connection);
-	if (l != NULL)
-		identity_address(l, http_connection_peer(r->connection), head, &r->client);
 	if (!identity_of(r->connection, head, r->name))
 		r->name[0] = '\0';
+	if (l == NULL || identity_address(l, http_connection_peer(r->connection), head, &r->client))
+		return true;
+	reply_status(r, 400, "What the fields Forwarded and X-Forwarded-For say does not fit together", NULL);
+	request_finish(r, false);
+	return false;
 }
 
 static void begin_transfer(struct http_request *r, const struct http_head *head)
@@ -409,8 +420,7 @@ static void begin(struct http_request *r, const struct http_head *head)
 	enum error e;
 
 	take_absolute_form(r);
-	identify(r, head);
-	if (cors_preflight(r, head))
+	if (!identify(r, head) || cors_preflight(r, head))
 		return;
 	e = translate(r, head, &status, &why);
 	if (e == ERR_NO_ROUTE && local_answer(r, head))

@@ -7,7 +7,8 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
-from harness import REVERSE_ROUTES, Pair, Proxy  # noqa: E402
+from harness import REVERSE_ROUTES, WEB_ROUTES, Pair, Proxy  # noqa: E402
+from http_client import WebPair  # noqa: E402
 from observing import Observer  # noqa: E402
 
 
@@ -84,3 +85,27 @@ def observer(proxy):
 @pytest.fixture
 def sealed(proxy):
     return Observer(proxy).register(oscore=True)
+
+
+@pytest.fixture(scope="module")
+def shared_gateway(request, tmp_path_factory):
+    """A file's gateway with a listener of HTTP: by ROUTES, SECTIONS and WEB of the file, or by WEB_ROUTES."""
+    wanted = request.module
+    p = Proxy(tmp_path_factory.mktemp("gateway"), routes=getattr(wanted, "ROUTES", WEB_ROUTES), sections=getattr(wanted, "SECTIONS", ""),
+              web=getattr(wanted, "WEB", ""))
+    yield p
+    if p.process.poll() is None:
+        p.stop()
+
+
+@pytest.fixture
+def gateway(shared_gateway):
+    yield shared_gateway
+    shared_gateway.close_peers()
+    shared_gateway.check()
+
+
+@pytest.fixture
+def web(gateway):
+    """A fresh connection of HTTP and a fresh device, by the default mapping."""
+    return WebPair(gateway)

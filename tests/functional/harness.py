@@ -18,6 +18,7 @@ import time
 
 import coap
 from coap import ACK, CON, NON, RST, Message
+from http_client import HttpClient
 
 BUILD = pathlib.Path(os.environ.get("OSCORE_PROXY_BUILD") or os.environ.get("B", "build") + "/test")
 if not BUILD.is_absolute():
@@ -48,6 +49,17 @@ def free_port(host="127.0.0.1"):
             try:
                 s.bind((host, port))
                 return port
+            except OSError:
+                continue
+    raise RuntimeError("no free port")
+
+
+def free_tcp_port(host="127.0.0.1"):
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM) as s:
+        for _ in range(200):
+            try:
+                s.bind((host, random.randrange(20000, 32000)))
+                return s.getsockname()[1]
             except OSError:
                 continue
     raise RuntimeError("no free port")
@@ -232,16 +244,22 @@ class NameServer:
 DEFAULT_ROUTE = """
   fwd: { from = ["coap"]; forward-to = ["coap://127.0.0.0/8:*"]; allow-networks = ["127.0.0.0/8"]; };
 """
+# Whoever asks over HTTP may, and may ask every device there is.
+ANYBODY = 'from = ["web"]; authenticate = "none"; allow-networks = ["127.0.0.0/8", "::1"];'
+WEB_ROUTES = """
+  web: { %s http-path = "/hc/{+tu}"; forward-to = ["coap://127.0.0.0/8:*"]; };
+""" % ANYBODY
 
 
 class Proxy:
     """One running `oscore-proxy -c FILE --steer SOCKET`.
 
-    routes, sections: texts put into the file; listeners: texts or None for one listener `coap` on `address`.
+    routes, sections: texts put into the file; listeners: texts or None for one listener `coap` on `address`. web: settings of a further
+    listener `web` of HTTP on `web_address`, or None; secure: it is one of https.
     """
 
     def __init__(self, directory, routes=DEFAULT_ROUTE, sections="", listeners=None, reverse=0, host="127.0.0.1",
-                 port=None):
+                 port=None, web=None, secure=False):
         self.directory = pathlib.Path(directory)
         self.process = None
         self.peers = []
@@ -254,6 +272,9 @@ class Proxy:
         routes = "".join('  r%d: { from = ["coap"]; hosts = ["r%d.example"]; to = ["coap://%s:%d"]; };\n' %
                          (i, i, h, self.reverse_port) for i, h in enumerate(self.reverse_hosts)) + routes
         listeners = listeners or 'coap: { url = "coap://%s:%d"; };' % (in_brackets(host), self.port)
+        self.web_address = (host, free_tcp_port(host))
+        if web is not None:
+            listeners += ' web: { url = "%s://%s:%d"; %s };' % ("https" if secure else "http", in_brackets(host), self.web_address[1], web)
         if not re.search(r"^\s*process\s*[:=]", sections, re.M):
             sections += '\nprocess: { workers = %d; user = ""; };\n' % WORKERS
         self.config = self.directory / "proxy.conf"
@@ -364,6 +385,11 @@ class Proxy:
 
     def device(self, host=None, port=0):
         self.peers.append(Device(self, host, port))
+        return self.peers[-1]
+
+    def http_client(self, host=None, to=None, **kw):
+        """A connection to the listener `web`."""
+        self.peers.append(HttpClient(self, to or self.web_address, host, **kw))
         return self.peers[-1]
 
     def close_peers(self):

@@ -215,3 +215,7 @@ class WebPair:
 
     def ask(self, *args, **kw):
         return self.hear(self.send(*args, **kw))
+
+    def ask_raw(self, code=coap.GET, options=(), payload=b"", type=CON):
+        """A request with no options but these."""
+        return self.hear(self.client.send(Message(code, type, None, None, list(options), payload)))

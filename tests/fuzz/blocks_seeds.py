@@ -4,7 +4,7 @@
 import pathlib
 import sys
 
-SAYS, WELL, FAILS, NOTIFIES, NOTIFIES_WELL, LAST, BODY, ROOM, CONTINUES, ABORTS, LEAVES, RENEWS = range(12)
+SAYS, WELL, FAILS, NOTIFIES, NOTIFIES_WELL, LAST, BODY, ROOM, CONTINUES, ABORTS, LEAVES, RENEWS, TIME = range(13)
 GET, POST, PUT, FETCH = range(4)
 OBSERVE, OSCORE, HAS_BODY, KNOWN, WHOLE, HEAD = 4, 8, 16, 32, 64, 128
 SMALL_ROOM, ALL_THERE, SMALL_MEMORY, PROXY_URI, LEAVES_WITHIN = 8, 16, 32, 64, 128
@@ -37,6 +37,14 @@ def room(units):
     return bytes([ROOM, units])
 
 
+def fails(passing=0):
+    return bytes([FAILS, passing])
+
+
+def time(seconds):
+    return bytes([TIME, seconds])
+
+
 go_on = bytes([CONTINUES])
 first, later, last = well(BLOCK2 | MORE), well(BLOCK2 | MORE), well(BLOCK2, length=8)
 taken, stored = well(CONTINUE | BLOCK1), well(CHANGED | BLOCK1)
@@ -47,13 +55,13 @@ accepted = says(0x45, b"\x60", 10)
 
 SEEDS = {
     "one": begin() + well(CONTENT, length=8),
-    "error": begin() + bytes([FAILS]),
+    "error": begin() + fails(),
     "blocks": begin() + first + later * 5 + last,
     "blocks-shrink": begin() + first + later + well(BLOCK2 | MORE | SMALLER2, 3) + well(BLOCK2 | MORE | SMALLER2, 0) + last,
     "blocks-changed": begin() + first + well(BLOCK2 | MORE, etag=1) + first + later + last,
     "blocks-cut": begin() + first + later + well(BLOCK2 | MORE, etag=1),
     "blocks-restless": begin() + (first + well(BLOCK2 | MORE, etag=1)) * 4,
-    "blocks-fail": begin() + first + later + bytes([FAILS]),
+    "blocks-fail": begin() + first + later + fails(),
     "blocks-limit": begin() + first + later * 25,
     "blocks-no-room": begin(sizes=SMALL_ROOM) + first + later + go_on + room(20) + go_on + later + room(40) + go_on + last,
     "blocks-no-memory": begin(sizes=SMALL_MEMORY) + first + later + last,
@@ -92,6 +100,7 @@ SEEDS = {
     "too-long": begin(too_long=True) + begin(HEAD, too_long=True),
     "renewed": begin() + first + bytes([RENEWS]) + later + observe + accepted + bytes([RENEWS]) + notifies(BLOCK2 | MORE) + later + last,
     "proxy-uri": begin(szx=2, sizes=PROXY_URI) + well(BAD_OPTION) + well(CONTENT) + begin(szx=2, sizes=PROXY_URI) + well(CONTENT),
+    "paused": begin() + first + fails(1) + time(1) + later + fails(1) + time(250) + fails(1) + time(250) + fails(1),
     "leaves-within": begin(sizes=LEAVES_WITHIN) + first + well(BLOCK2 | MORE) + b"\1" * 8,
     "leaves-in-data": begin(sizes=LEAVES_WITHIN) + well(CONTENT, length=8) + b"\0\1",
     "leaves-in-later": begin(sizes=LEAVES_WITHIN) + first + well(BLOCK2 | MORE) + b"\0\0\1",
@@ -105,7 +114,7 @@ SEEDS = {
     room(200) + go_on + later + last,
     "observed-last-lost": begin(GET | OBSERVE, sizes=SMALL_ROOM | SMALL_MEMORY) + says(0x45, b"\x60", 1100) + says(0x45, b"\x60", 1100, NOTIFIES) +
     says(0x45, b"", 1100, LAST) + go_on,
-    "observed-unfetched": observe + accepted + notifies(BLOCK2 | MORE) + bytes([FAILS]) + notifies(CONTENT) + says(0x45, b"\xd1\x0a\x1e", 64, LAST),
+    "observed-unfetched": observe + accepted + notifies(BLOCK2 | MORE) + fails() + notifies(CONTENT) + says(0x45, b"\xd1\x0a\x1e", 64, LAST),
     "observed-fetch": begin(FETCH | OBSERVE | HAS_BODY | KNOWN | WHOLE, sizes=ALL_THERE, body=1) + accepted + notifies(BLOCK2 | MORE) + later + last,
 }
 

@@ -1,4 +1,4 @@
-/* objects: proxy/exchange/blocks.o proxy/exchange/blocks_request.o proxy/exchange/blocks_answer.o proxy/exchange/blocks_learned.o translate/outer.o coap/message.o coap/option.o coap/uri.o base/buffers.o base/bytes.o base/clock_steered.o base/endpoint.o base/errors.o base/hash.o base/log.o base/random_seeded.o base/slab.o */
+/* objects: proxy/exchange/blocks.o proxy/exchange/blocks_request.o proxy/exchange/blocks_answer.o proxy/exchange/blocks_learned.o translate/outer.o coap/message.o coap/option.o coap/uri.o base/buffers.o base/bytes.o base/clock_steered.o base/endpoint.o base/errors.o base/hash.o base/log.o base/random_seeded.o base/slab.o base/wheel.o */
 /* measures: proxy/exchange/blocks.c proxy/exchange/blocks_request.c proxy/exchange/blocks_answer.c proxy/exchange/blocks_learned.c */
 /*
  * A device that says what it likes, in any order, to an owner whose pace the script sets. Each step is a byte that says what happens and the
@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/random.h"
 #include "proxy/exchange/blocks_learned.h"
 #include "proxy/exchange/blocks_state.h"
@@ -26,7 +27,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum { STEPS_MAX = 300, BODY = 70000, QUEUE_MEMORY = 1 << 16 };
 
-enum happening { SAYS, SAYS_WELL, FAILS, NOTIFIES, NOTIFIES_WELL, LAST, MORE_BODY, ROOM, CONTINUES, ABORTS, LEAVES, RENEWS, HAPPENINGS };
+enum happening { SAYS, SAYS_WELL, FAILS, NOTIFIES, NOTIFIES_WELL, LAST, MORE_BODY, ROOM, CONTINUES, ABORTS, LEAVES, RENEWS, TIME, HAPPENINGS };
 
 static struct {
 	const uint8_t *at;
@@ -329,9 +330,10 @@ static void speak(enum happening what)
 static void fail(void)
 {
 	uint8_t bytes[] = { 0x60, CODE_GATEWAY_TIMEOUT, 0, 0, 0xff, 'x' };
+	enum error e = take() % 2 ? ERR_MESSAGE_IDS : ERR_ORIGIN_TIMEOUT;
 
 	if (gateway.asking != NULL)
-		tell(gateway.asking, bytes, sizeof bytes, ERR_ORIGIN_TIMEOUT, false, false);
+		tell(gateway.asking, bytes, sizeof bytes, e, false, false);
 }
 
 /* ---- a run ---- */
@@ -367,6 +369,10 @@ static void happen(enum happening what)
 		break;
 	case RENEWS:
 		gateway.proxy.conf = &gateway.confs[gateway.proxy.conf == &gateway.confs[0]];
+		break;
+	case TIME:
+		clock_steer(clock_now() + take() * CLOCK_SECOND);
+		wheel_run(gateway.proxy.wheel, clock_now());
 		break;
 	default:
 		speak(what);
@@ -420,7 +426,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	gateway.confs[0].references = gateway.confs[1].references = 1;
 	gateway.proxy.conf = &gateway.confs[0];
 	gateway.proxy.buffers = buffers_create(QUEUE_MEMORY);
-	CHECK(gateway.proxy.buffers != NULL);
+	gateway.proxy.wheel = wheel_create(clock_now());
+	CHECK(gateway.proxy.buffers != NULL && gateway.proxy.wheel != NULL);
 	/* two transfers: the second one knows what the first has learned */
 	for (unsigned i = 0; i < 2; i++) {
 		memset(&owner, 0, sizeof owner);
@@ -441,5 +448,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	slab_destroy(gateway.proxy.transfers);
 	free(gateway.proxy.learned);
 	buffers_destroy(gateway.proxy.buffers);
+	CHECK(wheel_next(gateway.proxy.wheel) == UINT64_MAX);
+	wheel_destroy(gateway.proxy.wheel);
 	return 0;
 }

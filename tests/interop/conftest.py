@@ -1,11 +1,9 @@
-"""The peers, each started once; the proxy in front of them; and one event loop that all tests and in-process peers share.
-
-A test may be an `async def`. The proxy is $B/oscore-proxy (B defaults to build), or what OSCORE_PROXY names.
+"""The peers, each started once; the proxy in front of them; and one event loop that all tests and in-process peers share. A test may be an
+`async def`.
 """
 
 import asyncio
 import inspect
-import os
 import pathlib
 import sys
 
@@ -16,6 +14,7 @@ sys.path.insert(0, str(HERE))
 
 import peers  # noqa: E402
 import plugtest  # noqa: E402
+from gateway import Gateway  # noqa: E402
 from tap import Tap, proxy_scheme, proxy_uri  # noqa: E402
 
 LIMIT = 60  # seconds for a test, all in all
@@ -35,61 +34,6 @@ def pytest_pyfunc_call(pyfuncitem):
     return True
 
 
-def binary():
-    if "OSCORE_PROXY" in os.environ:
-        return os.environ["OSCORE_PROXY"]
-    return str(peers.ROOT / os.environ.get("B", "build") / "oscore-proxy")
-
-
-class Proxy:
-    """The gateway with a forward listener and a listener for each reverse origin."""
-
-    def __init__(self, path):
-        self.path = path
-        self.listeners = {}  # name: port
-        self.routes = []
-        self.forward = self._listener("coap")
-        self.routes.append(
-            'fwd: { from = ["coap"]; forward-to = ["coap://127.0.0.0/8:*"]; allow-networks = ["127.0.0.0/8"]; timeout = "3s"; };')
-
-    def _listener(self, name):
-        self.listeners[name] = peers.free_port()
-        return self.listeners[name]
-
-    def reverse(self, name, origin):
-        """A listener of its own for the origin at that port; returns the listener's port."""
-        port = self._listener(name)
-        self.routes.append(
-            f'{name}: {{ from = ["{name}"]; to = ["coap://127.0.0.1:{origin}"]; allow-networks = ["127.0.0.0/8"]; timeout = "3s"; }};')
-        return port
-
-    @property
-    def configuration(self):
-        listeners = "".join(f'  {name}: {{ url = "coap://127.0.0.1:{port}"; }};\n' for name, port in self.listeners.items())
-        return "listeners: {\n" + listeners + "};\nroutes: {\n" + "".join(f"  {route}\n" for route in self.routes) + (
-            '};\nprocess: { workers = 2; user = ""; drain-timeout = "100ms"; };\n')
-
-    async def start(self):
-        file = self.path / "proxy.conf"
-        file.write_text(self.configuration)
-        self.log = self.path / "proxy.log"
-        with self.log.open("wb") as log:
-            self.process = await asyncio.create_subprocess_exec(binary(), "-c", str(file), stderr=log)
-        for _ in range(500):
-            if "ready" in self.log.read_text():
-                return
-            if self.process.returncode is not None:
-                break
-            await asyncio.sleep(0.01)
-        raise RuntimeError("the proxy does not get ready:\n" + self.log.read_text())
-
-    async def stop(self):
-        if self.process.returncode is None:
-            self.process.terminate()
-        code = await asyncio.wait_for(self.process.wait(), 10)
-        assert code in (0, -15), f"the proxy ended with {code}:\n" + self.log.read_text()[-4000:]
-
-
 class World:
     """Everything that runs: peers, taps in front of the origins, the proxy."""
 
@@ -104,7 +48,7 @@ class World:
         self.taps["silent"] = Tap(("127.0.0.1", 9))
         self.taps["silent"].mute = True
         self.closed = peers.free_port()
-        self.proxy = Proxy(path)
+        self.proxy = Gateway(path)
         self.reverse = {name: self.proxy.reverse(name, tap.port) for name, tap in self.taps.items()}
         self.reverse["closed"] = self.proxy.reverse("closed", self.closed)
         self.proxy_error = None
@@ -139,9 +83,15 @@ class World:
 
 
 @pytest.fixture(scope="session")
-def world(tmp_path_factory):
+def in_loop():
+    """Runs a coroutine to its end: for fixtures."""
     asyncio.set_event_loop(_loop)
+    return finish
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory, in_loop):
     w = World()
-    finish(w.start(tmp_path_factory.mktemp("proxy")))
+    in_loop(w.start(tmp_path_factory.mktemp("proxy")))
     yield w
-    finish(w.stop())
+    in_loop(w.stop())

@@ -113,14 +113,14 @@ def _path_and_query(message):
     return path + ("?" + query if query else "")
 
 
-def proxy_uri(host, port):
+def proxy_uri(host, port, scheme="coap"):
     """Requests get Proxy-Uri; an OSCORE request's has no path (RFC 8613 section 4.1.3.3)."""
 
     def shim(data):
         message = wire.parse(data)
         if not message.is_request:
             return data
-        uri = f"coap://{host}:{port}{_path_and_query(message)}"
+        uri = f"{scheme}://{host}:{port}{_path_and_query(message)}"
         replaced = (wire.URI_HOST, wire.URI_PORT, wire.URI_PATH, wire.URI_QUERY)
         message.options = [option for option in message.options if option[0] not in replaced]
         message.options.append((wire.PROXY_URI, uri.encode()))
@@ -129,7 +129,7 @@ def proxy_uri(host, port):
     return shim
 
 
-def proxy_scheme(host, port):
+def proxy_scheme(host, port, scheme="coap"):
     """Requests get Proxy-Scheme, Uri-Host and Uri-Port."""
 
     def shim(data):
@@ -138,7 +138,7 @@ def proxy_scheme(host, port):
             return data
         message.options = [option for option in message.options if option[0] not in (wire.URI_HOST, wire.URI_PORT)]
         message.options += [
-            (wire.PROXY_SCHEME, b"coap"),
+            (wire.PROXY_SCHEME, scheme.encode()),
             (wire.URI_HOST, host.encode()),
             (wire.URI_PORT, wire.uint(port)),
         ]

@@ -1,5 +1,6 @@
 #include "tests/sim/blocks_bench.h"
 
+#include "base/clock.h"
 #include "base/random.h"
 #include "proxy/exchange/blocks_learned.h"
 #include "proxy/exchange/blocks_state.h"
@@ -230,6 +231,7 @@ int bench_set_up(void **state)
 	memset(&the, 0, sizeof the);
 	random_seed_for_test(1);
 	the.proxy.buffers = buffers_create(QUEUE_MEMORY);
+	the.proxy.wheel = wheel_create(clock_now());
 	the.proxy.conf = &the.conf;
 	the.conf.references = the.next_conf.references = 1;
 	the.route.metrics_slot = 7;
@@ -255,6 +257,8 @@ static void tear_down(void)
 		assert_int_equal(slab_count(the.proxy.transfers), 0);
 	slab_destroy(the.proxy.transfers);
 	buffers_destroy(the.proxy.buffers);
+	assert_int_equal(wheel_next(the.proxy.wheel), UINT64_MAX);
+	wheel_destroy(the.proxy.wheel);
 	free(the.owner.got);
 }
 
@@ -410,7 +414,7 @@ void asks_tagged(uint8_t code, const char *options, const uint8_t *payload, size
 void asks_nothing(void)
 {
 	assert_null(the.asking);
-	if (the.owner.t.state != NULL && !the.owner.over)
+	if (the.owner.t.state != NULL && !the.owner.over && wheel_next(the.proxy.wheel) == UINT64_MAX)
 		assert_false(transfer_is_asking(&the.owner.t));
 }
 
@@ -452,6 +456,12 @@ void notifies_last(uint8_t code, const char *options, const char *text, enum err
 
 	assert_non_null(the.owner.t.requester.exchange);
 	tell(&the.owner.t.requester, &reply, true);
+}
+
+void pass_time(uint64_t time)
+{
+	clock_steer(clock_now() + time);
+	wheel_run(the.proxy.wheel, clock_now());
 }
 
 void serve(void)

@@ -118,6 +118,7 @@ void fails(enum error e);       /* the exchange layer does */
 void accepts_observation(uint8_t code, const char *options, const uint8_t *payload, size_t len);
 void notifies(uint8_t code, const char *options, const uint8_t *payload, size_t len);
 void notifies_last(uint8_t code, const char *options, const char *text, enum error e);
+void pass_time(uint64_t time);  /* microseconds; timers run */
 /* Runs the device until nothing is under way. */
 void serve(void);
 

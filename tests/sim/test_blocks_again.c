@@ -1,4 +1,4 @@
-/* objects: tests/sim/blocks_bench.o proxy/exchange/blocks.o proxy/exchange/blocks_request.o proxy/exchange/blocks_answer.o proxy/exchange/blocks_learned.o translate/outer.o coap/message.o coap/option.o coap/uri.o base/buffers.o base/bytes.o base/clock_steered.o base/endpoint.o base/errors.o base/hash.o base/log.o base/random_seeded.o base/slab.o */
+/* objects: tests/sim/blocks_bench.o proxy/exchange/blocks.o proxy/exchange/blocks_request.o proxy/exchange/blocks_answer.o proxy/exchange/blocks_learned.o translate/outer.o coap/message.o coap/option.o coap/uri.o base/buffers.o base/bytes.o base/clock_steered.o base/endpoint.o base/errors.o base/hash.o base/log.o base/random_seeded.o base/slab.o base/wheel.o */
 /*
  * What is asked again in another way: smaller, from the start, without blocks, with proof of freshness; and how often at most.
  */
@@ -486,6 +486,8 @@ static void challenges_end(void **state)
 	is_refused(CODE_UNAUTHORIZED, ERR_NONE);
 	assert_string_equal(the.owner.heads[0].options, "252=aa");
 }
+
+/* ---- all of it ---- */
 
 /* A device that has every complaint there is, all the time, is done with in a bounded number of requests. */
 static uint32_t round_number;

@@ -1,4 +1,4 @@
-/* objects: tests/sim/blocks_bench.o proxy/exchange/blocks.o proxy/exchange/blocks_request.o proxy/exchange/blocks_answer.o proxy/exchange/blocks_learned.o translate/outer.o coap/message.o coap/option.o coap/uri.o base/buffers.o base/bytes.o base/clock_steered.o base/endpoint.o base/errors.o base/hash.o base/log.o base/random_seeded.o base/slab.o */
+/* objects: tests/sim/blocks_bench.o proxy/exchange/blocks.o proxy/exchange/blocks_request.o proxy/exchange/blocks_answer.o proxy/exchange/blocks_learned.o translate/outer.o coap/message.o coap/option.o coap/uri.o base/buffers.o base/bytes.o base/clock_steered.o base/endpoint.o base/errors.o base/hash.o base/log.o base/random_seeded.o base/slab.o base/wheel.o */
 /*
  * Notifications: passed on as they come, the rest of long ones fetched apart, only the newest kept for an owner without room.
  */
@@ -249,6 +249,22 @@ static void a_newer_one_supersedes(void **state)
 	assert_false(the.owner.over);
 }
 
+/* ... also where it only waits to be asked for. */
+static void a_newer_one_ends_a_pause(void **state)
+{
+	const uint8_t *body = pattern(4096, 1);
+
+	(void)state;
+	observe_now();
+	notifies(CODE_CONTENT, observed_block(2, "4=01", 0, true), body, 1024);
+	fails(ERR_MESSAGE_IDS);
+	notifies(CODE_CONTENT, "6=03", (const uint8_t *)"newer", 5);
+	got(2, CODE_CONTENT, ERR_NONE, (const uint8_t *)"newer", 5);
+	assert_false(transfer_is_asking(&the.owner.t));
+	pass_time(CLOCK_SECOND);
+	asks_nothing();
+}
+
 /* The first answer too: what comes instead is then the first that is heard. */
 static void a_newer_one_supersedes_the_first(void **state)
 {
@@ -418,6 +434,7 @@ int main(void)
 		TEST(a_change_while_fetching),
 		TEST(changes_are_counted_for_each),
 		TEST(a_newer_one_supersedes),
+		TEST(a_newer_one_ends_a_pause),
 		TEST(a_newer_one_supersedes_the_first),
 		TEST(a_long_last_notification),
 		TEST(what_cannot_be_fetched),

@@ -99,6 +99,12 @@ static void zones(void **state)
 	by_number.port = 5683;
 	assert_true(endpoint_equal(&by_name, &by_number));
 	assert_int_equal(endpoint_parse_literal(&by_number, literal, strlen(literal), false), -1);
+	/* groups of the link have one, wider ones have none */
+	snprintf(literal, sizeof(literal), "ff02::fd%%%s", name);
+	parse(&by_name, literal);
+	assert_int_equal(by_name.scope, all[0].if_index);
+	snprintf(literal, sizeof(literal), "ff05::fd%%%s", name);
+	assert_int_equal(endpoint_parse_literal(&by_name, literal, strlen(literal), true), -1);
 	by_number.scope = 4000000;
 	by_number.port = 5683;
 	assert_string_equal(endpoint_format(&by_number, text), "[fe80::1%4000000]:5683");

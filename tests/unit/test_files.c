@@ -1,4 +1,4 @@
-/* objects: proxy/process/files.o proxy/edge/tls.o proxy/edge/tls_context.o proxy/edge/tls_psk.o proxy/http/material.o conf/arena.o conf/check.o conf/check_http.o conf/fixed.o conf/grammar.o conf/manual.o conf/members.o conf/pattern.o conf/print.o conf/read.o conf/snapshot.o conf/value.o conf/words.o base/bytes.o base/clock.o base/endpoint.o base/log.o coap/message.o coap/uri.o translate/map_template.o tests/unit/certificates.o */
+/* objects: proxy/process/files.o proxy/http/credentials.o translate/http_message.o proxy/edge/tls.o proxy/edge/tls_context.o proxy/edge/tls_psk.o proxy/http/material.o conf/arena.o conf/check.o conf/check_http.o conf/fixed.o conf/grammar.o conf/manual.o conf/members.o conf/pattern.o conf/print.o conf/read.o conf/snapshot.o conf/value.o conf/words.o base/bytes.o base/clock.o base/endpoint.o base/log.o coap/message.o coap/uri.o translate/map_template.o tests/unit/certificates.o */
 /* The files that a configuration names: what the parent takes, what it refuses, and how it says so. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -19,7 +19,8 @@
 
 static struct made_certificate authority, gateway, other;
 static char folder[] = "/var/tmp/test-files-XXXXXX";
-static const char psk[] = "meter:000102030405060708090a0b0c0d0e0f\n", credentials[] = "basic alice whatever\n";
+static const char psk[] = "meter:000102030405060708090a0b0c0d0e0f\n", credentials[] =
+	"basic alice 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08\n";
 
 static int begin_all(void **state)
 {

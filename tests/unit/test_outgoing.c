@@ -34,7 +34,7 @@ static void plan_row(struct planned *p, const struct route *route, const struct 
 
 	made_message(&p->made, row->code, row->options, "payload");
 	assert_int_equal(outer_read_request(&p->made.m, &r, &offender), ERR_NONE);
-	assert_int_equal(target_read(&p->made.m, &r, &asked, &client, 0, &p->target), ERR_NONE);
+	assert_int_equal(target_read(&p->made.m, &r, &asked, &client, 0, false, &p->target), ERR_NONE);
 	p->result = outgoing_plan(&p->plan, route, to, &p->made.m, &r, &p->target, drop_echo, &p->hop_limit);
 }
 
@@ -120,6 +120,9 @@ static void reverse(void **state)
 		/* nothing is put into or taken from the Outer path of OSCORE */
 		{"to = [\"coap://192.0.2.9/x\"];", CODE_POST, "9=09", "9=09 16=10"},
 		{"to = [\"coap://192.0.2.9/x\"]; strip-path = 1;", CODE_POST, "9=09 11='a' 11='b'", "9=09 11='a' 11='b' 16=10"},
+		/* but an HTTP origin has its OSCORE endpoint there */
+		{"to = [\"http://192.0.2.9/x\"]; strip-path = 1;", CODE_POST, "9=09", "9=09 11='x' 16=10"},
+		{"to = [\"https://192.0.2.9/x\"];", CODE_POST, "9=09 11='a'", "9=09 11='x' 11='a' 16=10"},
 		/* a Proxy-Uri for ourselves is a local request */
 		{REVERSE, CODE_GET, "11='z' 35='coap://192.0.2.250/a?q'", "11='a' 15='q' 16=10"},
 	};

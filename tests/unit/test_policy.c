@@ -50,16 +50,18 @@ static void test_requests(void **state)
 	}
 }
 
+enum { CLIENTS, CONFIGURED, STREAM, OSCORE = 4 };
+
 struct address_row {
 	const char *allow;  /* allow-networks of the route */
 	const char *address;
 	uint16_t port;
-	bool configured;
+	unsigned how;       /* of these: a configured target, over a connection, an OSCORE message */
 	bool wanted;        /* may be sent to */
 };
 
-/* Listeners: 127.0.0.1:5683 and [::]:5684; 192.0.2.50 and fd00::50 are this host. */
-static void check_addresses(const struct address_row *rows, size_t count)
+/* Listeners: coap://127.0.0.1:5683, coap://[::]:5684 and, for connections, http://127.0.0.1:8080; 192.0.2.50 and fd00::50 are this host. */
+static void check_addresses_with(const char *settings, const struct address_row *rows, size_t count)
 {
 	struct endpoint own[2] = {address("192.0.2.50", 0), address("fd00::50", 0)}, target;
 	const struct policy_own list = {own, COUNT(own)};
@@ -70,37 +72,45 @@ static void check_addresses(const struct address_row *rows, size_t count)
 		struct snapshot *s;
 		enum error e;
 
-		snprintf(text, sizeof(text), LISTENERS "routes: { r: { forward-to = [\"coap://*:*\"]; allow-networks = [%s]; }; };", rows[i].allow);
+		snprintf(text, sizeof(text), "listeners: { one: { url = \"coap://127.0.0.1\"; }; two: { url = \"coap://[::]:5684\"; };"
+			"web: { url = \"http://127.0.0.1:8080\"; }; };\n"
+			"routes: { r: { from = [\"one\", \"two\"]; forward-to = [\"coap://*:*\"]; allow-networks = [%s]; %s}; };", rows[i].allow, settings);
 		s = configured(text);
 		target = address(rows[i].address, rows[i].port);
-		e = policy_check_address(s, &s->routes[0], &target, rows[i].configured, &list);
+		e = policy_check_address(s, &s->routes[0], &(struct policy_target){.address = &target, .configured = rows[i].how & CONFIGURED,
+			.stream = rows[i].how & STREAM, .oscore = rows[i].how & OSCORE}, &list);
 		if (e != (rows[i].wanted ? ERR_NONE : ERR_ADDRESS))
-			fail_msg("allowed [%s], %s port %u, configured %d: %d", rows[i].allow, rows[i].address, rows[i].port, rows[i].configured, e);
+			fail_msg("allowed [%s], %s port %u, how %u: %d", rows[i].allow, rows[i].address, rows[i].port, rows[i].how, e);
 		snapshot_release(s);
 	}
+}
+
+static void check_addresses(const struct address_row *rows, size_t count)
+{
+	check_addresses_with("", rows, count);
 }
 
 static void test_addresses_of_clients(void **state)
 {
 	static const struct address_row rows[] = {
-		{"", "192.0.2.1", 5683, false, true},
-		{"", "fd00::1", 5683, false, true},
-		{"", "10.0.0.1", 53, false, true},
-		{"", "127.0.0.1", 53, false, false},
-		{"", "127.255.255.254", 5700, false, false},
-		{"", "::1", 5700, false, false},
-		{"", "::ffff:127.0.0.1", 5700, false, false},
-		{"", "169.254.1.1", 5683, false, false},
-		{"", "fe80::1", 5683, false, false},
-		{"", "0.0.0.0", 5683, false, false},
-		{"", "0.1.2.3", 5683, false, false},
-		{"", "::", 5683, false, false},
-		{"\"127.0.0.0/8\"", "127.0.0.1", 5700, false, true},
-		{"\"127.0.0.0/8\"", "::1", 5700, false, false},
-		{"\"10.0.0.0/8\", \"::1\"", "::1", 5700, false, true},
-		{"\"fe80::/10\"", "fe80::1%lo", 5683, false, true},
-		{"\"fe80::/10\"", "fe80::1", 5683, false, false},
-		{"\"::/0\"", "127.0.0.1", 5700, false, false},
+		{"", "192.0.2.1", 5683, CLIENTS, true},
+		{"", "fd00::1", 5683, CLIENTS, true},
+		{"", "10.0.0.1", 53, CLIENTS, true},
+		{"", "127.0.0.1", 53, CLIENTS, false},
+		{"", "127.255.255.254", 5700, CLIENTS, false},
+		{"", "::1", 5700, CLIENTS, false},
+		{"", "::ffff:127.0.0.1", 5700, CLIENTS, false},
+		{"", "169.254.1.1", 5683, CLIENTS, false},
+		{"", "fe80::1", 5683, CLIENTS, false},
+		{"", "0.0.0.0", 5683, CLIENTS, false},
+		{"", "0.1.2.3", 5683, CLIENTS, false},
+		{"", "::", 5683, CLIENTS, false},
+		{"\"127.0.0.0/8\"", "127.0.0.1", 5700, CLIENTS, true},
+		{"\"127.0.0.0/8\"", "::1", 5700, CLIENTS, false},
+		{"\"10.0.0.0/8\", \"::1\"", "::1", 5700, CLIENTS, true},
+		{"\"fe80::/10\"", "fe80::1%lo", 5683, CLIENTS, true},
+		{"\"fe80::/10\"", "fe80::1", 5683, CLIENTS, false},
+		{"\"::/0\"", "127.0.0.1", 5700, CLIENTS, false},
 	};
 
 	(void)state;
@@ -108,30 +118,55 @@ static void test_addresses_of_clients(void **state)
 	check_addresses(rows, COUNT(rows));
 }
 
-static void test_groups_are_never_reached(void **state)
+static void test_groups_are_refused(void **state)
 {
 	static const struct address_row rows[] = {
-		{"", "224.0.1.187", 5683, false, false},
-		{"\"224.0.0.0/4\", \"ff00::/8\"", "224.0.1.187", 5683, false, false},
-		{"\"224.0.1.187\"", "224.0.1.187", 5683, true, false},
-		{"\"255.255.255.255\"", "255.255.255.255", 5683, false, false},
-		{"\"ff00::/8\"", "ff02::fd", 5683, false, false},
+		{"", "224.0.1.187", 5683, CLIENTS, false},
+		{"\"224.0.0.0/4\", \"ff00::/8\"", "224.0.1.187", 5683, CLIENTS, false},
+		{"\"224.0.1.187\"", "224.0.1.187", 5683, CONFIGURED, false},
+		{"\"255.255.255.255\"", "255.255.255.255", 5683, CLIENTS, false},
+		{"\"ff00::/8\"", "ff02::fd", 5683, CLIENTS, false},
 	};
 
 	(void)state;
-	covers("S-37 C7252-8.2.2-1");
+	covers("S-37 C7252-8.2.2-1 C8075-10.1-1 C8075-10.4-1");
 	check_addresses(rows, COUNT(rows));
+}
+
+/* A route that opens them does so for groups alone, for plain messages in datagrams alone. */
+static void test_groups_where_a_route_opens_them(void **state)
+{
+	static const struct address_row rows[] = {
+		{"", "224.0.1.187", 5683, CLIENTS, true},
+		{"", "239.255.255.255", 1, CLIENTS, true},
+		{"", "::ffff:224.0.1.187", 5683, CLIENTS, true},
+		{"", "ff02::fd", 5683, CLIENTS, true},
+		{"", "ff0e::1", 5683, CLIENTS, true},
+		{"", "ff02::fd%lo", 5683, CONFIGURED, true},
+		{"", "255.255.255.255", 5683, CLIENTS, false},
+		{"\"255.255.255.255\"", "255.255.255.255", 5683, CLIENTS, false},
+		{"\"ff00::/8\"", "ff02::fd", 5683, OSCORE, false},
+		{"", "224.0.1.187", 5683, OSCORE, false},
+		{"", "224.0.1.187", 5683, CONFIGURED | STREAM, false},
+		{"", "127.0.0.1", 5700, CLIENTS, false},
+		{"", "fe80::1", 5683, CLIENTS, false},
+		{"", "192.0.2.1", 5683, CLIENTS, true},
+	};
+
+	(void)state;
+	covers("S-37 C7252-8.1-1 C8075-10.1-1");
+	check_addresses_with("multicast = true; ", rows, COUNT(rows));
 }
 
 static void test_configured_addresses(void **state)
 {
 	static const struct address_row rows[] = {
-		{"", "127.0.0.1", 5700, true, true},
-		{"", "::1", 5700, true, true},
-		{"", "fe80::1%lo", 5683, true, true},
-		{"", "0.0.0.0", 5700, true, false},
-		{"", "::", 5700, true, false},
-		{"", "127.0.0.1", 5683, true, false},
+		{"", "127.0.0.1", 5700, CONFIGURED, true},
+		{"", "::1", 5700, CONFIGURED, true},
+		{"", "fe80::1%lo", 5683, CONFIGURED, true},
+		{"", "0.0.0.0", 5700, CONFIGURED, false},
+		{"", "::", 5700, CONFIGURED, false},
+		{"", "127.0.0.1", 5683, CONFIGURED, false},
 	};
 
 	(void)state;
@@ -142,19 +177,25 @@ static void test_configured_addresses(void **state)
 static void test_own_listeners(void **state)
 {
 	static const struct address_row rows[] = {
-		{"", "127.0.0.1", 5683, false, false},
-		{"\"127.0.0.0/8\"", "127.0.0.1", 5683, false, false},
-		{"\"127.0.0.0/8\"", "127.0.0.2", 5683, false, true},
-		{"\"127.0.0.0/8\"", "127.0.0.2", 5684, false, false},
-		{"\"127.0.0.1\"", "127.0.0.1", 5683, false, true},
-		{"\"0.0.0.0/0\"", "0.0.0.0", 5683, false, false},
-		{"\"0.0.0.0/0\"", "0.0.0.0", 5684, false, false},
-		{"\"0.0.0.0/0\"", "0.0.0.0", 5685, false, true},
-		{"", "192.0.2.50", 5684, false, false},
-		{"", "192.0.2.50", 5684, true, false},
-		{"", "192.0.2.50", 5683, false, true},
-		{"", "fd00::50", 5684, false, false},
-		{"", "fd00::51", 5684, false, true},
+		{"", "127.0.0.1", 5683, CLIENTS, false},
+		{"\"127.0.0.0/8\"", "127.0.0.1", 5683, CLIENTS, false},
+		{"\"127.0.0.0/8\"", "127.0.0.2", 5683, CLIENTS, true},
+		{"\"127.0.0.0/8\"", "127.0.0.2", 5684, CLIENTS, false},
+		{"\"127.0.0.1\"", "127.0.0.1", 5683, CLIENTS, true},
+		{"\"0.0.0.0/0\"", "0.0.0.0", 5683, CLIENTS, false},
+		{"\"0.0.0.0/0\"", "0.0.0.0", 5684, CLIENTS, false},
+		{"\"0.0.0.0/0\"", "0.0.0.0", 5685, CLIENTS, true},
+		{"", "192.0.2.50", 5684, CLIENTS, false},
+		{"", "192.0.2.50", 5684, CONFIGURED, false},
+		{"", "192.0.2.50", 5683, CLIENTS, true},
+		{"", "fd00::50", 5684, CLIENTS, false},
+		{"", "fd00::51", 5684, CLIENTS, true},
+		/* a device's port of UDP beside our own of TCP, and the other way round */
+		{"\"127.0.0.0/8\"", "127.0.0.1", 8080, CLIENTS, true},
+		{"\"127.0.0.0/8\"", "127.0.0.1", 8080, STREAM, false},
+		{"\"127.0.0.1\"", "127.0.0.1", 8080, STREAM, true},
+		{"\"127.0.0.0/8\"", "127.0.0.1", 5683, STREAM, true},
+		{"", "192.0.2.50", 5684, STREAM, true},
 	};
 
 	(void)state;
@@ -169,16 +210,16 @@ static void test_without_interfaces(void **state)
 	struct endpoint four = address("127.0.0.9", 5683), six = address("fd00::50", 5683);
 
 	(void)state;
-	assert_int_equal(policy_check_address(s, &s->routes[0], &four, false, NULL), ERR_ADDRESS);
-	assert_int_equal(policy_check_address(s, &s->routes[0], &six, false, NULL), ERR_NONE);
+	assert_int_equal(policy_check_address(s, &s->routes[0], &(struct policy_target){.address = &four}, NULL), ERR_ADDRESS);
+	assert_int_equal(policy_check_address(s, &s->routes[0], &(struct policy_target){.address = &six}, NULL), ERR_NONE);
 	snapshot_release(s);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_requests), cmocka_unit_test(test_addresses_of_clients), cmocka_unit_test(test_groups_are_never_reached),
-		cmocka_unit_test(test_configured_addresses), cmocka_unit_test(test_own_listeners), cmocka_unit_test(test_without_interfaces),
+		cmocka_unit_test(test_requests), cmocka_unit_test(test_addresses_of_clients), cmocka_unit_test(test_groups_are_refused),
+		cmocka_unit_test(test_groups_where_a_route_opens_them), cmocka_unit_test(test_configured_addresses), cmocka_unit_test(test_own_listeners), cmocka_unit_test(test_without_interfaces),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

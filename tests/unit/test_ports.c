@@ -243,6 +243,38 @@ static void a_busy_port_is_left_between_transfers_only(void **state)
 	assert_int_equal(ask(5), 5);
 }
 
+/* Without an ID left there, what needs no state of the origin's goes by another port; the rest waits. */
+static void a_dry_port_is_left_by_what_can_be_anywhere(void **state)
+{
+	struct exchange stays[] = {
+		{ .code = CODE_GET, .observe = OBSERVE_REGISTER }, { .code = CODE_GET, .observe = OBSERVE_CANCEL },
+		{ .code = CODE_POST, .has_block2 = true }, { .code = CODE_POST, .block1 = 1 }, { .code = CODE_PUT, .block1 = 2 },
+		{ .code = CODE_GET, .oscore = true }, { .code = CODE_FETCH, .has_block2 = true, .oscore = true },
+	};
+	struct exchange goes[] = { { .code = CODE_POST }, { .code = CODE_FETCH, .has_block2 = true }, { .code = CODE_GET, .has_block2 = true } };
+
+	covers("C7252-4.4-1");
+	(void)state;
+	have_ports(1);
+	the.conf.settings.origin_ports = 1;
+	while (ask(5) == 0)
+		;
+	have_ports(4);
+	the.conf.settings.origin_ports = 4;
+	for (size_t i = 0; i < sizeof(stays) / sizeof(stays[0]); i++)
+		assert_int_equal(assign(&stays[i], 4, false), -1);
+	for (size_t i = 0; i < sizeof(goes) / sizeof(goes[0]); i++)
+		assert_int_equal(assign(&goes[i], 4, false), 1);
+	/* and stays where it went */
+	while (ask(4) == 1)
+		;
+	assert_int_equal(ask(4), 2);
+	assert_int_equal(assign(&goes[2], 4, false), 2);
+	while (ask(4) >= 0)
+		;
+	assert_int_equal(assign(&goes[2], 4, false), -1);
+}
+
 static void uploads_keep_apart(void **state)
 {
 	int slots[CLIENTS];
@@ -321,7 +353,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_client_keeps_its_port), TEST(many_clients_keep_their_ports),
 		TEST(one_port_is_enough_below_half_its_rate), TEST(the_pool_grows_past_half_the_rate),
-		TEST(the_pool_has_a_bound), TEST(dry), TEST(a_busy_port_is_left_between_transfers_only), TEST(uploads_keep_apart),
+		TEST(the_pool_has_a_bound), TEST(dry), TEST(a_dry_port_is_left_by_what_can_be_anywhere),
+		TEST(a_busy_port_is_left_between_transfers_only), TEST(uploads_keep_apart),
 		TEST(what_belongs_together_stays_on_its_port), TEST(without_sockets),
 	};
 

@@ -27,7 +27,7 @@ static enum error read_target(struct made *made, struct target *t, const char *a
 	uint16_t offender;
 
 	assert_int_equal(outer_read_request(&made->m, &r, &offender), ERR_NONE);
-	return target_read(&made->m, &r, &ours, &client, 3, t);
+	return target_read(&made->m, &r, &ours, &client, 3, false, t);
 }
 
 struct row {

@@ -1,0 +1,198 @@
+/* The errands of a worker: where they lie, how they are found, and what goes when there is no room. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "proxy/exchange/errand_state.h"
+#include "proxy/exchange/table.h"
+
+enum {
+	EVICTION_LOOKS = 64, /* errands looked at for one that nobody waits for */
+	EVICTIONS_MAX = 8,   /* for one new errand */
+};
+
+/* Of one worker. */
+struct errands {
+	struct slab *slab;
+	struct table table;
+	uint64_t held;            /* bytes of all windows */
+};
+
+/* ---- windows ---- */
+
+int window_add(struct errand *e, struct window *w, const uint8_t *bytes, size_t len)
+{
+	size_t capacity = w->capacity > 0 ? w->capacity : ERRAND_BLOCK;
+	uint8_t *grown;
+
+	while (capacity < w->len + len)
+		capacity *= 2;
+	if (capacity > w->capacity) {
+		grown = realloc(w->bytes, capacity);
+		if (grown == NULL)
+			return -1;
+		e->proxy->errands->held += capacity - w->capacity;
+		w->bytes = grown;
+		w->capacity = capacity;
+	}
+	if (len > 0)
+		memcpy(w->bytes + w->len, bytes, len);
+	w->len += len;
+	return 0;
+}
+
+void window_forget(struct errand *e, struct window *w, uint64_t offset)
+{
+	size_t n = offset <= w->offset ? 0 : offset - w->offset < w->len ? (size_t)(offset - w->offset) : w->len;
+
+	if (n > 0)
+		memmove(w->bytes, w->bytes + n, w->len - n);
+	w->len -= n;
+	w->offset += n;
+	if (w->len > 0 || w->bytes == NULL)
+		return;
+	e->proxy->errands->held -= w->capacity;
+	free(w->bytes);
+	w->bytes = NULL;
+	w->capacity = 0;
+}
+
+bool errands_are_short(const struct proxy *p)
+{
+	return p->errands->held >= p->conf->settings.queue_memory / p->house.count;
+}
+
+/* ---- life ---- */
+
+void errand_leave_carrier(struct errand *e)
+{
+	if (e->carried != NULL && e->proxy->carrier != NULL)
+		e->proxy->carrier->leave(e);
+	e->carried = NULL;
+}
+
+void errand_unlist(struct errand *e)
+{
+	if (e->listed)
+		table_remove(&e->proxy->errands->table, e->key, e);
+	e->listed = false;
+}
+
+void errand_list(struct errand *e)
+{
+	table_insert(&e->proxy->errands->table, e->key, e, e->links.index);
+	e->listed = true;
+}
+
+void errand_touch(struct errand *e)
+{
+	table_touch(&e->proxy->errands->table, e);
+}
+
+void errand_release(struct errand *e)
+{
+	struct proxy *p = e->proxy;
+
+	e->dead = true;
+	errand_unlist(e);
+	errand_leave_carrier(e);
+	wheel_cancel(&e->timer);
+	if (e->running)
+		return;
+	buffers_drop(p->buffers, &e->head);
+	buffers_drop(p->buffers, &e->answer);
+	window_forget(e, &e->body, UINT64_MAX);
+	window_forget(e, &e->window, UINT64_MAX);
+	snapshot_release(e->conf);
+	e->client->errands--;
+	slab_free(p->errands->slab, e->links.index);
+}
+
+/* ---- finding ---- */
+
+struct errand *errand_find(const struct proxy *p, const struct client *c, uint64_t key)
+{
+	struct errand *e = p->errands != NULL ? table_first(&p->errands->table, key) : NULL;
+
+	while (e != NULL && (e->key != key || e->client != c || e->dead))
+		e = table_next(&p->errands->table, e);
+	return e;
+}
+
+/* ---- making room ---- */
+
+static int create(struct proxy *p)
+{
+	struct errands *all = p->errands != NULL ? p->errands : calloc(1, sizeof *all);
+
+	if (all == NULL)
+		return -1;
+	p->errands = all;
+	if (all->slab == NULL)
+		all->slab = slab_create(sizeof(struct errand), p->conf->settings.exchanges);
+	if (all->slab == NULL || (all->table.heads == NULL && table_init(&all->table, all->slab, p->conf->settings.exchanges) < 0))
+		return -1;
+	return 0;
+}
+
+/* Frees one that nobody waits for, of those used longest ago; of this client, or of any (NULL). Returns false if there is none. */
+static bool evict(struct proxy *p, const struct client *c)
+{
+	struct errand *e = table_oldest(&p->errands->table);
+
+	for (int looks = 0; e != NULL && looks < EVICTION_LOOKS; looks++) {
+		struct errand *newer = slab_get(p->errands->slab, e->links.newer);
+
+		if (e->first == NULL && !e->running && (c == NULL || e->client == c)) {
+			errand_release(e);
+			return true;
+		}
+		table_touch(&p->errands->table, e);
+		e = newer;
+	}
+	return false;
+}
+
+struct errand *errand_new(struct proxy *p, const struct client *c, enum error *error)
+{
+	struct errand *e;
+	uint32_t index;
+
+	*error = ERR_OVERLOAD;
+	if (create(p) < 0)
+		return NULL;
+	if (c->errands >= p->conf->settings.client_exchanges)
+		evict(p, c);
+	if (c->errands >= p->conf->settings.client_exchanges) {
+		*error = ERR_CLIENT_LIMIT;
+		return NULL;
+	}
+	for (int i = 0; i < EVICTIONS_MAX && errands_are_short(p) && evict(p, NULL); i++)
+		;
+	if (errands_are_short(p))
+		return NULL;
+	e = slab_new(p->errands->slab, &index);
+	if (e == NULL && evict(p, NULL))
+		e = slab_new(p->errands->slab, &index);
+	if (e == NULL)
+		return NULL;
+	e->links.index = index;
+	return e;
+}
+
+static void release_one(void *object, uint32_t index, void *arg)
+{
+	(void)index, (void)arg;
+	errand_release(object);
+}
+
+void errands_destroy(struct proxy *p)
+{
+	if (p->errands == NULL)
+		return;
+	if (p->errands->slab != NULL)
+		slab_each(p->errands->slab, release_one, NULL);
+	slab_destroy(p->errands->slab);
+	free(p->errands->table.heads);
+	free(p->errands);
+	p->errands = NULL;
+}
