@@ -11,7 +11,7 @@
 #include "proxy/edge/tls.h"
 
 enum {
-	PIECES = 16,      /* written by one call */
+	PIECES = 16,        /* written by one call */
 	RECORD_MAX = 16384, /* bytes of a record of TLS (RFC 8446 5.1) */
 };
 
