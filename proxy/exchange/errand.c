@@ -68,20 +68,6 @@ void errand_refuse(struct errand *e, struct exchange *x, enum error error)
 	errand_answered(x);
 }
 
-void errand_fail(struct errand *e, enum error error)
-{
-	bool outermost = !e->running;
-
-	e->dead = e->running = true;
-	errand_unlist(e);
-	while (e->first != NULL)
-		errand_refuse(e, e->first, error);
-	if (!outermost)
-		return;
-	e->running = false;
-	errand_release(e);
-}
-
 /* A client who asks for nothing more holds the origin for a while, and what is here for longer. */
 static void schedule(struct errand *e)
 {
@@ -109,6 +95,38 @@ static void on_timer(struct wheel_timer *t)
 
 /* ---- going on ---- */
 
+/* What happens to an errand happens between hold() and let_go(). An answer may bring the next request, and the carrier may speak, before they
+ * return: the outermost call goes on, and frees what is over. */
+static bool hold(struct errand *e)
+{
+	bool outermost = !e->running;
+
+	e->running = true;
+	return outermost;
+}
+
+static void let_go(struct errand *e, bool outermost)
+{
+	if (!outermost)
+		return;
+	e->running = false;
+	if (e->dead)
+		errand_release(e);
+	else
+		schedule(e);
+}
+
+void errand_fail(struct errand *e, enum error error)
+{
+	bool outermost = hold(e);
+
+	e->dead = true;
+	errand_unlist(e);
+	while (e->first != NULL)
+		errand_refuse(e, e->first, error);
+	let_go(e, outermost);
+}
+
 static bool is_final(const struct errand *e)
 {
 	return e->answered && (e->ended || MSG_CLASS(e->answer.bytes[1]) >= 4);
@@ -117,6 +135,9 @@ static bool is_final(const struct errand *e)
 /* One step that needs nobody to wait for. */
 static bool step(struct errand *e)
 {
+	if (e->hungry && e->carried != NULL)
+		e->proxy->carrier->more(e);
+	e->hungry = false;
 	errand_feed(e);
 	for (struct exchange *x = e->first; x != NULL && !e->dead; x = x->next) {
 		bool goes_on = x->block1 == 2 && !is_final(e);
@@ -127,19 +148,13 @@ static bool step(struct errand *e)
 	return false;
 }
 
-/* An answer may bring the next request, and the carrier may speak, before this returns: the outermost call goes on. */
 static void run(struct errand *e)
 {
-	if (e->running)
+	if (!hold(e))
 		return;
-	e->running = true;
 	while (!e->dead && step(e))
 		;
-	e->running = false;
-	if (e->dead)
-		errand_release(e);
-	else
-		schedule(e);
+	let_go(e, true);
 }
 
 /* What lies far enough before every block that is asked for goes. */
@@ -278,25 +293,25 @@ static void refuse(struct exchange *x, enum error error)
 /* The next block of a body. */
 static bool continue_upload(struct errand *e, struct exchange *x, const struct errand_ask *ask)
 {
+	bool outermost;
 	enum error error;
 
 	if (e == NULL) {
 		refuse(x, ERR_BODY_INCOMPLETE);
 		return true;
 	}
+	outermost = hold(e);
 	errand_touch(e);
 	attach(e, x, ask->r);
 	error = errand_upload(e, x, ask);
-	if (error == ERR_NONE) {
-		run(e);
-		return true;
-	}
-	errand_refuse(e, x, error);
+	if (error != ERR_NONE)
+		errand_refuse(e, x, error);
 	/* What is of no more use goes; after a gap the missing block may still come. */
-	if (error == ERR_BODY_INCOMPLETE || error == ERR_OVERLOAD)
-		schedule(e);
-	else
+	if (error != ERR_NONE && error != ERR_BODY_INCOMPLETE && error != ERR_OVERLOAD)
 		errand_fail(e, error);
+	let_go(e, outermost);
+	if (error == ERR_NONE)
+		run(e);
 	return true;
 }
 
@@ -317,7 +332,7 @@ static bool has_block(const struct errand *e, const struct exchange *x)
 	return from + (16u << x->block2.szx) < end; /* before a cut whole blocks are here, and no last one */
 }
 
-static bool continue_answer(struct proxy *p, struct errand *e, struct exchange *x, const struct errand_ask *ask)
+static bool continue_answer(struct errand *e, struct exchange *x, const struct errand_ask *ask)
 {
 	bool again = x->code == CODE_GET && !x->oscore; /* may be asked anew, up to the block */
 
@@ -330,8 +345,7 @@ static bool continue_answer(struct proxy *p, struct errand *e, struct exchange *
 	errand_touch(e);
 	move_low(e, x);
 	attach(e, x, ask->r);
-	if (e->carried != NULL)
-		p->carrier->more(e);
+	e->hungry = true;
 	run(e);
 	return true;
 }
@@ -343,7 +357,7 @@ bool errand_continue(struct proxy *p, struct exchange *x, const struct errand_as
 
 	if (x->block1 != 0 && ask->r->block1.num > 0)
 		return continue_upload(e, x, ask);
-	if (x->block1 == 0 && later && continue_answer(p, e, x, ask))
+	if (x->block1 == 0 && later && continue_answer(e, x, ask))
 		return true;
 	/* A new one in its place. */
 	if (e == NULL)

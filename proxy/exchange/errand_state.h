@@ -53,6 +53,7 @@ struct errand {
 	uint64_t size;
 	uint64_t answered_at;
 	uint64_t low;                  /* bytes before are not asked for again */
+	bool hungry;                   /* `low` has moved: there may be room for more */
 	uint8_t tag[ERRAND_TAG];
 };
 

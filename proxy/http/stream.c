@@ -9,20 +9,39 @@
 #include <unistd.h>
 
 #include "proxy/edge/tls.h"
+#include "proxy/edge/tls_socket.h"
 
 enum {
-	PIECES = 16,        /* written by one call */
-	RECORD_MAX = 16384, /* bytes of a record of TLS (RFC 8446 5.1) */
+	PIECES = 16,   /* written by one call */
+	RECORD = 16384, /* bytes of the longest record of TLS */
 };
 
-/* ---- the event ---- */
+/* ---- the socket ---- */
 
-static void on_event(evutil_socket_t fd, short what, void *arg);
+static void go_on_securing(struct stream *s);
+
+static void on_event(evutil_socket_t fd, short what, void *arg)
+{
+	struct stream *s = arg;
+
+	(void)fd;
+	if (s->securing) {
+		go_on_securing(s);
+		return;
+	}
+	if (what & EV_WRITE)
+		stream_flush(s);
+	if (what & EV_READ)
+		s->calls->readable(s);
+	else
+		s->calls->writable(s);
+}
 
 /* Waits for what there is to wait for. */
 static void watch(struct stream *s)
 {
-	short wanted = (short)(((s->wants_bytes || s->securing) && !s->ended ? EV_READ : 0) | (s->blocked ? EV_WRITE : 0));
+	bool reads = s->securing || (s->wants_bytes && !s->ended);
+	short wanted = (short)((reads ? EV_READ : 0) | (s->blocked ? EV_WRITE : 0));
 
 	if (s->fd < 0 || wanted == s->watched)
 		return;
@@ -38,181 +57,6 @@ static void watch(struct stream *s)
 	s->watched = wanted;
 }
 
-static void drop_out(struct stream *s)
-{
-	if (s->out != NULL)
-		evbuffer_free(s->out);
-	s->out = NULL;
-}
-
-static void take_out(struct stream *s, size_t sent)
-{
-	evbuffer_drain(s->out, sent);
-	if (evbuffer_get_length(s->out) == 0)
-		drop_out(s);
-}
-
-/* ---- a plain socket ---- */
-
-static void flush_plain(struct stream *s)
-{
-	struct evbuffer_iovec pieces[PIECES];
-
-	while (s->out != NULL && !s->failed && !s->blocked) {
-		int count = evbuffer_peek(s->out, -1, NULL, pieces, PIECES);
-		struct msghdr m = { .msg_iov = pieces, .msg_iovlen = (size_t)(count < PIECES ? count : PIECES) };
-		/* one piece is the rule, and cheaper without the header of a message */
-		ssize_t sent = count == 1 ? send(s->fd, pieces[0].iov_base, pieces[0].iov_len, MSG_NOSIGNAL | MSG_DONTWAIT) :
-			sendmsg(s->fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
-
-		if (sent >= 0) {
-			take_out(s, (size_t)sent);
-		} else if (errno != EINTR) {
-			s->blocked = errno == EAGAIN || errno == EWOULDBLOCK;
-			s->failed = !s->blocked;
-		}
-	}
-}
-
-static ssize_t read_plain(struct stream *s, uint8_t *bytes, size_t room)
-{
-	ssize_t got;
-
-	do {
-		got = recv(s->fd, bytes, room, MSG_DONTWAIT);
-	} while (got < 0 && errno == EINTR);
-	if (got > 0)
-		return got;
-	s->ended = got == 0;
-	if (got == 0)
-		return STREAM_ENDED;
-	if (errno == EAGAIN || errno == EWOULDBLOCK)
-		return STREAM_LATER;
-	s->failed = true;
-	return STREAM_FAILED;
-}
-
-/* ---- TLS ---- */
-
-/* What a call of OpenSSL's came to that did not succeed. What it noted must not be found by the next connection. */
-static ssize_t look_at_failure(struct stream *s, int result)
-{
-	int error = SSL_get_error(s->secure, result);
-	unsigned long code = ERR_peek_error();
-
-	ERR_clear_error();
-	if (error == SSL_ERROR_WANT_WRITE)
-		s->blocked = true;
-	if (error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE)
-		return STREAM_LATER;
-	/* An end without close_notify is an end: whether the message was whole its framing says. */
-	if (error == SSL_ERROR_ZERO_RETURN || (error == SSL_ERROR_SSL && tls_is_cut(code) && !s->securing)) {
-		s->ended = true;
-		return STREAM_ENDED;
-	}
-	s->failed = true;
-	s->error = code;
-	return STREAM_FAILED;
-}
-
-static void shake_hands(struct stream *s)
-{
-	int result;
-
-	s->blocked = false;
-	result = SSL_do_handshake(s->secure);
-	if (result == 1)
-		s->securing = false;
-	else
-		look_at_failure(s, result);
-	watch(s);
-	if (result == 1)
-		s->calls->secured(s);
-	else if (s->failed || s->ended)
-		s->calls->readable(s);
-}
-
-/* Whole records, as far as there is so much. */
-static void flush_secure(struct stream *s)
-{
-	while (s->out != NULL && !s->failed && !s->blocked) {
-		size_t len = evbuffer_get_length(s->out), sent = 0;
-		const uint8_t *bytes;
-		int result;
-
-		len = len < RECORD_MAX ? len : RECORD_MAX;
-		bytes = evbuffer_pullup(s->out, (ev_ssize_t)len);
-		if (bytes == NULL) {
-			s->failed = true;
-			return;
-		}
-		result = SSL_write_ex(s->secure, bytes, len, &sent);
-		if (result == 1)
-			take_out(s, sent);
-		else if (look_at_failure(s, result) != STREAM_LATER)
-			s->failed = true;
-		else if (!s->blocked)
-			return;
-	}
-}
-
-static ssize_t read_secure(struct stream *s, uint8_t *bytes, size_t room)
-{
-	size_t got = 0;
-	int result = SSL_read_ex(s->secure, bytes, room, &got);
-	ssize_t failure;
-
-	s->reads_blocked = false;
-	if (result == 1)
-		return (ssize_t)got;
-	failure = look_at_failure(s, result);
-	s->reads_blocked = s->blocked && failure == STREAM_LATER;
-	return failure;
-}
-
-/* Says the end by TLS, too. */
-static void end_secure(struct stream *s)
-{
-	if (!s->securing && !s->failed)
-		SSL_shutdown(s->secure);
-	ERR_clear_error();
-}
-
-int stream_secure(struct stream *s, SSL *ssl)
-{
-	s->secure = ssl;
-	s->securing = true;
-	SSL_set_accept_state(ssl);
-	/* What could not be written is written again from where it lies by then. */
-	SSL_set_mode(ssl, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-	return SSL_set_fd(ssl, s->fd) == 1 ? 0 : -1;
-}
-
-const SSL *stream_tls(const struct stream *s)
-{
-	return s->secure;
-}
-
-/* ---- both ---- */
-
-static void on_event(evutil_socket_t fd, short what, void *arg)
-{
-	struct stream *s = arg;
-	bool reads = (what & EV_READ) != 0 || s->reads_blocked;
-
-	(void)fd;
-	if (s->securing) {
-		shake_hands(s);
-		return;
-	}
-	if (what & EV_WRITE)
-		stream_flush(s);
-	if (reads)
-		s->calls->readable(s);
-	else
-		s->calls->writable(s);
-}
-
 int stream_open(struct stream *s, struct event_base *base, int fd, const struct stream_calls *calls)
 {
 	*s = (struct stream){ .calls = calls, .base = base, .fd = fd, .wants_bytes = true };
@@ -224,27 +68,181 @@ int stream_open(struct stream *s, struct event_base *base, int fd, const struct 
 	return -1;
 }
 
-ssize_t stream_read(struct stream *s, uint8_t *bytes, size_t room)
+static void drop_out(struct stream *s)
+{
+	if (s->out != NULL)
+		evbuffer_free(s->out);
+	s->out = NULL;
+}
+
+static void flush_plain(struct stream *s)
+{
+	struct evbuffer_iovec pieces[PIECES];
+
+	s->blocked = false;
+	while (s->out != NULL && !s->failed && !s->blocked) {
+		int count = evbuffer_peek(s->out, -1, NULL, pieces, PIECES);
+		struct msghdr m = { .msg_iov = pieces, .msg_iovlen = (size_t)(count < PIECES ? count : PIECES) };
+		/* one piece is the rule, and cheaper without the header of a message */
+		ssize_t sent = count == 1 ? send(s->fd, pieces[0].iov_base, pieces[0].iov_len, MSG_NOSIGNAL | MSG_DONTWAIT) :
+			sendmsg(s->fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+		if (sent < 0 && errno == EINTR)
+			continue;
+		if (sent < 0) {
+			s->blocked = errno == EAGAIN || errno == EWOULDBLOCK;
+			s->failed = !s->blocked;
+			break;
+		}
+		evbuffer_drain(s->out, (size_t)sent);
+		if (evbuffer_get_length(s->out) == 0)
+			drop_out(s);
+	}
+	watch(s);
+}
+
+static ssize_t read_plain(struct stream *s, uint8_t *bytes, size_t room)
 {
 	ssize_t got;
 
-	if (s->failed)
-		return STREAM_FAILED;
-	if (s->ended)
-		return STREAM_ENDED;
-	got = s->secure != NULL ? read_secure(s, bytes, room) : read_plain(s, bytes, room);
-	if (got <= 0)
+	do {
+		got = recv(s->fd, bytes, room, MSG_DONTWAIT);
+	} while (got < 0 && errno == EINTR);
+	if (got > 0)
+		return got;
+	if (got == 0) {
+		s->ended = true;
 		watch(s);
-	return got;
+		return STREAM_ENDED;
+	}
+	if (errno == EAGAIN || errno == EWOULDBLOCK)
+		return STREAM_LATER;
+	s->failed = true;
+	return STREAM_FAILED;
+}
+
+/* ---- TLS ---- */
+
+/* What a call of OpenSSL's that did not get through waits for, or what became of the connection. An end without close_notify is an end:
+ * whether the message was whole its framing says. Returns one of STREAM_... */
+static ssize_t what_failed(struct stream *s, int result)
+{
+	int what = SSL_get_error(s->ssl, result);
+	unsigned long code = ERR_peek_last_error();
+
+	ERR_clear_error();
+	if (what == SSL_ERROR_WANT_READ || what == SSL_ERROR_WANT_WRITE) {
+		s->blocked = what == SSL_ERROR_WANT_WRITE;
+		watch(s);
+		return STREAM_LATER;
+	}
+	s->error = code;
+	if (what == SSL_ERROR_ZERO_RETURN || tls_is_cut(code))
+		s->ended = true;
+	else
+		s->failed = true;
+	watch(s);
+	return s->failed ? STREAM_FAILED : STREAM_ENDED;
+}
+
+/* OpenSSL is called for this one now, and what it noted before is not about it. */
+static void take_turn(const struct stream *s)
+{
+	tls_socket_turn(s->fd);
+	ERR_clear_error();
+}
+
+static void go_on_securing(struct stream *s)
+{
+	int result;
+
+	take_turn(s);
+	result = SSL_accept(s->ssl);
+	if (result != 1 && what_failed(s, result) == STREAM_LATER)
+		return;
+	if (result != 1) {
+		s->failed = true;
+		s->calls->readable(s);
+		return;
+	}
+	s->securing = s->blocked = false;
+	(void)tls_socket_use(s->ssl); /* else it keeps its own */
+	watch(s);
+	s->calls->secured(s);
+}
+
+int stream_secure(struct stream *s, SSL *ssl)
+{
+	s->ssl = ssl;
+	s->securing = true;
+	if (SSL_set_fd(ssl, s->fd) != 1)
+		return -1;
+	watch(s);
+	return s->failed ? -1 : 0;
+}
+
+const SSL *stream_tls(const struct stream *s)
+{
+	return s->ssl;
+}
+
+static ssize_t read_secure(struct stream *s, uint8_t *bytes, size_t room)
+{
+	int got;
+
+	if (s->ended || s->failed || s->securing)
+		return s->failed ? STREAM_FAILED : s->ended ? STREAM_ENDED : STREAM_LATER;
+	take_turn(s);
+	got = SSL_read(s->ssl, bytes, room < RECORD ? (int)room : RECORD);
+	return got > 0 ? got : what_failed(s, got);
+}
+
+/* A record at a time, in one piece: what could not be written must be offered again, and be no less (SSL_write(3)). */
+static void flush_secure(struct stream *s)
+{
+	if (s->securing)
+		return;
+	s->blocked = false;
+	while (s->out != NULL && !s->failed && !s->blocked) {
+		size_t len = evbuffer_get_length(s->out);
+		const unsigned char *piece;
+		int sent;
+
+		len = len < RECORD ? len : RECORD;
+		piece = evbuffer_pullup(s->out, (ssize_t)len);
+		if (piece == NULL) {
+			s->dropped = true;
+			break;
+		}
+		take_turn(s);
+		sent = SSL_write(s->ssl, piece, (int)len);
+		if (sent <= 0) {
+			s->failed = what_failed(s, sent) != STREAM_LATER;
+			break;
+		}
+		evbuffer_drain(s->out, (size_t)sent);
+		if (evbuffer_get_length(s->out) == 0)
+			drop_out(s);
+	}
+	watch(s);
+}
+
+/* ---- both ---- */
+
+ssize_t stream_read(struct stream *s, uint8_t *bytes, size_t room)
+{
+	return s->ssl != NULL ? read_secure(s, bytes, room) : read_plain(s, bytes, room);
 }
 
 bool stream_has_bytes(const struct stream *s)
 {
-	return s->secure != NULL && !s->ended && !s->failed && SSL_pending(s->secure) > 0;
+	return s->ssl != NULL && !s->failed && SSL_pending(s->ssl) > 0;
 }
 
 void stream_want(struct stream *s, bool bytes)
 {
+	if (bytes == s->wants_bytes)
+		return;
 	s->wants_bytes = bytes;
 	watch(s);
 }
@@ -259,12 +257,10 @@ void stream_write(struct stream *s, const void *bytes, size_t len)
 
 void stream_flush(struct stream *s)
 {
-	s->blocked = false;
-	if (s->secure != NULL)
+	if (s->ssl != NULL)
 		flush_secure(s);
 	else
 		flush_plain(s);
-	watch(s);
 }
 
 size_t stream_held(const struct stream *s)
@@ -272,9 +268,18 @@ size_t stream_held(const struct stream *s)
 	return s->out != NULL ? evbuffer_get_length(s->out) : 0;
 }
 
+/* Says so by TLS, too. What OpenSSL finds wrong with that is of no interest any more, and must not be found by others. */
+static void end_secure(struct stream *s)
+{
+	take_turn(s);
+	if (SSL_is_init_finished(s->ssl) && !s->failed)
+		SSL_shutdown(s->ssl);
+	ERR_clear_error();
+}
+
 void stream_finish(struct stream *s)
 {
-	if (s->secure != NULL)
+	if (s->ssl != NULL)
 		end_secure(s);
 	shutdown(s->fd, SHUT_WR);
 }
@@ -285,16 +290,16 @@ void stream_close(struct stream *s, bool reset)
 
 	if (s->fd < 0)
 		return;
+	if (reset)
+		setsockopt(s->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+	drop_out(s);
+	if (s->ssl != NULL && !reset)
+		end_secure(s);
+	SSL_free(s->ssl);
+	s->ssl = NULL;
 	if (s->watched != 0)
 		event_del(&s->event);
 	s->watched = 0;
-	drop_out(s);
-	if (s->secure != NULL && !reset)
-		end_secure(s);
-	SSL_free(s->secure);
-	s->secure = NULL;
-	if (reset)
-		setsockopt(s->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
 	close(s->fd);
 	s->fd = -1;
 }

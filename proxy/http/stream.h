@@ -1,8 +1,8 @@
 /*
  * stream - the bytes of one accepted connection, both ways: of its socket, or of TLS over it.
  *
- * One event of libevent's and calls on the descriptor. By a bufferevent a request through the gateway costs a third more (20 us instead of 15):
- * it asks for the number of waiting bytes, and puts every answer off by way of epoll_ctl; under TLS it holds 1 kB for each idle connection.
+ * Both are read and written by calls on the descriptor, watched by one event. Through a bufferevent an answer costs several calls more, for
+ * how many bytes wait, and for the wish to write and its end; and a connection of TLS over a kilobyte more while it is idle.
  *
  * A stream is part of a connection, in one place. Nothing calls back before a function of it returns.
  */
@@ -23,7 +23,7 @@ enum {
 	STREAM_ENDED = 0,   /* the other end sends nothing more */
 	STREAM_LATER = -1,  /* nothing is there now */
 	STREAM_FAILED = -2, /* the connection is broken */
-	STREAM_SECURE_HELD = 16384, /* bytes that TLS holds at most behind those that were read: of one record */
+	STREAM_SECURE_HELD = 16384, /* bytes that TLS holds at most of what it has read: one record */
 };
 
 struct stream_calls {
@@ -35,16 +35,14 @@ struct stream_calls {
 struct stream {
 	const struct stream_calls *calls;
 	struct event_base *base;
-	SSL *secure;                /* NULL: plain */
-	struct evbuffer *out;       /* what was not handed over; NULL: nothing */
-	struct event event;
+	SSL *ssl;                   /* NULL: plain */
+	struct evbuffer *out;       /* what the kernel has not taken; NULL: nothing */
+	struct event event;         /* of the socket */
 	unsigned long error;        /* of OpenSSL's, why TLS failed; 0: for another reason */
 	int fd;
 	short watched;              /* what `event` waits for: EV_READ, EV_WRITE */
-	bool securing;              /* the handshake is under way */
-	bool wants_bytes, ended, failed;
-	bool blocked;               /* the kernel takes no more for now */
-	bool reads_blocked;         /* TLS has to write before it reads on */
+	bool wants_bytes, blocked, ended, failed; /* blocked: the kernel takes no more for now */
+	bool securing;              /* the handshake of TLS is under way */
 	bool dropped;               /* bytes to be sent were lost for want of memory: it must not go on */
 };
 
