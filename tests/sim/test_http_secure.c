@@ -1,4 +1,4 @@
-/* objects: tests/sim/http_world.o proxy/http/server.o proxy/http/connection.o proxy/http/reading.o proxy/http/answer.o proxy/http/stream.o proxy/http/peer_counts.o proxy/http/proxy_protocol.o proxy/http/parse.o proxy/http/framing.o proxy/http/lines.o translate/http_message.o base/bytes.o base/endpoint.o coap/message.o coap/uri.o base/hash.o base/log.o base/wheel.o base/clock_steered.o base/random_seeded.o */
+/* objects: tests/sim/http_world.o proxy/http/server.o proxy/http/connection.o proxy/http/reading.o proxy/http/answer.o proxy/http/stream.o proxy/edge/tls_socket.o proxy/http/peer_counts.o proxy/http/proxy_protocol.o proxy/http/parse.o proxy/http/framing.o proxy/http/lines.o translate/http_message.o base/bytes.o base/endpoint.o coap/message.o coap/uri.o base/hash.o base/log.o base/wheel.o base/clock_steered.o base/random_seeded.o */
 /*
  * The HTTP server under TLS: the same requests, back-pressure and limits, and ends that are not said.
  */
@@ -43,7 +43,7 @@ static SSL_CTX *server_context(void)
 	assert_true(X509_sign(certificate, key, EVP_sha256()) > 0);
 	assert_int_equal(SSL_CTX_use_certificate(context, certificate), 1);
 	assert_int_equal(SSL_CTX_use_PrivateKey(context, key), 1);
-	SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
+	SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
 	X509_free(certificate);
 	EVP_PKEY_free(key);
 	return context;
