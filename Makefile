@@ -69,7 +69,7 @@ HTTP_OBJS  := proxy/http/lines.o proxy/http/framing.o proxy/http/parse.o \
               proxy/http/credentials.o proxy/http/identity.o proxy/http/local.o
 PROXY_OBJS := $(BASE_OBJS) $(COAP_OBJS) $(CONF_OBJS) proxy/decide/explain.o proxy/decide/explain_http.o $(CORE_OBJS) $(HTTP_OBJS) \
              proxy/edge/udp.o proxy/edge/sockets.o proxy/edge/own_addresses.o proxy/edge/has_route.o \
-             proxy/edge/tls.o proxy/edge/tls_context.o proxy/edge/tls_psk.o proxy/http/material.o \
+             proxy/edge/tls.o proxy/edge/tls_context.o proxy/edge/tls_psk.o proxy/edge/tls_socket.o proxy/http/material.o \
              proxy/http/client.o proxy/http/client_link.o proxy/http/origin.o \
              proxy/process/parent.o proxy/process/workers.o proxy/process/reload.o proxy/process/groups.o proxy/process/route_slots.o proxy/process/route_counts.o \
              proxy/process/worker.o proxy/process/worker_start.o proxy/process/worker_reload.o proxy/process/preparing.o \

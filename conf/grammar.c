@@ -312,7 +312,10 @@ const struct conf_row conf_rows[] = {
 	ROUTE_NUMBER("timeout", TYPE_DURATION, timeout, 100 * MS, 24 * HOUR, "93s",
 		"How long an origin may be silent before the client gets 5.04."),
 	ROUTE_NUMBER("timeout-acknowledged", TYPE_DURATION, timeout_acknowledged, 100 * MS, 24 * HOUR, "247s",
-		"The same once the origin has acknowledged the request."),
+		"The same once the origin has acknowledged the request, if it came over CoAP."),
+	ROUTE_NUMBER("timeout-http", TYPE_DURATION, timeout_http, 100 * MS, 24 * HOUR, "452s",
+		"How long a request over HTTP waits for an answer of its device in all (RFC 8075 8.5: the longest round trip, and the longest time that a "
+		"device takes); one that does not even acknowledge is given up after timeout. Of a body in blocks each block has this time."),
 	ROUTE("confirmable", TYPE_BOOL, confirmable, "false", "Non-confirmable requests leave as confirmable ones."),
 	ROUTE_NUMBER("hop-limit", TYPE_COUNT, hop_limit, 0, 255, "16",
 		"Hop-Limit put into requests that have none (RFC 8768); 0: none is put in."),

@@ -110,6 +110,7 @@ struct route {
 	/* how */
 	uint64_t timeout;          /* unacknowledged, 93 s */
 	uint64_t timeout_acknowledged; /* behind an Empty ACK, 247 s */
+	uint64_t timeout_http;     /* requests over HTTP, from the first to the last: 452 s */
 	bool confirmable;          /* NON requests leave as CON */
 	unsigned hop_limit;        /* inserted where absent: 16; 0: not inserted */
 	bool echo;                 /* reachability checks of unverified clients: true */

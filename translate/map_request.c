@@ -13,12 +13,29 @@ bool map_request_has_body(uint8_t code)
 
 /* ---- reading a head of HTTP ---- */
 
+static enum error error_of(unsigned status)
+{
+	switch (status) {
+	case 406: case 415:
+		return ERR_MEDIA_TYPE;
+	case 412:
+		return ERR_NONE;
+	case 501:
+		return ERR_HTTP_METHOD;
+	case 508:
+		return ERR_LOOP;
+	default:
+		return ERR_BAD_REQUEST;
+	}
+}
+
 /* The first reason stays. */
 static void refuse(struct request_mapping *m, unsigned status, const char *why)
 {
 	if (m->refused == 0) {
 		m->refused = status;
 		m->why = why;
+		m->error = error_of(status);
 	}
 }
 
@@ -237,8 +254,10 @@ void map_request_read(const struct http_head *head, const struct request_policy 
 	m->content_format = -1;
 	oscore_read_request(head, policy->legacy_header, &o);
 	m->legacy = o.legacy;
-	if (o.kind == OSCORE_HALF)
+	if (o.kind == OSCORE_HALF) {
 		refuse(m, o.status, o.why);
+		m->error = ERR_HALF_OSCORE;
+	}
 	read_hops(head, policy, m);
 	read_method(head, policy, m);
 	if (m->refused != 0)

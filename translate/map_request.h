@@ -39,6 +39,7 @@ struct request_policy {
 struct request_mapping {
 	unsigned refused;      /* the HTTP status to refuse it with; 0: it can go on */
 	const char *why;       /* a constant text for that answer */
+	enum error error;      /* what that counts as; ERR_NONE where a condition of the client's own does not hold */
 	uint8_t code;          /* enum msg_code */
 	bool oscore;           /* an OSCORE message; whatever else its head says is lost (RFC 8613 11.4) */
 	bool legacy;           /* its header field had the name of the drafts */

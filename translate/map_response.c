@@ -69,7 +69,7 @@ static bool is_cacheable(uint8_t code, bool challenged)
 	switch (code) {
 	case CODE_CONTENT: case CODE_VALID:
 		return true;
-	case CODE_BAD_OPTION: case CODE_REQUEST_INCOMPLETE: case CODE_PRECONDITION_FAILED: case CODE_TOO_MANY:
+	case CODE_BAD_OPTION: case CODE_REQUEST_INCOMPLETE: case CODE_PRECONDITION_FAILED: case CODE_TOO_MANY: case CODE_HOP_LIMIT:
 		return false;
 	default:
 		return MSG_CLASS(code) >= 4 && !challenged;

@@ -49,7 +49,7 @@ struct response_question {
  * recipient what to make of it. A diagnostic never becomes part of the status line.
  *
  * Cache-Control is always there: max-age is Max-Age, 60 if absent, less `age`; what CoAP does not let be kept (2.01, 2.02, 2.04, unknown
- * successes), errors about one request or one client (4.02, 4.08, 4.12, 4.29, a challenge) and all that answers an OSCORE request are
+ * successes), errors about one request or one client (4.02, 4.08, 4.12, 4.29, 5.08, a challenge) and all that answers an OSCORE request are
  * no-store. Retry-After is the Max-Age of 5.03, if present, and of 4.29. 4.01 with
  * Echo is 503 to be retried at once: whoever gets here could not answer the challenge (RFC 9175 2.3). 204 and 304 have no content, and
  * those that answer HEAD have none in spite of their fields. */

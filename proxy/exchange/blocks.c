@@ -171,6 +171,7 @@ void blocks_ask(struct blocks_state *s, const uint8_t *bytes, size_t len)
 
 	s->asking = true;
 	requester_ask(s->proxy, r, &s->from, bytes, len);
+	s->from.begun = true;
 }
 
 void blocks_stop_asking(struct blocks_state *s)
@@ -316,10 +317,12 @@ void transfer_abort_body(struct transfer *t, enum error e)
 	if (s == NULL)
 		return;
 	outermost = begin_running(s);
-	if (s->answered)
+	if (s->answered) {
+		requester_note_refusal(s->proxy, &s->from, s->code, s->oscore, e);
 		blocks_end(s, e);
-	else
+	} else {
 		blocks_fail(s, e);
+	}
 	end_running(s, outermost);
 }
 

@@ -12,6 +12,8 @@
 
 enum {
 	BLOCKS_HELD = 65536, /* bytes of one body that its owner holds at most, in each direction */
+	BLOCKS_KEPT = 40960,  /* bytes of a body that its owner keeps until all of it is sent: he must have room to read on till then, though
+	                       * TLS reads ahead of him and he makes no small reads */
 	BLOCKS_HEAD_MAX = 1536, /* bytes of a request's head */
 };
 

@@ -60,7 +60,8 @@ static void refuse(struct blocks_state *s, enum error e)
 		finish(s, ERR_NONE, false);
 }
 
-void blocks_fail(struct blocks_state *s, enum error e)
+/* e was counted where it was found. */
+static void fail(struct blocks_state *s, enum error e)
 {
 	if (s->answer.delivered) {
 		finish(s, e, more_follows(s));
@@ -71,6 +72,12 @@ void blocks_fail(struct blocks_state *s, enum error e)
 	/* A notification that nobody has seen: the next one says more than its end would. */
 	if (!s->answered || !more_follows(s))
 		refuse(s, e);
+}
+
+void blocks_fail(struct blocks_state *s, enum error e)
+{
+	requester_note_refusal(s->proxy, &s->from, s->code, s->oscore, e);
+	fail(s, e);
 }
 
 /* ---- one answer ---- */
@@ -189,7 +196,7 @@ void blocks_answer_more(struct blocks_state *s, const struct msg_view *m, enum e
 	struct opt_block b;
 
 	if (e != ERR_NONE) {
-		blocks_fail(s, e);
+		fail(s, e);
 		return;
 	}
 	if (blocks_take_challenge(s, m))

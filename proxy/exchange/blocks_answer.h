@@ -15,7 +15,8 @@ void blocks_answer_more(struct blocks_state *s, const struct msg_view *m, enum e
 /* Asks for the next block if the owner has room. Returns false if it has none. */
 bool blocks_fetch(struct blocks_state *s);
 
-/* The gateway cannot bring it to its end. The owner is told as far as it has not heard: by an answer of ours, or by the end of what it has. */
+/* The gateway cannot bring it to its end, which counts as e. The owner is told as far as it has not heard: by an answer of ours, or by the end
+ * of what it has. */
 void blocks_fail(struct blocks_state *s, enum error e);
 
 /* A notification came. It takes the place of anything older that is not complete. */

@@ -270,10 +270,10 @@ static bool starts_over(struct blocks_state *s)
 	return true;
 }
 
-/* The owner keeps the beginning of a body that he holds whole, and of others what leaves him room to read on. */
+/* The owner keeps the beginning of a body that he can hold whole, and of others what leaves him room to read on. */
 static void take(struct blocks_state *s)
 {
-	uint64_t keeps = s->sending.size <= BLOCKS_HELD ? BLOCKS_HELD : BLOCKS_HELD / 2;
+	uint64_t keeps = s->sending.size <= BLOCKS_KEPT ? BLOCKS_KEPT : BLOCKS_HELD / 2;
 
 	if (s->sending.offset < keeps)
 		return;

@@ -87,7 +87,7 @@ static struct crossing_request request_of(const struct proxy *p, const struct ex
 		.verified = reachability_is_verified(x->client), .code = x->code, .observe = x->observe, .no_response = x->no_response,
 		.oscore = x->oscore, .confirmable = x->confirmable, .has_block2 = x->has_block2, .block1 = (uint8_t)x->block1,
 		.resource = x->resource, .arrived_at = x->arrived_at, .deadline = x->deadline, .patience = x->patience,
-		.patience_acknowledged = x->patience_acknowledged, .rest = x->rest };
+		.patience_acknowledged = x->patience_acknowledged, .rest = x->rest, .patience_in_all = x->patience_in_all };
 
 	return q;
 }
@@ -96,7 +96,7 @@ static struct crossing_request request_of(const struct proxy *p, const struct ex
 static void wait_for_home(struct proxy *p, struct exchange *x)
 {
 	exchange_set_state(x, EXCHANGE_CROSSED);
-	x->deadline += x->patience_acknowledged * CLOCK_MS + HOME_SLACK;
+	x->deadline += (x->patience_in_all > 0 ? x->patience_in_all : x->patience_acknowledged) * CLOCK_MS + HOME_SLACK;
 	exchange_schedule(p, x);
 }
 
@@ -194,6 +194,11 @@ void crossing_note_sent(struct proxy *p, struct exchange *x)
 	atomic_store_explicit(&cell->sent[x->crossing->index], 1, memory_order_release);
 }
 
+bool crossing_was_sent(const struct exchange *x)
+{
+	return atomic_load_explicit(&x->proxy->cell->sent[x->index], memory_order_acquire) != 0;
+}
+
 void crossing_end(struct proxy *p, struct exchange *x)
 {
 	struct crossing *c = x->crossing;
@@ -267,6 +272,7 @@ static void fill(struct exchange *x, const struct crossing_request *q)
 	x->patience = q->patience;
 	x->patience_acknowledged = q->patience_acknowledged;
 	x->rest = q->rest;
+	x->patience_in_all = q->patience_in_all;
 }
 
 /* The client's worker does not know the token. */
@@ -415,7 +421,7 @@ static void on_word_of_client(struct proxy *p, unsigned from, const struct cross
 /* The home of x died with it. */
 static void complete(struct proxy *p, struct exchange *x)
 {
-	bool sent = atomic_load_explicit(&p->cell->sent[x->index], memory_order_acquire) != 0;
+	bool sent = crossing_was_sent(x);
 	struct observation *o = x->observation;
 
 	x->crossing->ended = true;

@@ -41,7 +41,7 @@ struct crossing_request {
 	uint16_t listener;
 	uint8_t code, observe, no_response, block1;
 	uint8_t verified, oscore, confirmable, has_block2; /* 0 or not */
-	uint32_t patience, patience_acknowledged, rest; /* milliseconds */
+	uint32_t patience, patience_acknowledged, rest, patience_in_all; /* milliseconds */
 	uint64_t resource, arrived_at, deadline;
 };
 

@@ -169,11 +169,13 @@ enum error exchange_check_room(const struct proxy *p, const struct client *c)
 void exchange_set_route(struct proxy *p, struct exchange *x, const struct route *route)
 {
 	uint64_t rest = route->to_count > 1 ? route->rest : 0;
+	uint64_t in_all = x->inner ? route->timeout_http : 0;
 
 	if (x->route != NULL)
 		house_add(&p->cell->route_exchanges[x->route->metrics_slot], (uint32_t)-1);
 	x->route = route;
-	x->patience = (uint32_t)(route->timeout / CLOCK_MS);
+	x->patience = (uint32_t)((in_all > 0 && in_all < route->timeout ? in_all : route->timeout) / CLOCK_MS);
+	x->patience_in_all = (uint32_t)(in_all / CLOCK_MS);
 	x->patience_acknowledged = (uint32_t)(route->timeout_acknowledged / CLOCK_MS);
 	x->rest = (uint32_t)(rest / CLOCK_MS);
 	house_add(&p->cell->route_exchanges[route->metrics_slot], 1);

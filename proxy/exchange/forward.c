@@ -213,7 +213,7 @@ static void pass_to(struct passage *g, const struct endpoint *address, const str
 			refuse(p, x, e, 0);
 		return;
 	}
-	x->deadline = x->arrived_at + x->route->timeout;
+	x->deadline = x->arrived_at + x->patience * CLOCK_MS;
 	if (x->block1 != 0)
 		x->resource = resource_hash(g);
 	if (x->observation != NULL) {

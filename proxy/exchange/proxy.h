@@ -171,6 +171,7 @@ struct exchange {
 	/* of its route, in milliseconds: how long the origin may be silent, how long once it has acknowledged, and how long it rests if
 	 * it failed (0: the route has no other) */
 	uint32_t patience, patience_acknowledged, rest;
+	uint32_t patience_in_all;     /* the same from its arrival on, if it was acknowledged; 0: patience_acknowledged counts */
 	bool stand_in;                /* the origin's half of an exchange that crossed: its client stands in for another worker's */
 	struct crossing *crossing;    /* NULL: client and origin belong to this worker */
 	struct errand *errand;        /* what it waits for, where it is SERVED */

@@ -32,6 +32,7 @@ struct request_origin {
 	struct local_address local;  /* the address it asked */
 	struct snapshot *conf;
 	const struct route *route;   /* of `conf`: it was found already (decide/http_route.h); policy still judges */
+	bool begun;                  /* the request belongs to others before it: it is asked though the gateway drains */
 };
 
 /* The one way out of the exchange layer: hands an answer or notification of x to its requester, as a datagram. x->requester is NULL afterwards
@@ -48,8 +49,8 @@ void requester_ask(struct proxy *p, struct requester *r, const struct request_or
 /* A request that is refused before it is asked: counted and logged as if it had been. */
 void requester_note_refusal(struct proxy *p, const struct request_origin *from, uint8_t code, bool oscore, enum error e);
 
-/* He wants nothing more: neither answer nor notification follows. An observation is cancelled at its origin (RFC 7641 3.6); a request under
- * way goes on without anybody to answer. Does nothing if nothing is under way. */
+/* He wants nothing more: neither answer nor notification follows. An observation is cancelled at its origin (RFC 7641 3.6); a request that was
+ * sent goes on without anybody to answer (RFC 8075 8.1), one that still waits is dropped. Does nothing if nothing is under way. */
 void requester_leave(struct requester *r);
 
 /* Who asked for x has left, nobody is told anything. */

@@ -132,7 +132,8 @@ static void on_acknowledged(struct proxy *p, struct exchange *x)
 	round_trip(p, x);
 	if (x->state == EXCHANGE_SENT) {
 		exchange_set_state(x, EXCHANGE_ACKNOWLEDGED);
-		x->deadline = clock_now() + x->patience_acknowledged * CLOCK_MS;
+		x->deadline = x->patience_in_all > 0 ? x->arrived_at + x->patience_in_all * CLOCK_MS :
+			clock_now() + x->patience_acknowledged * CLOCK_MS;
 		if ((x->no_response & 26) == 26) {
 			/* Nothing will come and nothing is wanted (RFC 7967). */
 			respond_acknowledge(p, x);

@@ -56,7 +56,7 @@ bool cors_preflight(struct http_request *r, const struct http_head *head)
 		return false;
 	r->route = find_route(r, method->value);
 	if (r->route == NULL || !allows(r->route, origin->value, r->cors)) {
-		reply_status(r, 403, "This origin is not allowed here", NULL);
+		reply_refused(r, 403, "This origin is not allowed here", NULL, ERR_FORBIDDEN);
 	} else {
 		snprintf(extra, sizeof extra, "Access-Control-Allow-Methods: %.*s\r\n"
 			"Access-Control-Allow-Headers: Accept, Authorization, Content-Encoding, Content-Type, If-Match, If-None-Match, "

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DIGEST = 32, SECRET_MAX = 4096, BASIC_MAX = 1024 };
+enum { DIGEST = CREDENTIAL_DIGEST, SECRET_MAX = 4096, BASIC_MAX = 1024 };
 
 struct credential {
 	uint8_t digest[DIGEST];
@@ -170,21 +170,32 @@ static bool digest_of(const struct credentials *c, const void *secret, size_t le
 }
 
 /* The secrets are compared by their hashes: how long that takes tells nothing of them. */
-static const char *check_token(const struct credentials *c, struct http_text token)
+static const struct credential *find_token(const struct credentials *c, const uint8_t digest[DIGEST])
 {
 	struct credential key = { .basic = false };
-	const struct credential *found;
 
-	if (token.len == 0 || token.len > SECRET_MAX || !digest_of(c, token.at, token.len, key.digest))
-		return NULL;
-	found = bsearch(&key, c->list, c->tokens, sizeof key, compare);
-	return found != NULL ? found->name : NULL;
+	memcpy(key.digest, digest, DIGEST);
+	return bsearch(&key, c->list, c->tokens, sizeof key, compare);
 }
 
-static const char *check_password(const struct credentials *c, struct http_text coded)
+static const struct credential *find_password(const struct credentials *c, const char *name, const uint8_t digest[DIGEST])
 {
-	uint8_t text[BASIC_MAX + 4], digest[DIGEST];
-	struct credential key = { .basic = true, .name = (char *)text };
+	struct credential key = { .basic = true, .name = (char *)name };
+	const struct credential *found = bsearch(&key, c->list + c->tokens, c->count - c->tokens, sizeof key, compare);
+
+	return found != NULL && CRYPTO_memcmp(digest, found->digest, DIGEST) == 0 ? found : NULL;
+}
+
+static const struct credential *check_token(const struct credentials *c, struct http_text token, uint8_t digest[DIGEST])
+{
+	if (token.len == 0 || token.len > SECRET_MAX || !digest_of(c, token.at, token.len, digest))
+		return NULL;
+	return find_token(c, digest);
+}
+
+static const struct credential *check_password(const struct credentials *c, struct http_text coded, uint8_t digest[DIGEST])
+{
+	uint8_t text[BASIC_MAX + 4];
 	const struct credential *found = NULL;
 	uint8_t *colon;
 	int len;
@@ -198,22 +209,34 @@ static const char *check_password(const struct credentials *c, struct http_text 
 	colon = memchr(text, ':', (size_t)len);
 	if (colon != NULL && memchr(text, '\0', (size_t)(colon - text)) == NULL) {
 		*colon = '\0';
-		found = bsearch(&key, c->list + c->tokens, c->count - c->tokens, sizeof key, compare);
-		if (!digest_of(c, colon + 1, (size_t)(text + len - colon - 1), digest) ||
-			(found != NULL && CRYPTO_memcmp(digest, found->digest, DIGEST) != 0))
-			found = NULL;
+		if (digest_of(c, colon + 1, (size_t)(text + len - colon - 1), digest))
+			found = find_password(c, (const char *)text, digest);
 	}
 	OPENSSL_cleanse(text, sizeof text);
-	return found != NULL ? found->name : NULL;
+	return found;
 }
 
-const char *credentials_check(const struct credentials *c, struct http_text authorization)
+const char *credentials_check(const struct credentials *c, struct http_text authorization, struct credential_proof *proof)
 {
 	struct http_text rest = authorization, scheme = next_word(&rest), value = next_word(&rest);
+	const struct credential *found = NULL;
 
 	if (next_word(&rest).len > 0)
 		return NULL;
 	if (http_text_is(scheme, "Bearer"))
-		return check_token(c, value);
-	return http_text_is(scheme, "Basic") ? check_password(c, value) : NULL;
+		found = check_token(c, value, proof->digest);
+	else if (http_text_is(scheme, "Basic"))
+		found = check_password(c, value, proof->digest);
+	if (found == NULL)
+		return NULL;
+	proof->used = true;
+	proof->basic = found->basic;
+	return found->name;
+}
+
+bool credentials_hold(const struct credentials *c, const char *name, const struct credential_proof *proof)
+{
+	const struct credential *found = proof->basic ? find_password(c, name, proof->digest) : find_token(c, proof->digest);
+
+	return found != NULL && strcmp(found->name, name) == 0;
 }

@@ -8,11 +8,13 @@
 #ifndef PROXY_HTTP_CREDENTIALS_H
 #define PROXY_HTTP_CREDENTIALS_H
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "translate/http_message.h"
 
-enum { CREDENTIAL_NAME_MAX = 128, CREDENTIALS_MAX = 100000 /* lines */ };
+enum { CREDENTIAL_NAME_MAX = 128, CREDENTIALS_MAX = 100000 /* lines */, CREDENTIAL_DIGEST = 32 };
 
 struct credentials;
 
@@ -20,7 +22,16 @@ struct credentials;
 struct credentials *credentials_parse(const char *text, size_t len, char *error, size_t room) __attribute__((warn_unused_result));
 void credentials_free(struct credentials *c); /* accepts NULL */
 
-/* The name that an Authorization field proves, which lives as long as `c`, or NULL if it proves none. */
-const char *credentials_check(const struct credentials *c, struct http_text authorization);
+/* What an Authorization field proved a name by. */
+struct credential_proof {
+	bool used, basic;
+	uint8_t digest[CREDENTIAL_DIGEST];
+};
+
+/* The name that an Authorization field proves, which lives as long as `c`, or NULL if it proves none. Sets *proof with it. */
+const char *credentials_check(const struct credentials *c, struct http_text authorization, struct credential_proof *proof);
+
+/* Whether that would still prove the name. */
+bool credentials_hold(const struct credentials *c, const char *name, const struct credential_proof *proof);
 
 #endif

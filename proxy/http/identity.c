@@ -5,7 +5,6 @@
 #include "base/log.h"
 #include "proxy/edge/tls.h"
 #include "proxy/http/connection.h"
-#include "proxy/http/credentials.h"
 #include "proxy/http/material.h"
 
 enum { FORWARDED_MAX = 64 /* elements that are looked at */ };
@@ -36,20 +35,28 @@ void identity_close(void)
 	in_force = NULL;
 }
 
-bool identity_of(const struct http_connection *c, const struct http_head *head, char name[IDENTITY_MAX])
+bool identity_of(const struct http_connection *c, const struct http_head *head, char name[IDENTITY_MAX], struct credential_proof *proof)
 {
 	const struct http_field *field = http_field_find(head, "Authorization");
 	const SSL *ssl = http_connection_tls(c);
 	const char *proved;
 
+	proof->used = false;
 	if (field != NULL) {
-		proved = in_force != NULL && http_field_count(head, "Authorization") == 1 ? credentials_check(in_force, field->value) : NULL;
+		if (in_force == NULL || http_field_count(head, "Authorization") != 1)
+			return false;
+		proved = credentials_check(in_force, field->value, proof);
 		if (proved == NULL)
 			return false;
 		memcpy(name, proved, strlen(proved) + 1);
 		return true;
 	}
 	return ssl != NULL && tls_peer_name(ssl, name, IDENTITY_MAX) != TLS_ANONYMOUS;
+}
+
+bool identity_holds(const char *name, const struct credential_proof *proof)
+{
+	return !proof->used || (in_force != NULL && credentials_hold(in_force, name, proof));
 }
 
 /* ---- behind proxies ---- */

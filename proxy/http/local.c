@@ -30,7 +30,7 @@ bool local_answer(struct http_request *r, const struct http_head *head)
 	if (r->target.len > len + 1)
 		query = (struct http_text){ r->target.at + len + 1, r->target.len - len - 1 };
 	if (r->mapping.code != CODE_GET || r->mapping.oscore) {
-		reply_status(r, 405, NULL, "Allow: GET, HEAD\r\n");
+		reply_refused(r, 405, NULL, "Allow: GET, HEAD\r\n", ERR_METHOD);
 	} else if (!is_acceptable(head)) {
 		reply_status(r, 406, NULL, NULL);
 	} else {

@@ -20,10 +20,10 @@ static bool has_tag(const struct http_request *r, const struct msg_option *tag)
 	return false;
 }
 
-/* The first answer is what the client has: he waits for what comes next. */
+/* The first answer is what the client has: he waits for what comes next, unless the device took all his time for it. */
 static bool is_to_wait(const struct http_request *r, const struct msg_view *m, enum error e)
 {
-	if (e != ERR_NONE || msg_option(m, OPT_OBSERVE) == NULL)
+	if (e != ERR_NONE || msg_option(m, OPT_OBSERVE) == NULL || !wheel_timer_is_set(&r->timer))
 		return false;
 	if (m->code == CODE_VALID)
 		return true;
@@ -82,10 +82,8 @@ static void answer_not_modified(struct http_request *r)
 	request_finish(r, false);
 }
 
-static void on_timer(struct wheel_timer *timer)
+void poll_end(struct http_request *r)
 {
-	struct http_request *r = wheel_owner(timer, struct http_request, timer);
-
 	/* What has not been answered by the device at all is left to the times of the route; what is being answered goes on. */
 	if (!r->waiting || r->status != 0)
 		return;
@@ -97,6 +95,11 @@ static void on_timer(struct wheel_timer *timer)
 	transfer_leave(&r->transfer);
 	r->waiting = r->mute = false;
 	request_plain(r);
+}
+
+static void on_timer(struct wheel_timer *timer)
+{
+	poll_end(wheel_owner(timer, struct http_request, timer));
 }
 
 void poll_begin(struct http_request *r)

@@ -33,14 +33,17 @@ static void write_methods(struct writer *w, const struct route *route)
 	http_write_field_text(w, "Allow", list);
 }
 
-/* What every answer has: who may read it, and what else is wanted. */
+/* What every answer has: who may read it, and what else is wanted. A cache is told that this depends on who asks, be it nobody's page. */
 static void write_common(const struct http_request *r, struct writer *w, const char *extra)
 {
 	if (r->cors[0] != '\0') {
 		http_write_field_text(w, "Access-Control-Allow-Origin", r->cors);
+		if (strcmp(r->cors, "*") != 0)
+			http_write_field_text(w, "Access-Control-Allow-Credentials", "true");
 		http_write_field_text(w, "Access-Control-Expose-Headers", "ETag, Location, OSCORE, Preference-Applied, Retry-After");
-		http_write_field_text(w, "Vary", "Origin");
 	}
+	if (r->route != NULL && r->route->cors_count > 0)
+		http_write_field_text(w, "Vary", "Origin");
 	if (extra != NULL)
 		writer_bytes(w, extra, strlen(extra));
 }
@@ -85,15 +88,21 @@ static void reply_refusal(struct http_request *r, enum error e, const char *text
 		http_connection_answer_data(r->connection, (const uint8_t *)text, len);
 }
 
-void reply_error(struct http_request *r, enum error e)
+static void note_refusal(const struct http_request *r, enum error e)
 {
 	const struct request_origin from = {
 		.listener = http_connection_slot(r->connection), .peer = r->client, .local = *http_connection_local(r->connection),
 		.conf = r->conf, .route = r->route,
 	};
-	const char *text = error_row(e)->text;
 
 	requester_note_refusal(r->proxy, &from, r->mapping.code, r->mapping.oscore, e);
+}
+
+void reply_error(struct http_request *r, enum error e)
+{
+	const char *text = error_row(e)->text;
+
+	note_refusal(r, e);
 	reply_refusal(r, e, text, strlen(text), (int64_t)(r->conf->settings.overload_retry / CLOCK_SECOND));
 }
 
@@ -101,6 +110,12 @@ void reply_status(struct http_request *r, unsigned status, const char *text, con
 {
 	text = text != NULL ? text : http_reason(status);
 	reply_content(r, status, "text/plain;charset=utf-8", text, strlen(text), extra);
+}
+
+void reply_refused(struct http_request *r, unsigned status, const char *text, const char *extra, enum error e)
+{
+	note_refusal(r, e);
+	reply_status(r, status, text, extra);
 }
 
 void reply_content(struct http_request *r, unsigned status, const char *type, const void *body, size_t len, const char *extra)

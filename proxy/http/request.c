@@ -188,8 +188,12 @@ void http_request_gone(struct http_request *r, bool stalled)
 
 void http_request_drain(struct http_request *r)
 {
+	if (r->events != NULL && r->status == 0)
+		reply_error(r, ERR_DRAINING);
 	if (r->events != NULL)
 		request_finish(r, false);
+	else if (r->waiting)
+		poll_end(r);
 }
 
 /* ---- asking ---- */
@@ -215,6 +219,8 @@ const struct route *request_decide(struct transfer *t, struct snapshot *conf)
 
 	if (snapshot_listener(conf, http_connection_slot(r->connection)) == NULL)
 		return NULL;
+	if (!identity_holds(r->name, &r->proof))
+		r->name[0] = '\0';
 	request_fill_question(r, conf, &q);
 	http_route_find(conf, &q, &d);
 	if (d.route == NULL)
@@ -391,7 +397,7 @@ static bool identify(struct http_request *r, const struct http_head *head)
 	const struct listener *l = snapshot_listener(r->conf, http_connection_slot(r->connection));
 
 	r->client = *http_connection_peer(r->connection);
-	if (!identity_of(r->connection, head, r->name))
+	if (!identity_of(r->connection, head, r->name, &r->proof))
 		r->name[0] = '\0';
 	if (l == NULL || identity_address(l, http_connection_peer(r->connection), head, &r->client))
 		return true;
@@ -406,7 +412,7 @@ static void begin_transfer(struct http_request *r, const struct http_head *head)
 		http_connection_continue(r->connection);
 	if (r->mapping.observe)
 		events_begin(r, head);
-	else if (r->mapping.wait > 0 && r->mapping.code == CODE_GET && !r->mapping.head_only)
+	else if (r->mapping.wait > 0 && r->route->wait_limit > 0 && r->mapping.code == CODE_GET && !r->mapping.head_only)
 		poll_begin(r);
 	else
 		request_plain(r);
@@ -427,7 +433,9 @@ static void begin(struct http_request *r, const struct http_head *head)
 		return;
 	if (r->route != NULL)
 		cors_note(r, head);
-	if (status != 0)
+	if (status != 0 && r->mapping.error != ERR_NONE)
+		reply_refused(r, status, why, NULL, r->mapping.error);
+	else if (status != 0)
 		reply_status(r, status, why, NULL);
 	else if (e != ERR_NONE)
 		reply_error(r, e);

@@ -29,6 +29,7 @@ struct http_request {
 	struct endpoint client;         /* who asked, behind proxies that are trusted */
 	struct request_mapping mapping;
 	char name[IDENTITY_MAX];        /* "": nobody */
+	struct credential_proof proof;  /* of the name */
 	char cors[REQUEST_ORIGIN_MAX];  /* the value of Access-Control-Allow-Origin; "": none */
 	struct http_text method, target; /* in `text` */
 	struct http_text host;
@@ -92,9 +93,11 @@ void reply_head(struct http_request *r, const struct msg_view *m, enum error e, 
 
 /* A whole answer of the gateway's own: status, a text for a person, further fields ("Name: value\r\n"...) or NULL. The request is not finished by it. */
 void reply_status(struct http_request *r, unsigned status, const char *text, const char *extra);
+/* The same, counted and logged as e. */
+void reply_refused(struct http_request *r, unsigned status, const char *text, const char *extra, enum error e);
 /* The head of an answer that goes on until it is finished. */
 void reply_stream(struct http_request *r, const char *type, const char *extra);
-/* The same for a row of the table of errors, which it is counted and logged by. */
+/* A whole answer for a row of the table of errors, which it is counted and logged by. */
 void reply_error(struct http_request *r, enum error e);
 /* A whole answer with content. */
 void reply_content(struct http_request *r, unsigned status, const char *type, const void *body, size_t len, const char *extra);
@@ -108,5 +111,7 @@ void events_forget(struct http_request *r); /* frees what is its */
 /* ---- poll.c: Prefer: wait= ---- */
 
 void poll_begin(struct http_request *r);
+/* Nothing is waited for any more: the client gets what there is, or is told that it has that. */
+void poll_end(struct http_request *r);
 
 #endif

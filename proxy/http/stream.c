@@ -2,23 +2,33 @@
 
 #include <errno.h>
 #include <event2/buffer.h>
-#include <event2/bufferevent.h>
-#include <event2/bufferevent_ssl.h>
 #include <event2/event.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { PIECES = 16 /* written by one call */ };
+#include "proxy/edge/tls.h"
+#include "proxy/edge/tls_socket.h"
 
-/* ---- a plain socket ---- */
+enum {
+	PIECES = 16,   /* written by one call */
+	RECORD = 16384, /* bytes of the longest record of TLS */
+};
+
+/* ---- the socket ---- */
+
+static void go_on_securing(struct stream *s);
 
 static void on_event(evutil_socket_t fd, short what, void *arg)
 {
 	struct stream *s = arg;
 
 	(void)fd;
+	if (s->securing) {
+		go_on_securing(s);
+		return;
+	}
 	if (what & EV_WRITE)
 		stream_flush(s);
 	if (what & EV_READ)
@@ -30,9 +40,10 @@ static void on_event(evutil_socket_t fd, short what, void *arg)
 /* Waits for what there is to wait for. */
 static void watch(struct stream *s)
 {
-	short wanted = (short)((s->wants_bytes && !s->ended ? EV_READ : 0) | (s->blocked ? EV_WRITE : 0));
+	bool reads = s->securing || (s->wants_bytes && !s->ended);
+	short wanted = (short)((reads ? EV_READ : 0) | (s->blocked ? EV_WRITE : 0));
 
-	if (s->secure != NULL || s->fd < 0 || wanted == s->watched)
+	if (s->fd < 0 || wanted == s->watched)
 		return;
 	if (s->watched != 0)
 		event_del(&s->event);
@@ -112,94 +123,120 @@ static ssize_t read_plain(struct stream *s, uint8_t *bytes, size_t room)
 
 /* ---- TLS ---- */
 
-/* All of these are deferred by libevent until what was called has returned. */
-static void on_secure_readable(struct bufferevent *b, void *arg)
+/* What a call of OpenSSL's that did not get through waits for, or what became of the connection. An end without close_notify is an end:
+ * whether the message was whole its framing says. Returns one of STREAM_... */
+static ssize_t what_failed(struct stream *s, int result)
 {
-	struct stream *s = arg;
+	int what = SSL_get_error(s->ssl, result);
+	unsigned long code = ERR_peek_last_error();
 
-	(void)b;
-	s->calls->readable(s);
-}
-
-static void on_secure_writable(struct bufferevent *b, void *arg)
-{
-	struct stream *s = arg;
-
-	(void)b;
-	s->calls->writable(s);
-}
-
-/* An end without close_notify is an end: whether the message was whole its framing says. */
-static void on_secure_event(struct bufferevent *b, short what, void *arg)
-{
-	struct stream *s = arg;
-
-	(void)b;
-	if (what & BEV_EVENT_CONNECTED) {
-		s->calls->secured(s);
-		return;
+	ERR_clear_error();
+	if (what == SSL_ERROR_WANT_READ || what == SSL_ERROR_WANT_WRITE) {
+		s->blocked = what == SSL_ERROR_WANT_WRITE;
+		watch(s);
+		return STREAM_LATER;
 	}
-	if (what & BEV_EVENT_EOF)
+	s->error = code;
+	if (what == SSL_ERROR_ZERO_RETURN || tls_is_cut(code))
 		s->ended = true;
 	else
 		s->failed = true;
-	s->error = bufferevent_get_openssl_error(b);
-	s->calls->readable(s);
+	watch(s);
+	return s->failed ? STREAM_FAILED : STREAM_ENDED;
+}
+
+/* OpenSSL is called for this one now, and what it noted before is not about it. */
+static void take_turn(const struct stream *s)
+{
+	tls_socket_turn(s->fd);
+	ERR_clear_error();
+}
+
+static void go_on_securing(struct stream *s)
+{
+	int result;
+
+	take_turn(s);
+	result = SSL_accept(s->ssl);
+	if (result != 1 && what_failed(s, result) == STREAM_LATER)
+		return;
+	if (result != 1) {
+		s->failed = true;
+		s->calls->readable(s);
+		return;
+	}
+	s->securing = s->blocked = false;
+	(void)tls_socket_use(s->ssl); /* else it keeps its own */
+	watch(s);
+	s->calls->secured(s);
 }
 
 int stream_secure(struct stream *s, SSL *ssl)
 {
-	if (s->watched != 0)
-		event_del(&s->event);
-	s->watched = 0;
-	s->secure = bufferevent_openssl_socket_new(s->base, s->fd, ssl, BUFFEREVENT_SSL_ACCEPTING,
-		BEV_OPT_CLOSE_ON_FREE | BEV_OPT_DEFER_CALLBACKS);
-	if (s->secure == NULL) {
-		SSL_free(ssl);
+	s->ssl = ssl;
+	s->securing = true;
+	if (SSL_set_fd(ssl, s->fd) != 1)
 		return -1;
-	}
-	bufferevent_openssl_set_allow_dirty_shutdown(s->secure, 1);
-	bufferevent_setcb(s->secure, on_secure_readable, on_secure_writable, on_secure_event, s);
-	bufferevent_setwatermark(s->secure, EV_READ, 0, STREAM_SECURE_HELD);
-	/* Told of any progress, not only of the end. */
-	bufferevent_setwatermark(s->secure, EV_WRITE, SIZE_MAX / 2, 0);
-	return bufferevent_enable(s->secure, EV_READ | EV_WRITE);
+	watch(s);
+	return s->failed ? -1 : 0;
 }
 
 const SSL *stream_tls(const struct stream *s)
 {
-	return s->secure != NULL ? bufferevent_openssl_get_ssl(s->secure) : NULL;
+	return s->ssl;
 }
 
 static ssize_t read_secure(struct stream *s, uint8_t *bytes, size_t room)
 {
-	size_t got = bufferevent_read(s->secure, bytes, room);
+	int got;
 
-	if (got > 0)
-		return (ssize_t)got;
-	s->end_told = s->ended;
-	return s->failed ? STREAM_FAILED : s->ended ? STREAM_ENDED : STREAM_LATER;
+	if (s->ended || s->failed || s->securing)
+		return s->failed ? STREAM_FAILED : s->ended ? STREAM_ENDED : STREAM_LATER;
+	take_turn(s);
+	got = SSL_read(s->ssl, bytes, room < RECORD ? (int)room : RECORD);
+	return got > 0 ? got : what_failed(s, got);
 }
 
+/* A record at a time, in one piece: what could not be written must be offered again, and be no less (SSL_write(3)). */
 static void flush_secure(struct stream *s)
 {
-	if (s->out == NULL || s->failed)
+	if (s->securing)
 		return;
-	if (bufferevent_write_buffer(s->secure, s->out) < 0)
-		s->failed = true;
-	drop_out(s);
+	s->blocked = false;
+	while (s->out != NULL && !s->failed && !s->blocked) {
+		size_t len = evbuffer_get_length(s->out);
+		const unsigned char *piece;
+		int sent;
+
+		len = len < RECORD ? len : RECORD;
+		piece = evbuffer_pullup(s->out, (ssize_t)len);
+		if (piece == NULL) {
+			s->dropped = true;
+			break;
+		}
+		take_turn(s);
+		sent = SSL_write(s->ssl, piece, (int)len);
+		if (sent <= 0) {
+			s->failed = what_failed(s, sent) != STREAM_LATER;
+			break;
+		}
+		evbuffer_drain(s->out, (size_t)sent);
+		if (evbuffer_get_length(s->out) == 0)
+			drop_out(s);
+	}
+	watch(s);
 }
 
 /* ---- both ---- */
 
 ssize_t stream_read(struct stream *s, uint8_t *bytes, size_t room)
 {
-	return s->secure != NULL ? read_secure(s, bytes, room) : read_plain(s, bytes, room);
+	return s->ssl != NULL ? read_secure(s, bytes, room) : read_plain(s, bytes, room);
 }
 
 bool stream_has_bytes(const struct stream *s)
 {
-	return s->secure != NULL && (evbuffer_get_length(bufferevent_get_input(s->secure)) > 0 || (s->ended && !s->end_told));
+	return s->ssl != NULL && !s->failed && SSL_pending(s->ssl) > 0;
 }
 
 void stream_want(struct stream *s, bool bytes)
@@ -207,12 +244,7 @@ void stream_want(struct stream *s, bool bytes)
 	if (bytes == s->wants_bytes)
 		return;
 	s->wants_bytes = bytes;
-	if (s->secure == NULL)
-		watch(s);
-	else if (bytes)
-		bufferevent_enable(s->secure, EV_READ);
-	else
-		bufferevent_disable(s->secure, EV_READ);
+	watch(s);
 }
 
 void stream_write(struct stream *s, const void *bytes, size_t len)
@@ -225,7 +257,7 @@ void stream_write(struct stream *s, const void *bytes, size_t len)
 
 void stream_flush(struct stream *s)
 {
-	if (s->secure != NULL)
+	if (s->ssl != NULL)
 		flush_secure(s);
 	else
 		flush_plain(s);
@@ -233,24 +265,21 @@ void stream_flush(struct stream *s)
 
 size_t stream_held(const struct stream *s)
 {
-	size_t held = s->out != NULL ? evbuffer_get_length(s->out) : 0;
-
-	return s->secure != NULL ? held + evbuffer_get_length(bufferevent_get_output(s->secure)) : held;
+	return s->out != NULL ? evbuffer_get_length(s->out) : 0;
 }
 
 /* Says so by TLS, too. What OpenSSL finds wrong with that is of no interest any more, and must not be found by others. */
 static void end_secure(struct stream *s)
 {
-	SSL *ssl = bufferevent_openssl_get_ssl(s->secure);
-
-	if (SSL_is_init_finished(ssl) && !s->failed)
-		SSL_shutdown(ssl);
+	take_turn(s);
+	if (SSL_is_init_finished(s->ssl) && !s->failed)
+		SSL_shutdown(s->ssl);
 	ERR_clear_error();
 }
 
 void stream_finish(struct stream *s)
 {
-	if (s->secure != NULL)
+	if (s->ssl != NULL)
 		end_secure(s);
 	shutdown(s->fd, SHUT_WR);
 }
@@ -264,17 +293,13 @@ void stream_close(struct stream *s, bool reset)
 	if (reset)
 		setsockopt(s->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
 	drop_out(s);
-	if (s->secure != NULL) {
-		if (!reset)
-			end_secure(s);
-		bufferevent_setcb(s->secure, NULL, NULL, NULL, NULL);
-		bufferevent_free(s->secure);
-	} else {
-		if (s->watched != 0)
-			event_del(&s->event);
-		close(s->fd);
-	}
-	s->secure = NULL;
+	if (s->ssl != NULL && !reset)
+		end_secure(s);
+	SSL_free(s->ssl);
+	s->ssl = NULL;
+	if (s->watched != 0)
+		event_del(&s->event);
 	s->watched = 0;
+	close(s->fd);
 	s->fd = -1;
 }

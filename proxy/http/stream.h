@@ -1,8 +1,8 @@
 /*
- * stream - the bytes of one accepted connection, both ways: of its socket, or of TLS over it (a bufferevent of libevent's).
+ * stream - the bytes of one accepted connection, both ways: of its socket, or of TLS over it.
  *
- * A plain socket is read and written by calls on the descriptor. Through a bufferevent an answer costs several calls more: for how many bytes
- * wait, and for the wish to write and its end.
+ * Both are read and written by calls on the descriptor, watched by one event. Through a bufferevent an answer costs several calls more, for
+ * how many bytes wait, and for the wish to write and its end; and a connection of TLS over a kilobyte more while it is idle.
  *
  * A stream is part of a connection, in one place. Nothing calls back before a function of it returns.
  */
@@ -16,7 +16,6 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-struct bufferevent;
 struct evbuffer;
 struct stream;
 
@@ -24,7 +23,7 @@ enum {
 	STREAM_ENDED = 0,   /* the other end sends nothing more */
 	STREAM_LATER = -1,  /* nothing is there now */
 	STREAM_FAILED = -2, /* the connection is broken */
-	STREAM_SECURE_HELD = 16384, /* bytes that TLS reads ahead at most: one record */
+	STREAM_SECURE_HELD = 16384, /* bytes that TLS holds at most of what it has read: one record */
 };
 
 struct stream_calls {
@@ -36,14 +35,14 @@ struct stream_calls {
 struct stream {
 	const struct stream_calls *calls;
 	struct event_base *base;
-	struct bufferevent *secure; /* NULL: plain */
-	struct evbuffer *out;       /* what was not handed over; NULL: nothing */
-	struct event event;         /* of the plain socket */
+	SSL *ssl;                   /* NULL: plain */
+	struct evbuffer *out;       /* what the kernel has not taken; NULL: nothing */
+	struct event event;         /* of the socket */
 	unsigned long error;        /* of OpenSSL's, why TLS failed; 0: for another reason */
 	int fd;
 	short watched;              /* what `event` waits for: EV_READ, EV_WRITE */
 	bool wants_bytes, blocked, ended, failed; /* blocked: the kernel takes no more for now */
-	bool end_told;              /* of TLS: stream_read() has said so */
+	bool securing;              /* the handshake of TLS is under way */
 	bool dropped;               /* bytes to be sent were lost for want of memory: it must not go on */
 };
 

@@ -191,6 +191,13 @@ bool groups_retire(struct groups *g, unsigned slot, unsigned worker)
 	return close_if_unused(g, group);
 }
 
+void groups_close_streams(struct groups *g)
+{
+	for (unsigned i = 0; i < CONF_SLOTS_MAX; i++)
+		if (g->slots[i].state != GROUP_FREE && g->slots[i].stream)
+			group_close(g, &g->slots[i]);
+}
+
 void groups_close(struct groups *g)
 {
 	for (unsigned i = 0; i < CONF_SLOTS_MAX; i++)

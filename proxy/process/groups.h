@@ -54,6 +54,8 @@ void groups_abort(struct groups *g);
 /* A worker has closed its socket of a lingering group. Returns true if it was the last, and the slot is free again. */
 bool groups_retire(struct groups *g, unsigned slot, unsigned worker);
 
+/* The gateway drains: who would connect now is refused by the kernel, unless a service manager keeps the sockets for a successor. */
+void groups_close_streams(struct groups *g);
 void groups_close(struct groups *g);
 
 #endif

@@ -149,6 +149,7 @@ void parent_drain(struct parent *p)
 	p->drained_by = clock_now() + p->conf->settings.drain_timeout;
 	if (!clock_is_steered())
 		evtimer_add(p->deadline, &patience);
+	groups_close_streams(&p->groups);
 	workers_tell_all(p, &(struct channel_message){ .kind = CHANNEL_DRAIN }, NULL, 0);
 	if (workers_are_drained(p))
 		parent_stop(p);

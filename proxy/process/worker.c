@@ -77,8 +77,8 @@ static void begin_to_drain(struct worker *w)
 	if (w->draining)
 		return;
 	w->draining = true;
+	http_server_drain(); /* first: streams of events have an orderly end */
 	proxy_drain(w->proxy);
-	http_server_drain();
 	evtimer_add(w->look, &look_again);
 }
 

@@ -66,9 +66,9 @@ void worker_take_listener(struct worker *w, const struct channel_message *m, int
 void worker_take_parsed(struct worker *w);
 /* The addresses of our interfaces, as the package has them (a copy). Returns 0, or -1 without memory. */
 int worker_take_own_addresses(struct worker *w, const struct package *p);
-/* Puts certificates, keys and what else came in files of w->package in force, for the configuration that is. Returns 0, or -1 with the reason
+/* Puts certificates, keys and what else came in files of w->package in force, as this configuration names them. Returns 0, or -1 with the reason
  * in the log. */
-int worker_use_files(struct worker *w);
+int worker_use_files(struct worker *w, const struct snapshot *conf);
 void worker_commit(struct worker *w, uint32_t generation);
 void worker_abort(struct worker *w, uint32_t generation);
 /* Closes listeners that were removed and that nobody uses any more. */

@@ -131,12 +131,12 @@ void worker_abort(struct worker *w, uint32_t generation)
 }
 
 /* Keys are looked at here for the first time: the parent has refused what is wrong in them. */
-int worker_use_files(struct worker *w)
+int worker_use_files(struct worker *w, const struct snapshot *conf)
 {
 	const struct material *m = package_material(&w->package);
 
 	material_use(m);
-	return tls_renew(w->proxy->conf, m) < 0 || identity_renew(w->proxy->conf, m) < 0 ? -1 : 0;
+	return tls_renew(conf, m) < 0 || identity_renew(conf, m) < 0 ? -1 : 0;
 }
 
 void worker_commit(struct worker *w, uint32_t generation)
@@ -150,13 +150,14 @@ void worker_commit(struct worker *w, uint32_t generation)
 	}
 	/* Without memory for them the old ones stay. */
 	(void)worker_take_own_addresses(w, &w->prepared.package);
-	proxy_renew(w->proxy, w->prepared.conf);
-	resolver_update(w->resolver, &w->prepared.conf->settings, &files);
-	log_open(w->log_fd, w->prepared.conf->settings.log_level);
 	package_close(&w->package);
 	w->package = w->prepared.package;
 	w->prepared.package = (struct package){ .mapping = NULL };
-	(void)worker_use_files(w); /* likewise */
+	/* Likewise. Before observations are looked at again: whose they are is asked of the new credentials. */
+	(void)worker_use_files(w, w->prepared.conf);
+	proxy_renew(w->proxy, w->prepared.conf);
+	resolver_update(w->resolver, &w->prepared.conf->settings, &files);
+	log_open(w->log_fd, w->prepared.conf->settings.log_level);
 	close_removed(w);
 	http_server_configure();
 	http_client_configure();

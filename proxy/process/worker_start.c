@@ -177,7 +177,7 @@ static int build(struct worker *w, struct snapshot *conf)
 		return -1;
 	w->resolver = resolver_create(w->base, &conf->settings, &files);
 	w->proxy = proxy_create(conf, w->resolver, &w->house);
-	if (w->resolver == NULL || w->proxy == NULL || worker_take_own_addresses(w, &w->package) < 0 || worker_use_files(w) < 0)
+	if (w->resolver == NULL || w->proxy == NULL || worker_take_own_addresses(w, &w->package) < 0 || worker_use_files(w, w->proxy->conf) < 0)
 		return -1;
 	if (sandbox_deny_files() < 0) {
 		log_error("cannot take the files away: %s", strerror(errno));

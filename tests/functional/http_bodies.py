@@ -306,9 +306,10 @@ def is_readable(s):
 class Stream:
     """A client that follows a device's resource as a stream of events. method, fields: of his request."""
 
-    def __init__(self, proxy, device=None, method="GET", fields=(), receive=None, open=True, payload=b"first", options=(), **kw):
+    def __init__(self, proxy, device=None, method="GET", fields=(), receive=None, open=True, payload=b"first", options=(), web=None,
+                 **kw):
         self.proxy, self.device = proxy, device or proxy.device()
-        self.web = Web(proxy, receive)
+        self.web = web or Web(proxy, receive)
         self.web.send(method, self.device, fields=[("Accept", "text/event-stream")] + list(fields), **kw)
         self.up = self.device.recv()
         self.value, self.read = 5, 0

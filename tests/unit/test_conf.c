@@ -174,7 +174,7 @@ static void test_defaults(void **state)
 	assert_true(*t->log_file == '\0' && *t->access_file == '\0' && t->log_kid == KID_HASHED);
 	assert_true(t->workers == 0 && t->drain_timeout == 10000000 && t->watchdog == 10000000 && t->crossing_memory == 1000000);
 	assert_string_equal(t->user, "oscore-proxy");
-	assert_true(r->timeout == 93000000 && r->timeout_acknowledged == 247000000 && r->rest == 10000000);
+	assert_true(r->timeout == 93000000 && r->timeout_acknowledged == 247000000 && r->timeout_http == 452000000 && r->rest == 10000000);
 	assert_true(r->hop_limit == 16 && r->echo && !r->confirmable && !r->strict_oscore_errors && r->access_log == ACCESS_NONE);
 	assert_true(r->methods == 0 && r->listeners == 0 && !r->via && !r->deny && !r->require_oscore && !r->keep_host);
 	snapshot_release(s);

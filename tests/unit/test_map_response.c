@@ -119,7 +119,7 @@ static void statuses(void **state)
 		{CODE(5, 3), "", NULL, 0, 503, FRESH},
 		{CODE(5, 4), "", NULL, 0, 504, FRESH},
 		{CODE(5, 5), "", NULL, PARENT, 502, FRESH},
-		{CODE(5, 8), "", "gw", 0, 508, TEXT FRESH},
+		{CODE(5, 8), "", "gw", 0, 508, TEXT LOST},
 		{CODE(5, 31), "", NULL, 0, 500, FRESH},
 		{CODE(6, 0), "", NULL, 0, 0, NULL},
 		{CODE(3, 0), "", NULL, 0, 0, NULL},

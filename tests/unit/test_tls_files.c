@@ -95,7 +95,8 @@ static bool is_taken(const char *certificate, const char *key, const char *clien
 static void test_files_that_are_wrong_are_named(void **state)
 {
 	const char *good = gateway.certificate_pem, *key = gateway.key_pem, *ca = authority.certificate_pem;
-	static const char psk[] = "a:000102030405060708090a0b0c0d0e0f\n", garbage[] = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+	static const char psk[] = "a:000102030405060708090a0b0c0d0e0f\n";
+	static const char garbage[] = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
 	EVP_PKEY *rsa = EVP_RSA_gen(2048);
 	char *encrypted = key_text(gateway.key, "secret"), *rsa_key = key_text(rsa, NULL), *cut = strndup(good, strlen(good) / 2);
 	char *chain = joined(good, ca), *broken_chain = joined(good, garbage), *broken_ca = joined(ca, garbage);
@@ -151,7 +152,8 @@ static void test_authorities_that_are_wrong_are_named(void **state)
 {
 	const struct {
 		const char *text, *reason;
-	} cases[] = { { authority.certificate_pem, NULL }, { "", "ca.pem: is not one to 1024" }, { gateway.key_pem, "ca.pem: is not one to 1024" } };
+	} cases[] = { { authority.certificate_pem, NULL }, { "", "ca.pem: is not one to 1024" },
+		{ gateway.key_pem, "ca.pem: is not one to 1024" } };
 	char error[512];
 
 	(void)state;
@@ -184,7 +186,8 @@ static void test_lines_of_keys(void **state)
 		{ "a:" KEY64 "\n", NULL }, { ID64 ID64 ":" KEY16, NULL }, { "a:b:" KEY16, NULL }, { "::" KEY16, NULL }, { "a:" KEY16 "\nA:" KEY16, NULL },
 		{ "", "1: there is no key in it" }, { "\n#\n", "1: there is no key in it" },
 		{ "a", "1: is not identity:key" }, { " ", "1: is not identity:key" }, { KEY16, "1: is not identity:key" },
-		{ ":" KEY16, "1: the identity" }, { "a b:" KEY16, "1: the identity" }, { " a:" KEY16, "1: the identity" }, { "\ta:" KEY16, "1: the identity" },
+		{ ":" KEY16, "1: the identity" }, { "a b:" KEY16, "1: the identity" }, { " a:" KEY16, "1: the identity" },
+		{ "\ta:" KEY16, "1: the identity" },
 		{ "\xc3\xa4:" KEY16, "1: the identity" }, { "\x7f:" KEY16, "1: the identity" }, { ID64 ID64 "i:" KEY16, "1: the identity" },
 		{ "a:", "1: the key" }, { "a:" KEY16 "0", "1: the key" }, { "a:0001", "1: the key" }, { "a:" KEY64 "00", "1: the key" },
 		{ "a: " KEY16, "1: the key" }, { "a:" KEY16 " ", "1: the key" }, { "a:g" KEY16 "0", "1: the key" }, { "a:" KEY16 "0G", "1: the key" },

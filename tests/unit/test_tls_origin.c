@@ -125,7 +125,8 @@ static int on_server_name(SSL *ssl, int *alert, void *arg)
 
 static void test_an_origin_is_told_its_name(void **state)
 {
-	static const char *const cases[][2] = { { "gw.example", "gw.example" }, { "gw.example.", "gw.example" }, { "192.0.2.1", "" }, { "2001:db8::1", "" } };
+	static const char *const cases[][2] = { { "gw.example", "gw.example" }, { "gw.example.", "gw.example" }, { "192.0.2.1", "" },
+		{ "2001:db8::1", "" } };
 	char longest[TLS_NAME_MAX + 1];
 
 	(void)state;
