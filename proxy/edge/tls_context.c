@@ -162,7 +162,7 @@ static int clients_verify(SSL_CTX *c, const struct listener *l, const struct mat
 	}
 	SSL_CTX_set_client_CA_list(c, names);
 	SSL_CTX_set_verify(c, SSL_VERIFY_PEER | (l->client_certificate ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0), NULL);
-	/* To OpenSSL a pre-shared key of TLS 1.3 is a session, and where clients are verified it wants those to belong to a context. */
+	/* To OpenSSL a pre-shared key of TLS 1.3 is an earlier handshake, and where clients are verified it wants to know whose. */
 	if (SSL_CTX_set_session_id_context(c, session_context, sizeof session_context) == 1)
 		return 0;
 	snprintf(error, room, "not enough memory");

@@ -120,7 +120,7 @@ def test_refusal_of_the_device_is_an_answer(gw, code, status):
 def test_silent_device_is_504(gw):
     s = Stream(gw, open=False)
     s.device.ack(s.up)
-    gw.advance(250_000)
+    gw.advance(460_000)
     assert s.web.wait().status == 504 and gw.state()["observations"] == 0
 
 

@@ -6,7 +6,7 @@ const http = require('node:http')
 const https = require('node:https')
 const readline = require('node:readline')
 
-const kept = { 'http:': new http.Agent({ keepAlive: true }), 'https:': new https.Agent({ keepAlive: true }) }
+const keepers = { 'http:': new http.Agent({ keepAlive: true }), 'https:': new https.Agent({ keepAlive: true }) }
 const following = new Map() // id: AbortController
 
 function say (what) {
@@ -32,7 +32,7 @@ function byHttp (line, body) {
     const url = new URL(line.url)
     const client = url.protocol === 'https:' ? https : http
     let continued = false
-    const tls = line.tls ? { ...line.tls, agent: new https.Agent({ keepAlive: false }) } : { agent: kept[url.protocol] }
+    const tls = line.tls ? { ...line.tls, agent: new https.Agent({ keepAlive: false }) } : { agent: keepers[url.protocol] }
     const headers = { ...line.headers }
     if (body) headers['Content-Length'] = body.length
     const request = client.request(url, { method: line.method, headers, ...tls }, (answer) => {
