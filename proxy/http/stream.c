@@ -12,7 +12,7 @@
 #include "proxy/edge/tls_socket.h"
 
 enum {
-	PIECES = 16,   /* written by one call */
+	PIECES = 16,    /* written by one call */
 	RECORD = 16384, /* bytes of the longest record of TLS */
 };
 
@@ -132,7 +132,7 @@ static ssize_t what_failed(struct stream *s, int result)
 
 	ERR_clear_error();
 	if (what == SSL_ERROR_WANT_READ || what == SSL_ERROR_WANT_WRITE) {
-		s->blocked = what == SSL_ERROR_WANT_WRITE;
+		s->blocked = s->blocked || what == SSL_ERROR_WANT_WRITE;
 		watch(s);
 		return STREAM_LATER;
 	}
@@ -157,6 +157,7 @@ static void go_on_securing(struct stream *s)
 	int result;
 
 	take_turn(s);
+	s->blocked = false;
 	result = SSL_accept(s->ssl);
 	if (result != 1 && what_failed(s, result) == STREAM_LATER)
 		return;
@@ -165,7 +166,7 @@ static void go_on_securing(struct stream *s)
 		s->calls->readable(s);
 		return;
 	}
-	s->securing = s->blocked = false;
+	s->securing = false;
 	(void)tls_socket_use(s->ssl); /* else it keeps its own */
 	watch(s);
 	s->calls->secured(s);
