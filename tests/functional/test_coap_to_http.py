@@ -63,6 +63,14 @@ def test_of_two_origins_one_that_failed_rests(start):
     pair = WebPair(p, "reverse", origin=Origin(p, alive, 8098))
     assert coap.code_text(pair.refused().code) == "5.02"
     assert pair.exchange(body=b"x", fields=[OCTETS])[2].payload == b"x"
+    p.advance(11_000)
+    silent = Origin(p, dead, 8097)
+    sent = pair.send()
+    silent.request()
+    p.advance(94_000)
+    assert coap.code_text(pair.hear(sent).code) == "5.04"
+    assert pair.exchange(body=b"y", fields=[OCTETS])[2].payload == b"y"
+    silent.close()
     pair.origin.close()
 
 
