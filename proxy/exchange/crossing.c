@@ -194,6 +194,11 @@ void crossing_note_sent(struct proxy *p, struct exchange *x)
 	atomic_store_explicit(&cell->sent[x->crossing->index], 1, memory_order_release);
 }
 
+bool crossing_was_sent(const struct exchange *x)
+{
+	return atomic_load_explicit(&x->proxy->cell->sent[x->index], memory_order_acquire) != 0;
+}
+
 void crossing_end(struct proxy *p, struct exchange *x)
 {
 	struct crossing *c = x->crossing;
@@ -416,7 +421,7 @@ static void on_word_of_client(struct proxy *p, unsigned from, const struct cross
 /* The home of x died with it. */
 static void complete(struct proxy *p, struct exchange *x)
 {
-	bool sent = atomic_load_explicit(&p->cell->sent[x->index], memory_order_acquire) != 0;
+	bool sent = crossing_was_sent(x);
 	struct observation *o = x->observation;
 
 	x->crossing->ended = true;

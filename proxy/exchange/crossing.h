@@ -45,6 +45,9 @@ enum error crossing_request_again(struct proxy *p, struct exchange *x, const uin
 /* A confirmable notification was passed on: the home may acknowledge it. */
 void crossing_acknowledge(struct proxy *p, struct exchange *x, uint16_t mid);
 
+/* Whether its home has sent the request of x on, as far as is known here. */
+bool crossing_was_sent(const struct exchange *x);
+
 /* ---- the origin's half ---- */
 
 /* The origin's answer or notification (`last`: this half has ended with it), or an error of ours. */

@@ -1,6 +1,7 @@
 #include "proxy/exchange/requester.h"
 
 #include "proxy/exchange/client.h"
+#include "proxy/exchange/crossing.h"
 #include "proxy/exchange/exchange.h"
 #include "proxy/exchange/forward.h"
 #include "proxy/exchange/observe.h"
@@ -150,6 +151,13 @@ void requester_note_refusal(struct proxy *p, const struct request_origin *from, 
 	respond_error(p, &x, e, 0);
 }
 
+static bool was_sent(const struct exchange *x)
+{
+	if (x->state == EXCHANGE_CROSSED)
+		return crossing_was_sent(x);
+	return x->state != EXCHANGE_RESOLVING && x->state != EXCHANGE_WAITING;
+}
+
 void requester_leave(struct requester *r)
 {
 	struct exchange *x = r->exchange;
@@ -159,6 +167,10 @@ void requester_leave(struct requester *r)
 		return;
 	part(x);
 	/* Out of a call of requester_tell(): who made that sees to the rest (upstream.c, observe.c). */
-	if (x->state == EXCHANGE_OBSERVING && x->observation != NULL && !x->telling)
+	if (x->telling)
+		return;
+	if (x->state == EXCHANGE_OBSERVING && x->observation != NULL)
 		observe_client_gone(r->proxy, x->observation);
+	else if (!was_sent(x))
+		exchange_free(r->proxy, x);
 }

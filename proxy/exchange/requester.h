@@ -49,8 +49,8 @@ void requester_ask(struct proxy *p, struct requester *r, const struct request_or
 /* A request that is refused before it is asked: counted and logged as if it had been. */
 void requester_note_refusal(struct proxy *p, const struct request_origin *from, uint8_t code, bool oscore, enum error e);
 
-/* He wants nothing more: neither answer nor notification follows. An observation is cancelled at its origin (RFC 7641 3.6); a request under
- * way goes on without anybody to answer. Does nothing if nothing is under way. */
+/* He wants nothing more: neither answer nor notification follows. An observation is cancelled at its origin (RFC 7641 3.6); a request that was
+ * sent goes on without anybody to answer (RFC 8075 8.1), one that still waits is dropped. Does nothing if nothing is under way. */
 void requester_leave(struct requester *r);
 
 /* Who asked for x has left, nobody is told anything. */

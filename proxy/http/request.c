@@ -188,6 +188,8 @@ void http_request_gone(struct http_request *r, bool stalled)
 
 void http_request_drain(struct http_request *r)
 {
+	if (r->events != NULL && r->status == 0)
+		reply_error(r, ERR_DRAINING);
 	if (r->events != NULL)
 		request_finish(r, false);
 	else if (r->waiting)

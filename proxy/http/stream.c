@@ -14,7 +14,7 @@
 #include "proxy/edge/tls_socket.h"
 
 enum {
-	PIECES = 16,   /* written by one call */
+	PIECES = 16,    /* written by one call */
 	RECORD = 16384, /* bytes of the longest record of TLS */
 };
 
@@ -134,7 +134,7 @@ static ssize_t what_failed(struct stream *s, int result)
 
 	ERR_clear_error();
 	if (what == SSL_ERROR_WANT_READ || what == SSL_ERROR_WANT_WRITE) {
-		s->blocked = what == SSL_ERROR_WANT_WRITE;
+		s->blocked = s->blocked || what == SSL_ERROR_WANT_WRITE;
 		watch(s);
 		return STREAM_LATER;
 	}
@@ -168,6 +168,7 @@ static void go_on_securing(struct stream *s)
 	int result;
 
 	take_turn(s);
+	s->blocked = false;
 	result = SSL_accept(s->ssl);
 	if (result != 1 && what_failed(s, result) == STREAM_LATER)
 		return;
@@ -176,7 +177,7 @@ static void go_on_securing(struct stream *s)
 		s->calls->readable(s);
 		return;
 	}
-	s->securing = s->blocked = false;
+	s->securing = false;
 	acknowledge(s->fd);
 	(void)tls_socket_use(s->ssl); /* else it keeps its own */
 	watch(s);

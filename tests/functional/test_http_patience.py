@@ -2,6 +2,9 @@
 
 import hashlib
 import select
+import signal
+import socket
+import struct
 
 import coap
 import pytest
@@ -26,6 +29,12 @@ def waits(pair, seconds, each=None):
             each()
     pair.proxy.advance(int(seconds % 10 * 1000))
     pair.client.quiet()
+
+
+def leave(pair):
+    """A client that only ends what it sends may still read its answer: this one is gone."""
+    pair.client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    pair.client.close()
 
 
 @pytest.mark.covers("C8075-8.5-1")
@@ -109,7 +118,7 @@ def test_client_that_leaves(gateway, acknowledged):
     up = pair.forward()
     if acknowledged:
         pair.device.ack(up)
-    pair.client.close()
+    leave(pair)
     gateway.settle()
     assert gateway.state()["exchanges"] in (1, 2)  # one, or its two halves where its home is another worker
     gateway.advance(1_500 if acknowledged else 0)
@@ -139,7 +148,7 @@ def test_requests_at_once_are_limited(start):
         assert (answer.status, answer.get("retry-after"), answer.get("cache-control")) == (503, "5", "no-store")
     # who leaves keeps his place until the device has answered
     left = next(p for p in pairs if p not in refused)
-    left.client.close()
+    leave(left)
     gw.settle()
     assert refused[0].refused().status == 503
     for device in devices:
@@ -172,3 +181,37 @@ def test_nobody_is_answered_with_what_another_asked_for(start, tmp_path):
     assert (alice.client.recv().body, bob.client.recv().body) == (b"for alice", b"for bob")
     device.pending()
     assert bob.exchange(fields=[("Authorization", "Bearer b-token")], answer_payload=b"again")[1].body == b"again"
+
+
+@pytest.mark.covers("C8075-8.1-1")
+def test_client_that_leaves_before_his_device_was_asked(gateway):
+    """What waits for a silent device's next place is dropped: it would be done for nobody, and others wait for it."""
+    first = WebPair(gateway)
+    up = first.forward()
+    leaving, staying = WebPair(gateway, device=first.device), WebPair(gateway, device=first.device)
+    leaving.send("PUT", "/leaving", fields=[("Content-Type", "application/octet-stream")], body=b"x")
+    gateway.settle()
+    staying.send("GET", "/staying")
+    gateway.settle()
+    leave(leaving)
+    gateway.settle()
+    first.device.pending()
+    first.device.piggyback(up)
+    assert first.client.recv().status == 200
+    came, = first.device.pending()
+    assert came.all(coap.URI_PATH) == [b"staying"]
+    first.device.piggyback(came)
+    assert staying.client.recv().status == 200
+    first.device.quiet()
+    assert gateway.state()["exchanges"] == 0
+
+
+def test_draining_before_the_stream_has_begun(start):
+    """A client who waits for a stream of events is told so; nothing is cut off unanswered."""
+    pair = WebPair(gateway_with(start))
+    pair.forward(fields=[("Accept", "text/event-stream")])
+    pair.proxy.process.send_signal(signal.SIGTERM)
+    answer = pair.client.recv()
+    assert (answer.status, answer.text) == (503, "Gateway is closing down")
+    assert answer.has("retry-after") and answer.closes
+    pair.proxy.stop(drained=False)

@@ -156,12 +156,13 @@ class Tap:
     @classmethod
     async def start(cls, target):
         self = cls()
-        self.target, self.seen, self.tasks = target, [], set()
+        self.target, self.seen, self.tasks, self.connections = target, [], set(), 0
         self.server = await asyncio.start_server(self._client, "127.0.0.1", 0, limit=LINE)
         self.port = self.server.sockets[0].getsockname()[1]
         return self
 
     async def _client(self, reader, writer):
+        self.connections += 1
         self.tasks.add(task := asyncio.current_task())
         try:
             to_origin, from_origin = None, None

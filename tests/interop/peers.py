@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import aiocoap
 from aiocoap import resource
-from aiocoap.numbers.codes import CHANGED, CONTENT, CREATED, DELETED, NOT_FOUND, Code
+from aiocoap.numbers.codes import CHANGED, CONTENT, CREATED, DELETED, NOT_FOUND, VALID, Code
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -95,7 +95,9 @@ class _Store(resource.ObservableResource):
 
 
 class _Aged(resource.Resource):
-    async def render_get(self, _request):
+    async def render_get(self, request):
+        if b"\x01\x02" in request.opt.etags:
+            return aiocoap.Message(code=VALID, max_age=30, etag=b"\x01\x02")
         return aiocoap.Message(code=CONTENT, max_age=30, etag=b"\x01\x02", payload=b"aged")
 
 

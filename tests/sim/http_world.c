@@ -4,8 +4,11 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
+#include <netinet/tcp.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
+#include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,6 +33,11 @@ const struct listener *snapshot_listener(const struct snapshot *s, unsigned slot
 SSL *tls_accept(unsigned slot)
 {
 	return slot == WORLD_SECURE && world.tls != NULL ? SSL_new(world.tls) : NULL;
+}
+
+bool tls_is_cut(unsigned long code)
+{
+	return ERR_GET_REASON(code) == SSL_R_UNEXPECTED_EOF_WHILE_READING;
 }
 
 const char *tls_describe(unsigned long code, char out[TLS_REASON_MAX])
@@ -214,6 +222,7 @@ static void set_defaults(struct settings *s)
 void world_open(void)
 {
 	memset(&world, 0, sizeof world);
+	signal(SIGPIPE, SIG_IGN); /* as in the gateway: OpenSSL writes to sockets without a flag against it */
 	random_seed_for_test(9112);
 	world.base = event_base_new();
 	world.proxy = calloc(1, sizeof *world.proxy);
@@ -284,6 +293,7 @@ uint64_t world_count(enum metric m)
 
 struct caller *caller_new_from(unsigned listener, const char *address)
 {
+	const int on = 1;
 	struct caller *c = calloc(1, sizeof *c);
 	struct sockaddr_in from = { .sin_family = AF_INET }, to = { .sin_family = AF_INET, .sin_port = htons(world.ports[listener]) };
 
@@ -295,6 +305,7 @@ struct caller *caller_new_from(unsigned listener, const char *address)
 	assert_int_equal(bind(c->fd, (struct sockaddr *)&from, sizeof from), 0);
 	assert_int_equal(connect(c->fd, (struct sockaddr *)&to, sizeof to), 0);
 	fcntl(c->fd, F_SETFL, O_NONBLOCK);
+	setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 	c->capacity = 4096;
 	c->text = malloc(c->capacity);
 	assert_non_null(c->text);

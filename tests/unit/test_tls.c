@@ -339,18 +339,21 @@ static void test_a_key_goes_before_a_certificate(void **state)
 	};
 
 	(void)state;
-	serve(WITH_CERTIFICATE | WITH_PSK);
-	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-		SSL_CTX *c = client_context(cases[i].version);
+	for (size_t i = 0; i < 3 * sizeof cases / sizeof cases[0]; i++) {
+		/* also if clients are asked for certificates, or must show one unless they have a key */
+		unsigned clients = i % 3 == 0 ? 0 : i % 3 == 1 ? WITH_CA : WITH_CA | REQUIRED;
+		bool good = clients != (WITH_CA | REQUIRED) || cases[i / 3].kind == TLS_BY_PSK;
+		SSL_CTX *c = client_context(cases[i / 3].version);
 		struct ends e;
 
-		if (cases[i].identity != NULL) {
-			offer(cases[i].identity, meter_key, sizeof meter_key);
+		serve(WITH_CERTIFICATE | WITH_PSK | clients);
+		if (cases[i / 3].identity != NULL) {
+			offer(cases[i / 3].identity, meter_key, sizeof meter_key);
 			SSL_CTX_set_psk_client_callback(c, on_client_key);
 		}
 		plug(&e, tls_accept(0), SSL_new(c));
-		assert_true(shake(&e));
-		assert_peer(e.server, cases[i].kind, cases[i].kind == TLS_BY_PSK ? "meter-1" : "");
+		assert_int_equal(shake(&e), good);
+		assert_peer(e.server, cases[i / 3].kind, cases[i / 3].kind == TLS_BY_PSK ? "meter-1" : "");
 		unplug(&e);
 		SSL_CTX_free(c);
 	}
