@@ -27,8 +27,8 @@ def body(size):
 
 def certificate(folder, name, issuer=None, extensions="basicConstraints=CA:FALSE"):
     signer = ["-CA", f"{folder}/{issuer}.pem", "-CAkey", f"{folder}/{issuer}.key"] if issuer else []
-    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-noenc", "-days", "2", "-subj", "/CN=" + name,
-               "-addext", extensions, *signer, "-keyout", f"{folder}/{name}.key", "-out", f"{folder}/{name}.pem"]
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-noenc", "-days", "2",
+               "-subj", "/CN=" + name, "-addext", extensions, *signer, "-keyout", f"{folder}/{name}.key", "-out", f"{folder}/{name}.pem"]
     subprocess.run(command, check=True, capture_output=True, timeout=30)
 
 
@@ -214,8 +214,8 @@ async def by_key(web, version, name, key):
     """What openssl's client gets over a connection under a pre-shared key."""
     url = web.url("aiocoap", "/hello", web.secure, "https")
     process = await asyncio.create_subprocess_exec(
-        "openssl", "s_client", "-connect", f"127.0.0.1:{web.secure}", "-tls" + version.replace(".", "_"), "-psk_identity", name, "-psk", key,
-        "-quiet", "-no_ign_eof", *(["-cipher", "PSK"] if version == "1.2" else []),
+        "openssl", "s_client", "-connect", f"127.0.0.1:{web.secure}", "-tls" + version.replace(".", "_"),
+        "-psk_identity", name, "-psk", key, "-quiet", "-no_ign_eof", *(["-cipher", "PSK"] if version == "1.2" else []),
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL)
     target = url[url.index("/hc/"):]
     process.stdin.write(f"GET {target} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n".encode())
