@@ -1,4 +1,4 @@
-"""How long a request over HTTP waits for its device, what becomes of it when its client leaves, how many there may be (RFC 8075 8.1, 8.5)."""
+"""How long a request over HTTP waits for its device, what is done when its client leaves, how many there may be: RFC 8075 8.1, 8.5."""
 
 import hashlib
 import select
