@@ -8,7 +8,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "proxy/edge/tls.h"
 #include "proxy/edge/tls_socket.h"
 
 enum {
@@ -123,8 +122,8 @@ static ssize_t read_plain(struct stream *s, uint8_t *bytes, size_t room)
 
 /* ---- TLS ---- */
 
-/* What a call of OpenSSL's that did not get through waits for, or what became of the connection. An end without close_notify is an end:
- * whether the message was whole its framing says. Returns one of STREAM_... */
+/* What a call of OpenSSL's that did not get through waits for, or what became of the connection. An end without close_notify is one of both
+ * directions, as nothing can be written any more; if it came between requests, nobody minds. Returns one of STREAM_... */
 static ssize_t what_failed(struct stream *s, int result)
 {
 	int what = SSL_get_error(s->ssl, result);
@@ -137,7 +136,7 @@ static ssize_t what_failed(struct stream *s, int result)
 		return STREAM_LATER;
 	}
 	s->error = code;
-	if (what == SSL_ERROR_ZERO_RETURN || tls_is_cut(code))
+	if (what == SSL_ERROR_ZERO_RETURN)
 		s->ended = true;
 	else
 		s->failed = true;
