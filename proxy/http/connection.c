@@ -311,13 +311,13 @@ static void on_time(struct wheel_timer *t)
 /* The client sends nothing more. What it has asked for whole is answered all the same. Returns whether the connection is still there. */
 static bool mind_the_end(struct http_connection *c)
 {
-	bool is_over = c->is_secure;
+	bool is_over = false;
 
 	if (!c->peer_ended)
 		return true;
 	switch ((enum connection_state)c->state) {
 	case CONNECTION_REQUEST:
-		is_over = is_over || !c->body_ended || c->ends_with_peer;
+		is_over = !c->body_ended || c->ends_with_peer;
 		break;
 	case CONNECTION_IDLE:
 	case CONNECTION_HEAD:

@@ -8,6 +8,7 @@ import http.client
 import itertools
 import os
 import socket
+import struct
 import subprocess
 from contextlib import contextmanager
 
@@ -274,8 +275,9 @@ def test_only_the_first_block_is_asked_of_a_group(place):
     assert answer(c).content == bytes(64)
     # a client of CoAP may ask for the first one itself, and for no other
     proxy.advance(2_000)
-    assert client.ask(Message(GET, options=[(coap.PROXY_URI, URL + "/big"), (coap.BLOCK2, coap.block(1, False, 2))])).code == coap.code("4.00")
-    client.send(Message(GET, options=[(coap.PROXY_URI, URL + "/big"), (coap.BLOCK2, coap.block(0, False, 2))]))
+    named = [(coap.PROXY_URI, URL + "/big")]
+    assert client.ask(Message(GET, options=named + [(coap.BLOCK2, coap.block(1, False, 2))])).code == coap.code("4.00")
+    client.send(Message(GET, options=named + [(coap.BLOCK2, coap.block(0, False, 2))]))
     assert coap.block_parts(member.recv().first(coap.BLOCK2)) == (0, False, 2)
 
 
@@ -327,3 +329,49 @@ def test_what_is_no_answer_does_not_end_it(place):
     proxy.settle()
     good.answer(good.recv(), payload=b"21")
     assert answer(c).content == b"21"
+
+
+class LinkMember(Device):
+    """A device at the other end of a link, which answers from its link-local address."""
+
+    def __init__(self, proxy, link, address, group):
+        self.proxy, self.ledger, self.next_mid = proxy, [], 100
+        scope = socket.if_nametoindex(link)
+        self.ear, self.voice = (socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) for _ in range(2))
+        self.ear.bind((group, PORT, 0, scope))
+        membership = socket.inet_pton(socket.AF_INET6, group) + struct.pack("@I", scope)
+        self.ear.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, membership)
+        self.voice.bind((address, PORT, 0, scope))
+        self.socket, self.host, self.port = self.ear, address, PORT
+
+    def _read(self):
+        raw, source = self.socket.recvfrom(70000)
+        m = Message.parse(raw)
+        m.source = source
+        return m
+
+    def send_raw(self, raw, to):
+        self.voice.sendto(raw, to)
+
+    def close(self):
+        self.ear.close()
+        self.voice.close()
+
+
+@pytest.mark.covers("C7252-8.1-1", "C7252-8.2-2", "C8075-5.2-1")
+def test_a_group_of_a_link_as_the_origin_of_a_route(place):
+    """Its zone says which link is meant; whoever answers has another address of that link."""
+    place.ip("-n", place.name, "link", "add", "one", "type", "veth", "peer", "name", "other")
+    for link, address in (("one", "fe80::1"), ("other", "fe80::2")):
+        place.ip("-n", place.name, "link", "set", link, "addrgenmode", "none")
+        place.ip("-n", place.name, "link", "set", link, "up")
+        place.ip("-n", place.name, "addr", "add", address + "/64", "dev", link, "nodad")
+    proxy = place.start(routes='all: { from = ["web"]; http-path = "/hc/all"; authenticate = "none"; multicast = true;'
+                               ' to = ["coap://[ff02::fd%%one]:%d/t"]; };' % PORT)
+    member = place._peer(LinkMember, "other", "fe80::2", "ff02::fd")
+    c = place.ask("GET", "all")
+    up = member.recv(5)
+    assert (up.type, up.all(coap.URI_PATH), up.has(coap.URI_HOST)) == (NON, [b"t"], False)
+    member.answer(up, payload=b"21")
+    assert answer(c).content == b"21"
+    proxy.settle()

@@ -7,6 +7,7 @@ import pytest
 import coap
 from coap import ACK, CON, GET, NON, POST, RST, Message
 from harness import WORKERS, Pair, fresh_address, free_port
+from http_client import WebPair
 
 FORBIDDEN, UNAUTHORIZED = coap.code("4.03"), coap.code("4.01")
 
@@ -240,3 +241,18 @@ def test_malformed_and_foreign_messages_cost_no_state(start):
     client.pending()
     state = proxy.state()
     assert state["exchanges"] == 0 and state["origins"] == 0
+
+
+@pytest.mark.covers("C7252-11.5-1")
+def test_our_port_of_tcp_is_not_a_devices_of_udp(start):
+    """A device at the address and port of our listener for HTTP is a device; that of a listener for CoAP is us."""
+    allowed = 'forward-to = ["coap://127.0.0.0/8:*"]; allow-networks = ["127.0.0.0/8"];'
+    proxy = start(routes='web: { from = ["web"]; http-path = "/hc/{+tu}"; authenticate = "none"; %s };'
+                         'fwd: { from = ["coap"]; %s };' % (allowed, allowed), web="")
+    pair = WebPair(proxy, device=proxy.device(*proxy.web_address))
+    assert pair.exchange(answer_payload=b"x")[1].body == b"x"
+    client = proxy.client()
+    client.send(Message(GET, options=[(coap.PROXY_URI, pair.device.url + "/p")]))
+    pair.device.piggyback(pair.device.recv(), payload=b"y")
+    assert client.recv().payload == b"y"
+    assert pair.client.ask("GET", "/hc/coap://127.0.0.1:%d/p" % proxy.port).status == 403

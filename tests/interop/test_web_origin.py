@@ -57,9 +57,13 @@ class Store(http.server.BaseHTTPRequestHandler):
         self.answer(204 if self.kept.pop(self.path, None) is not None else 404)
 
 
+class Server(http.server.ThreadingHTTPServer):
+    request_queue_size = 64  # of connections that come at once
+
+
 @pytest.fixture(scope="module")
 def origin():
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Store)
+    server = Server(("127.0.0.1", 0), Store)
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()
     yield "http://127.0.0.1:%d" % server.server_port

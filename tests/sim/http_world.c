@@ -4,7 +4,9 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
+#include <netinet/tcp.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <openssl/ssl.h>
 #include <stdio.h>
@@ -214,6 +216,7 @@ static void set_defaults(struct settings *s)
 void world_open(void)
 {
 	memset(&world, 0, sizeof world);
+	signal(SIGPIPE, SIG_IGN); /* as in the gateway: OpenSSL writes to sockets without a flag against it */
 	random_seed_for_test(9112);
 	world.base = event_base_new();
 	world.proxy = calloc(1, sizeof *world.proxy);
@@ -284,6 +287,7 @@ uint64_t world_count(enum metric m)
 
 struct caller *caller_new_from(unsigned listener, const char *address)
 {
+	const int on = 1;
 	struct caller *c = calloc(1, sizeof *c);
 	struct sockaddr_in from = { .sin_family = AF_INET }, to = { .sin_family = AF_INET, .sin_port = htons(world.ports[listener]) };
 
@@ -295,6 +299,7 @@ struct caller *caller_new_from(unsigned listener, const char *address)
 	assert_int_equal(bind(c->fd, (struct sockaddr *)&from, sizeof from), 0);
 	assert_int_equal(connect(c->fd, (struct sockaddr *)&to, sizeof to), 0);
 	fcntl(c->fd, F_SETFL, O_NONBLOCK);
+	setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 	c->capacity = 4096;
 	c->text = malloc(c->capacity);
 	assert_non_null(c->text);

@@ -4,6 +4,8 @@
  */
 #include "tests/sim/http_asker.h"
 
+#include "base/random.h"
+
 /* ---- bodies of requests ---- */
 
 static void a_body_is_framed_as_it_was_announced(void **state)
@@ -193,12 +195,138 @@ static void an_owner_may_ask_anew_from_within_its_end(void **state)
 	close(fd);
 }
 
+/* ---- whatever they like ---- */
+
+enum { OWNERS = 24, FDS = 16, STEPS = 30000 };
+
+static struct owner owners[OWNERS];
+static int fds[FDS];
+
+static void leave_perhaps(struct owner *o)
+{
+	if (random_below(16) == 0)
+		leave(o);
+}
+
+static void owner_step(struct owner *o)
+{
+	static const char *const methods[] = { "GET", "HEAD", "POST", "PUT" };
+	static const uint8_t bytes[4096];
+	const char *method = methods[random_below(4)];
+	size_t n;
+
+	if (o->ask == NULL) {
+		ask(o, method, method[0] == 'P' && random_below(2) == 0 ? HTTP_BODY_UNKNOWN : 0);
+		o->on_head = o->on_data = leave_perhaps;
+		o->room = random_below(2) == 0 ? SIZE_MAX : random_below(3000);
+		return;
+	}
+	switch (random_below(4)) {
+	case 0:
+		n = random_below(sizeof bytes);
+		if (http_ask_room(o->ask) >= n)
+			http_ask_body(o->ask, bytes, n, random_below(4) == 0);
+		break;
+	case 1:
+		o->room = random_below(4) == 0 ? SIZE_MAX : random_below(20000);
+		http_ask_continue(o->ask);
+		break;
+	case 2:
+		if (random_below(8) == 0)
+			leave(o);
+		break;
+	default:
+		break;
+	}
+}
+
+static void origin_step(int *fd)
+{
+	static const char *const said[] = { OK("2", "hi"), OK("0", ""), "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n",
+		"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 1\r\n\r\nx", "HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n",
+		"HTTP/1.1 100 Continue\r\n\r\n", "HTTP/1.1 200 OK\r\n\r\nuntil close", "rubbish\r\n\r\n", "H", OK("5000", "") };
+	static char piece[2000];
+	const struct linger hard = { .l_onoff = 1 };
+	const char *text = said[random_below(sizeof said / sizeof said[0])];
+	struct pollfd p = { .fd = listening, .events = POLLIN };
+
+	if (*fd < 0) {
+		*fd = poll(&p, 1, 0) > 0 ? accept(listening, NULL, NULL) : -1;
+		return;
+	}
+	switch (random_below(5)) {
+	case 0:
+		send(*fd, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT);
+		break;
+	case 1:
+		send(*fd, piece, 1 + random_below(sizeof piece - 1), MSG_NOSIGNAL | MSG_DONTWAIT);
+		break;
+	case 2:
+		while (recv(*fd, piece, sizeof piece, MSG_DONTWAIT) > 0)
+			;
+		break;
+	case 3:
+		if (random_below(6) > 0)
+			break;
+		if (random_below(2) == 0)
+			setsockopt(*fd, SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
+		close(*fd);
+		*fd = -1;
+		break;
+	default:
+		break;
+	}
+}
+
+static void owners_and_origins_may_do_whatever_they_like(void **state)
+{
+	unsigned ends = 0;
+
+	(void)state;
+	random_seed_for_test(1);
+	memset(owners, 0, sizeof owners);
+	for (int i = 0; i < FDS; i++)
+		fds[i] = -1;
+	conf.settings.http_origin_connections = FDS / 2;
+	for (int i = 0; i < STEPS; i++) {
+		struct owner *o = &owners[random_below(OWNERS)];
+
+		if (random_below(2) == 0) {
+			ends += o->ask == NULL && o->ends == 1;
+			owner_step(o);
+		} else {
+			origin_step(&fds[random_below(FDS)]);
+		}
+		event_base_loop(base, EVLOOP_NONBLOCK);
+		if (random_below(64) == 0)
+			clock_steer(clock_now() + random_below(4000000));
+		wheel_run(wheel, clock_now());
+	}
+	for (int i = 0; i < FDS; i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
+	/* once nobody holds anything back all come to their end */
+	for (int i = 0; i < OWNERS; i++) {
+		owners[i].room = SIZE_MAX;
+		if (owners[i].ask != NULL)
+			http_ask_body(owners[i].ask, NULL, 0, true);
+		if (owners[i].ask != NULL)
+			http_ask_continue(owners[i].ask);
+	}
+	for (int i = 0; i < 8; i++)
+		wait_for(2 * TIMEOUT);
+	for (int i = 0; i < OWNERS; i++)
+		assert_null(owners[i].ask);
+	assert_true(ends > STEPS / 100);
+}
+
 int main(void)
 {
 #define T(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		T(a_body_is_framed_as_it_was_announced), T(a_slow_origin_holds_a_body_back), T(an_answer_before_the_end_of_the_body_counts),
 		T(a_slow_owner_holds_the_origin_back), T(an_owner_may_leave_at_any_time), T(an_owner_may_ask_anew_from_within_its_end),
+		T(owners_and_origins_may_do_whatever_they_like),
 	};
 #undef T
 

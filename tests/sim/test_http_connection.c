@@ -1,4 +1,4 @@
-/* objects: tests/sim/http_world.o proxy/http/server.o proxy/http/connection.o proxy/http/reading.o proxy/http/answer.o proxy/http/stream.o proxy/http/peer_counts.o proxy/http/proxy_protocol.o proxy/http/parse.o proxy/http/framing.o proxy/http/lines.o translate/http_message.o base/bytes.o base/endpoint.o coap/message.o coap/uri.o base/hash.o base/log.o base/wheel.o base/clock_steered.o base/random_seeded.o */
+/* objects: tests/sim/http_world.o proxy/http/server.o proxy/http/connection.o proxy/http/reading.o proxy/http/answer.o proxy/http/stream.o proxy/edge/tls_socket.o proxy/http/peer_counts.o proxy/http/proxy_protocol.o proxy/http/parse.o proxy/http/framing.o proxy/http/lines.o translate/http_message.o base/bytes.o base/endpoint.o coap/message.o coap/uri.o base/hash.o base/log.o base/wheel.o base/clock_steered.o base/random_seeded.o */
 /*
  * The HTTP server as its clients see it: order, framing, bodies, refusals.
  */
@@ -136,6 +136,7 @@ static void test_answers_are_framed_by_what_was_asked(void **state)
 	};
 
 	(void)state;
+	covers("C7252-10.2.3-1");
 	for (size_t i = 0; i < COUNT(cases); i++) {
 		struct caller *c = caller_new(WORLD_PLAIN);
 		size_t r = world.begun;
@@ -334,6 +335,7 @@ static void test_what_cannot_be_read_is_refused(void **state)
 	size_t len;
 
 	(void)state;
+	covers("C8075-10-3");
 	len = (size_t)sprintf(line, "GET /");
 	memset(line + len, 'a', 8500);
 	strcpy(line + len + 8500, " HTTP/1.1\r\n" HOST "\r\n");
