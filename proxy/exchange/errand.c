@@ -271,10 +271,12 @@ void errand_forget(struct exchange *x)
 	if (e->running || e->first != NULL)
 		return;
 	/* It gave up waiting for an answer, and so does the errand. */
-	if (e->uploaded && !e->answered)
+	if (e->uploaded && !e->answered) {
+		note_failure(e, ERR_ORIGIN_TIMEOUT);
 		errand_release(e);
-	else
+	} else {
 		schedule(e);
+	}
 }
 
 bool errand_is_carried(const struct proxy *p, enum uri_scheme scheme)

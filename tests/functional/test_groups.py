@@ -275,8 +275,9 @@ def test_only_the_first_block_is_asked_of_a_group(place):
     assert answer(c).content == bytes(64)
     # a client of CoAP may ask for the first one itself, and for no other
     proxy.advance(2_000)
-    assert client.ask(Message(GET, options=[(coap.PROXY_URI, URL + "/big"), (coap.BLOCK2, coap.block(1, False, 2))])).code == coap.code("4.00")
-    client.send(Message(GET, options=[(coap.PROXY_URI, URL + "/big"), (coap.BLOCK2, coap.block(0, False, 2))]))
+    named = [(coap.PROXY_URI, URL + "/big")]
+    assert client.ask(Message(GET, options=named + [(coap.BLOCK2, coap.block(1, False, 2))])).code == coap.code("4.00")
+    client.send(Message(GET, options=named + [(coap.BLOCK2, coap.block(0, False, 2))]))
     assert coap.block_parts(member.recv().first(coap.BLOCK2)) == (0, False, 2)
 
 
@@ -338,7 +339,8 @@ class LinkMember(Device):
         scope = socket.if_nametoindex(link)
         self.ear, self.voice = (socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) for _ in range(2))
         self.ear.bind((group, PORT, 0, scope))
-        self.ear.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, socket.inet_pton(socket.AF_INET6, group) + struct.pack("@I", scope))
+        membership = socket.inet_pton(socket.AF_INET6, group) + struct.pack("@I", scope)
+        self.ear.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, membership)
         self.voice.bind((address, PORT, 0, scope))
         self.socket, self.host, self.port = self.ear, address, PORT
 

@@ -157,7 +157,7 @@ static const char *wish(const char *host, char path, int block2, int block1, boo
 	if (block2 >= 0)
 		at += snprintf(text + at, sizeof text - (size_t)at, " 23=%06x", (unsigned)block2 << 4 | szx);
 	if (block1 >= 0)
-		snprintf(text + at, sizeof text - (size_t)at, " 27=%06x", (unsigned)block1 << 4 | more << 3 | szx);
+		snprintf(text + at, sizeof text - (size_t)at, " 27=%06x", (unsigned)block1 << 4 | (more ? 8u : 0) | szx);
 	return text;
 }
 
