@@ -260,3 +260,33 @@ def test_query_is_fetch_where_a_route_says_so(gateway):
     assert WebPair(gateway, STRICT).refused("QUERY", fields=fields, body=b"{}").status == 501
     up, answer = WebPair(gateway, "/query/%s%s").exchange("QUERY", fields=fields, body=b"{}", answer_payload=b"1")
     assert (up.code, up.uint(CONTENT_FORMAT), answer.status) == (coap.FETCH, 50, 200)
+
+
+@pytest.mark.covers("C8075-6.5.1-2", "C8075-6.5.1-1")
+@pytest.mark.parametrize("form", [STRICT, LOOSE])
+def test_protected_content_is_never_touched(gateway, form):
+    """Whatever it looks like, and whatever the client would rather have: both ways the bytes are the same."""
+    pair = WebPair(gateway, form)
+    fields = typed("application/oscore") + [("OSCORE", "CSU"), ("Accept", "application/json"), ("Accept-Encoding", "deflate, gzip")]
+    for content in (b"\xa1\x01\x02", b'{"t": 21}', b"\x1f\x8b\x08\x00\x00", b"\x78\x9c\x03\x00\x00\x00\x00\x01", b"<a/>\r\n", b"\x00", bytes(range(256))):
+        up = pair.forward("POST", fields=fields, body=content)
+        assert up.payload == content and not up.has(CONTENT_FORMAT) and not up.has(ACCEPT)
+        answer = pair.answer(up, coap.CHANGED, [(coap.OSCORE, b"")], content[::-1])
+        assert (answer.status, answer.body, answer.get("content-type")) == (200, content[::-1], "application/oscore")
+        assert not answer.has("content-encoding") and answer.get("cache-control") == "no-store"
+
+
+def test_limits_of_a_route(start):
+    """What one route has under way is bounded by itself; the others go on, and so does it when there is room again."""
+    routes = 'narrow: { %s http-path = "/narrow/{+tu}"; exchanges = 2; body-limit = "1kB"; %s };\n' % (ANYBODY, DEVICES) + ROUTES
+    proxy = start(routes=routes, web="")
+    under_way = [WebPair(proxy, "/narrow/%s%s") for _ in range(2)]
+    asked = [pair.forward() for pair in under_way]
+    late = WebPair(proxy, "/narrow/%s%s")
+    answer = late.refused()
+    assert answer.status == 503 and int(answer.get("retry-after")) > 0
+    assert WebPair(proxy).exchange()[1].status == 200
+    assert under_way[0].answer(asked[0]).status == 200
+    assert late.exchange()[1].status == 200
+    assert late.refused("POST", body=b"x" * 1001).status == 413
+    assert late.exchange("POST", body=b"x" * 1000, answer=coap.CHANGED)[1].status == 204

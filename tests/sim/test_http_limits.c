@@ -16,7 +16,6 @@
 
 #include "proxy/http/server.h"
 #include "tests/sim/http_world.h"
-#include "tests/unit/covers.h"
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 #define HOST "Host: gw\r\n"
@@ -185,6 +184,23 @@ static void test_a_stalled_reader_is_cut_off(void **state)
 	assert_false(world.requests[1].stalled);
 }
 
+/* What it sends meanwhile does not help. */
+static void test_a_stalled_reader_may_not_talk_itself_out(void **state)
+{
+	struct caller *c = caller_new(WORLD_PLAIN);
+
+	(void)state;
+	caller_send(c, "GET /x HTTP/1.1\r\n" HOST "\r\n");
+	answer_much(0, 64 << 20, HTTP_LENGTH_UNKNOWN);
+	for (unsigned i = 0; i < 4; i++) {
+		assert_false(world.requests[0].gone);
+		world_pass(16 * CLOCK_SECOND);
+		caller_send(c, "GET ");
+	}
+	assert_true(world.requests[0].stalled);
+	caller_free(c);
+}
+
 /* ---- numbers ---- */
 
 static void test_a_client_has_so_many_connections(void **state)
@@ -345,8 +361,11 @@ static void test_new_limits_count_from_now_on(void **state)
 	(void)state;
 	caller_send(c, "GET /now/with/a/long/target HTTP/1.1\r\n" HOST "\r\n");
 	assert_int_equal(caller_has(c, "HTTP/1.1 200 "), 1);
+	caller_send(c, "GET /now/with/a/long/target HT");
 	world.conf->settings.http_line = 30;
 	http_server_configure();
+	caller_send(c, "TP/1.1\r\n" HOST "\r\n"); /* it has begun before */
+	assert_int_equal(caller_has(c, "HTTP/1.1 200 "), 2);
 	caller_send(c, "GET /now/with/a/long/target HTTP/1.1\r\n" HOST "\r\n");
 	assert_int_equal(caller_has(c, "HTTP/1.1 414 "), 1);
 	caller_free(c);
@@ -470,6 +489,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_idle_connections_are_closed, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_request_under_way_is_not_idle, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_stalled_reader_is_cut_off, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_a_stalled_reader_may_not_talk_itself_out, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_client_has_so_many_connections, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_there_are_so_many_connections_in_all, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_balancers_are_not_counted, set_up, tear_down),
