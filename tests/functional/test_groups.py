@@ -275,8 +275,9 @@ def test_only_the_first_block_is_asked_of_a_group(place):
     assert answer(c).content == bytes(64)
     # a client of CoAP may ask for the first one itself, and for no other
     proxy.advance(2_000)
-    assert client.ask(Message(GET, options=[(coap.PROXY_URI, URL + "/big"), (coap.BLOCK2, coap.block(1, False, 2))])).code == coap.code("4.00")
-    client.send(Message(GET, options=[(coap.PROXY_URI, URL + "/big"), (coap.BLOCK2, coap.block(0, False, 2))]))
+    named = [(coap.PROXY_URI, URL + "/big")]
+    assert client.ask(Message(GET, options=named + [(coap.BLOCK2, coap.block(1, False, 2))])).code == coap.code("4.00")
+    client.send(Message(GET, options=named + [(coap.BLOCK2, coap.block(0, False, 2))]))
     assert coap.block_parts(member.recv().first(coap.BLOCK2)) == (0, False, 2)
 
 
@@ -291,6 +292,23 @@ def test_a_body_for_a_group_goes_whole_or_not_at_all(place):
     assert answer(c).status == 204
     assert answer(place.ask("PUT", URL + "/light", bytes(5000), {"Content-Type": "text/plain;charset=utf-8"})).status == 413
     member.quiet()
+
+
+@pytest.mark.covers("C7252-8.2-3")
+def test_what_a_member_made_is_not_said_to_be_at_the_group(place):
+    """Its URI begins with the address of who answered, which the client is not told; of a device alone it is known."""
+    proxy = place.start()
+    member = place.member()
+    c = place.ask("POST", URL + "/things", b"x", {"Content-Type": "text/plain;charset=utf-8"})
+    up = member.recv()
+    member.answer(up, coap.code("2.01"), [(coap.LOCATION_PATH, "things"), (coap.LOCATION_PATH, "7")])
+    a = answer(c)
+    assert (a.status, a.getheader("location")) == (201, None)
+    alone = "coap://%s:%d" % member.voice.getsockname()
+    c = place.ask("POST", alone + "/things", b"x", {"Content-Type": "text/plain;charset=utf-8"})
+    proxy.settle()
+    member.piggyback(member.heard_in_person()[0], coap.code("2.01"), [(coap.LOCATION_PATH, "things"), (coap.LOCATION_PATH, "7")])
+    assert answer(c).getheader("location") == "/hc/%s/things/7" % alone
 
 
 @pytest.mark.covers("C7252-8.1-3")
@@ -338,7 +356,8 @@ class LinkMember(Device):
         scope = socket.if_nametoindex(link)
         self.ear, self.voice = (socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) for _ in range(2))
         self.ear.bind((group, PORT, 0, scope))
-        self.ear.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, socket.inet_pton(socket.AF_INET6, group) + struct.pack("@I", scope))
+        membership = socket.inet_pton(socket.AF_INET6, group) + struct.pack("@I", scope)
+        self.ear.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, membership)
         self.voice.bind((address, PORT, 0, scope))
         self.socket, self.host, self.port = self.ear, address, PORT
 

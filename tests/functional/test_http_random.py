@@ -1,5 +1,5 @@
-"""Clients, devices, clock and configuration do what they like for a while. What each answer should be is other tests' affair: here the gateway
-must live, hold to its limits, and have nothing left when all is over. A seed gives the same run, as far as the kernel lets it.
+"""Clients, devices, clock and configuration do what they like for a while. What each answer should be is other tests' affair: here the
+gateway must live, hold to its limits, and have nothing left when all is over. A seed gives the same run, as far as the kernel lets it.
 """
 
 import hashlib
@@ -19,11 +19,12 @@ SECTIONS = """
 http: { credentials = "%s"; block-size = "64B"; event-interval = "5s"; stall = "20s"; idle-timeout = "60s"; body-timeout = "20s"; };
 """
 TARGETS = 'forward-to = ["coap://127.0.0.0/8:*"]; allow-networks = ["127.0.0.0/8"];'
-CODES = [CONTENT] * 6 + [coap.CHANGED, coap.CONTINUE] + [coap.code(c) for c in ("2.01", "2.02", "2.03", "4.01", "4.02", "4.04", "4.06", "4.08",
-                                                                               "4.13", "5.03")]
+ODD_CODES = "2.01", "2.02", "2.03", "4.01", "4.02", "4.04", "4.06", "4.08", "4.13", "5.03"
+CODES = [CONTENT] * 6 + [coap.CHANGED, coap.CONTINUE] + [coap.code(c) for c in ODD_CODES]
 METHODS = ["GET"] * 6 + ["HEAD", "PUT", "POST", "DELETE", "FETCH", "PATCH", "iPATCH", "OPTIONS", "QUERY", "TRACE"]
 ODD_TARGETS = ["/.well-known/core", "/hc/coaps://h/p", "/hc/nonsense", "/hc/coap://127.0.0.1:5683/", "*", "/hc/coap://[ff02::fd]/"]
-ACCEPTS = ["Accept: text/event-stream", "Accept: text/event-stream", "Prefer: wait=20", "Accept: text/plain, application/json;q=0.5", None, None, None]
+STREAM = "Accept: text/event-stream"
+ACCEPTS = [STREAM, STREAM, "Prefer: wait=20", "Accept: text/plain, application/json;q=0.5", None, None, None]
 
 
 def routes(r):
@@ -114,7 +115,8 @@ class Fickle:
                                "Access-Control-Request-Method: GET") if r.random() < 0.4]
         body = b""
         if method in ("PUT", "POST", "FETCH", "PATCH", "iPATCH", "QUERY"):
-            fields.append("Content-Type: application/octet-stream" if r.random() < 0.9 else "OSCORE: CQAA\r\nContent-Type: application/oscore")
+            sealed = r.random() < 0.1
+            fields += ["OSCORE: CQAA", "Content-Type: application/oscore"] if sealed else ["Content-Type: application/octet-stream"]
             fields.append("Expect: 100-continue" if r.random() < 0.2 else None)
             body = bytes(r.choice([0, 10, 500, 3000, 30000, 200000]))
             if r.random() < 0.5:
