@@ -134,6 +134,11 @@ BROKEN = [
     ("/lamp/", 404), ("/lamp?", 404), ("/lamp?x", 404), ("/x/../lamp", 404), ("/%6Camp", 404), ("/f?s=coap&hp=127.0.0.1&p=/x", 404),
     ("coap://10.1.2.3/p", 501), ("coaps://127.0.0.1/p", 501), ("coap+tcp://127.0.0.1/p", 501), ("coap+ws://127.0.0.1/p", 501),
     ("coap:///p", 400), ("COAP://127.0.0.1:0/p", 400),
+    # in absolute-form: what is no authority, or hides a path in what is none
+    ("http:///lamp", 400), ("http://", 400), ("https://", 400), ("http://user@gw.example/lamp", 400), ("http://gw.example:x/lamp", 400),
+    ("http://gw.example\\/lamp", 400), ("http://[::1/lamp", 400), ("http://gw.example?/lamp", 404),
+    ("http://gw.example?x=/hc/coap://127.0.0.1/p", 404), ("http://gw.example", 404), ("http:/gw.example/lamp", 404),
+    ("ftp://gw.example/lamp", 404), ("http://gw.example//lamp", 404),
 ]
 
 
