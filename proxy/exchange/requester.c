@@ -59,7 +59,6 @@ static void refuse(struct proxy *p, struct requester *r, const struct request_or
 	struct client c = { .peer = from->peer, .listener = (uint16_t)from->listener, .trusted = true };
 	struct exchange x = { .proxy = p, .client = &c, .record = DUPLICATES_NONE, .conf = p->conf, .inner = true, .requester = r };
 
-	r->exchange = &x;
 	respond_error(p, &x, e, offender);
 }
 

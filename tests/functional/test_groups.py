@@ -294,6 +294,23 @@ def test_a_body_for_a_group_goes_whole_or_not_at_all(place):
     member.quiet()
 
 
+@pytest.mark.covers("C7252-8.2-3")
+def test_what_a_member_made_is_not_said_to_be_at_the_group(place):
+    """Its URI begins with the address of who answered, which the client is not told; of a device alone it is known."""
+    proxy = place.start()
+    member = place.member()
+    c = place.ask("POST", URL + "/things", b"x", {"Content-Type": "text/plain;charset=utf-8"})
+    up = member.recv()
+    member.answer(up, coap.code("2.01"), [(coap.LOCATION_PATH, "things"), (coap.LOCATION_PATH, "7")])
+    a = answer(c)
+    assert (a.status, a.getheader("location")) == (201, None)
+    alone = "coap://%s:%d" % member.voice.getsockname()
+    c = place.ask("POST", alone + "/things", b"x", {"Content-Type": "text/plain;charset=utf-8"})
+    proxy.settle()
+    member.piggyback(member.heard_in_person()[0], coap.code("2.01"), [(coap.LOCATION_PATH, "things"), (coap.LOCATION_PATH, "7")])
+    assert answer(c).getheader("location") == "/hc/%s/things/7" % alone
+
+
 @pytest.mark.covers("C7252-8.1-3")
 def test_a_group_has_a_port_of_its_own(place):
     """So that no message of one who answers alone is taken for what another was asked."""
