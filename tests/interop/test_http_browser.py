@@ -22,10 +22,11 @@ PATIENCE = 30
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or "chromium"
 ARGUMENTS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking", "--no-first-run",
              "--disable-component-update", "--no-proxy-server", "--remote-debugging-port=0"]
-# Tells its server each event, and what comes of a PUT when it is asked for one.
+# Tells its server each event, one after another, and what comes of a PUT when it is asked for one.
 PAGE = """<!doctype html><title>device</title><script>
 const target = %s;
-const tell = what => fetch("/told", {method: "POST", body: JSON.stringify(what)});
+let before = Promise.resolve();
+const tell = what => before = before.then(() => fetch("/told", {method: "POST", body: JSON.stringify(what)}));
 const events = new EventSource(target);
 events.onopen = () => tell({open: true});
 events.onmessage = e => tell({id: e.lastEventId, data: JSON.parse(e.data)});
