@@ -17,8 +17,8 @@ TLS_HOLDS = 36 * KB  # a record that is being sent, and what the kernel cannot t
 @pytest.fixture(scope="module")
 def common(tmp_path_factory):
     folder, started = tmp_path_factory.mktemp("files"), []
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-noenc", "-days", "2", "-subj", "/CN=gw",
-                    "-keyout", folder / "gw.key", "-out", folder / "gw.pem"], check=True, capture_output=True)
+    made = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-noenc", "-days", "2", "-subj", "/CN=gw"]
+    subprocess.run(["openssl", *made, "-keyout", folder / "gw.key", "-out", folder / "gw.pem"], check=True, capture_output=True)
     (folder / "gw.key").chmod(0o600)
 
     def begin(**kw):

@@ -146,7 +146,8 @@ static void long_secrets(void **state)
 static void proofs(void **state)
 {
 	static const struct { const char *kind, *name, *secret; bool token, password; } rows[] = {
-		{ "bearer", "alice", "token-a", true, false }, { "bearer", "other", "token-a", false, false }, { "bearer", "alice", "token-b", false, false },
+		{ "bearer", "alice", "token-a", true, false }, { "bearer", "other", "token-a", false, false },
+		{ "bearer", "alice", "token-b", false, false },
 		{ "basic", "bob", "pass:word", false, true }, { "basic", "bob", "other", false, false }, { "basic", "rob", "pass:word", false, false },
 		{ "basic", "alice", "token-a", false, false }, { "bearer", "bob", "pass:word", false, false },
 	};
@@ -185,7 +186,8 @@ static void is_refused(const char *text, size_t len, const char *why)
 static void files(void **state)
 {
 	static const struct { const char *head; int digits; const char *tail, *why; } rows[] = {
-		{ "token a ", 64, "", "neither bearer nor basic" }, { "Bearer a ", 64, "", "neither bearer nor basic" }, { "bearer ", 64, "", "no SHA-256" },
+		{ "token a ", 64, "", "neither bearer nor basic" }, { "Bearer a ", 64, "", "neither bearer nor basic" },
+		{ "bearer ", 64, "", "no SHA-256" },
 		{ "bearer", 0, "", "no name" }, { "bearer a", 0, "", "no SHA-256" }, { "bearer a 0", 64, "", "no SHA-256" },
 		{ "bearer a ", 63, "", "no SHA-256" }, { "bearer a ", 63, "g", "no SHA-256" }, { "bearer a ", 64, " x", "more than three words" },
 		{ "basic a:b ", 64, "", "no name" }, { "bearer a\x01 ", 64, "", "no name" }, { "bearer \xc3\xa9 ", 64, "", "no name" },

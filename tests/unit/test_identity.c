@@ -129,13 +129,16 @@ static void forwarded(void **state)
 static void hostile_forwarded(void **state)
 {
 	static const struct row rows[] = {
-		{ "Forwarded: \n", "10.0.0.1" }, { "Forwarded: ;\n", "10.0.0.1" }, { "Forwarded: for\n", "10.0.0.1" }, { "Forwarded: for=\n", "10.0.0.1" },
+		{ "Forwarded: \n", "10.0.0.1" }, { "Forwarded: ;\n", "10.0.0.1" }, { "Forwarded: for\n", "10.0.0.1" },
+		{ "Forwarded: for=\n", "10.0.0.1" },
 		{ "Forwarded: =192.0.2.7\n", "10.0.0.1" }, { "Forwarded: for =192.0.2.7\n", "10.0.0.1" }, { "Forwarded: for=\"\"\n", "10.0.0.1" },
 		{ "Forwarded: for=[\n", "10.0.0.1" }, { "Forwarded: for=\"[\"\n", "10.0.0.1" }, { "Forwarded: for=\"[]\"\n", "10.0.0.1" },
 		{ "Forwarded: for=\"[192.0.2.7]\"\n", "10.0.0.1" }, { "Forwarded: for=\"[2001:db8::7\"\n", "10.0.0.1" },
 		{ "Forwarded: for=\"[2001:db8::7]x\"\n", "10.0.0.1" }, { "Forwarded: for=\"[fe80::1%eth0]\"\n", "10.0.0.1" },
-		{ "Forwarded: for=192.0.2.7:\n", "10.0.0.1" }, { "Forwarded: for=192.0.2.7:4x\n", "10.0.0.1" }, { "Forwarded: for=192.0.2\n", "10.0.0.1" },
-		{ "Forwarded: for=192.0.2.7.1\n", "10.0.0.1" }, { "Forwarded: for=0300.0.2.7\n", "10.0.0.1" }, { "Forwarded: for=192.0.2.7/24\n", "10.0.0.1" },
+		{ "Forwarded: for=192.0.2.7:\n", "10.0.0.1" }, { "Forwarded: for=192.0.2.7:4x\n", "10.0.0.1" },
+		{ "Forwarded: for=192.0.2\n", "10.0.0.1" },
+		{ "Forwarded: for=192.0.2.7.1\n", "10.0.0.1" }, { "Forwarded: for=0300.0.2.7\n", "10.0.0.1" },
+		{ "Forwarded: for=192.0.2.7/24\n", "10.0.0.1" },
 		{ "Forwarded: for=host.example\n", "10.0.0.1" }, { "Forwarded: xfor=192.0.2.7\n", "10.0.0.1" }, { "Forwarded: for=\"192.0.2.7\n", NULL },
 		{ "Forwarded: for=\"a, for=192.0.2.7\n", NULL }, { "Forwarded: by=\"\\\", for=192.0.2.7\n", NULL },
 		{ "Forwarded: for=203.0.113.9;by=\"\\\\\", for=192.0.2.7\n", "192.0.2.7" },

@@ -8,7 +8,8 @@
 #define SELF "</.well-known/core>;ct=40"
 
 /* `named` has a name for links, `plain` has none, `coap` is none of HTTP. */
-#define THREE "listeners: { coap: { url = \"coap://127.0.0.1:5683\"; }; named: { url = \"http://127.0.0.1:8080\"; public-url = \"https://gw.example\"; };" \
+#define THREE "listeners: { coap: { url = \"coap://127.0.0.1:5683\"; }; " \
+	"named: { url = \"http://127.0.0.1:8080\"; public-url = \"https://gw.example\"; };" \
 	"plain: { url = \"http://127.0.0.1:8081\"; }; };\n"
 
 enum { COAP, NAMED, PLAIN };
@@ -103,7 +104,8 @@ static void what_is_not_told(void **state)
 	/* the same path twice, also behind one that denies it in part or belongs to another listener */
 	check("a: { from = [\"named\"]; http-path = \"/hc/{+tu}\"; " OPEN " }; b: { http-path = \"/hc/{+tu}\"; " OPEN " };", NAMED, NULL,
 		SELF ",</hc/>;rt=\"core.hc\"");
-	check("a: { from = [\"plain\"]; http-path = \"/hc/{+tu}\"; " OPEN " }; b: { from = [\"named\"]; http-path = \"/hc/{+tu}\"; " OPEN " };", NAMED, NULL,
+	check("a: { from = [\"plain\"]; http-path = \"/hc/{+tu}\"; " OPEN " }; "
+		"b: { from = [\"named\"]; http-path = \"/hc/{+tu}\"; " OPEN " };", NAMED, NULL,
 		SELF ",</hc/>;rt=\"core.hc\"");
 	check("d: { from = [\"named\"]; http-path = \"/hc/{+tu}\"; deny = true; forward-to = [\"coap://*\"]; };"
 		"b: { from = [\"named\"]; http-path = \"/hc/{+tu}\"; " OPEN " };", NAMED, NULL, SELF ",</hc/>;rt=\"core.hc\"");
@@ -114,8 +116,10 @@ static void queries(void **state)
 	static const char routes[] = "a: { from = [\"named\"]; http-path = \"/hc/{+tu}\"; " OPEN " };"
 		"b: { from = [\"named\"]; http-path = \"/q?u={+tu}\"; " OPEN " };";
 	static const struct { const char *query, *text; } rows[] = {
-		{ "rt=core.hc", "</hc/>;rt=\"core.hc\",</q>;rt=\"core.hc\";hct=\"?u={+tu}\"" }, { "rt=core.*", "</hc/>;rt=\"core.hc\",</q>;rt=\"core.hc\";hct=\"?u={+tu}\"" },
-		{ "href=/q", "</q>;rt=\"core.hc\";hct=\"?u={+tu}\"" }, { "rt=core.hc&href=/hc/", "</hc/>;rt=\"core.hc\"" }, { "ct=40", SELF }, { "rt=none", "" },
+		{ "rt=core.hc", "</hc/>;rt=\"core.hc\",</q>;rt=\"core.hc\";hct=\"?u={+tu}\"" },
+		{ "rt=core.*", "</hc/>;rt=\"core.hc\",</q>;rt=\"core.hc\";hct=\"?u={+tu}\"" },
+		{ "href=/q", "</q>;rt=\"core.hc\";hct=\"?u={+tu}\"" }, { "rt=core.hc&href=/hc/", "</hc/>;rt=\"core.hc\"" }, { "ct=40", SELF },
+		{ "rt=none", "" },
 		{ "anchor=*", "" }, { "%72t=core.hc&hct=*", "</q>;rt=\"core.hc\";hct=\"?u={+tu}\"" }, { "rt=%zz", "" },
 	};
 
@@ -129,7 +133,8 @@ static void queries(void **state)
 static void little_room(void **state)
 {
 	static const char first[] = SELF, second[] = ",</hc/>;rt=\"core.hc\"", third[] = ",</q>;rt=\"core.hc\"";
-	static const char routes[] = "a: { from = [\"plain\"]; http-path = \"/hc/{+tu}\"; " OPEN " }; b: { from = [\"plain\"]; http-path = \"/q{+tu}\"; " OPEN " };";
+	static const char routes[] = "a: { from = [\"plain\"]; http-path = \"/hc/{+tu}\"; " OPEN " }; "
+		"b: { from = [\"plain\"]; http-path = \"/q{+tu}\"; " OPEN " };";
 
 	(void)state;
 	for (size_t room = 1; room < sizeof first + sizeof second + sizeof third; room++) {
