@@ -119,6 +119,7 @@ void requester_ask(struct proxy *p, struct requester *r, const struct request_or
 
 	r->proxy = p;
 	r->asking = true;
+	r->device = from->device;
 	proxy_count(p, COUNT_REQUESTS);
 	if (msg_parse_datagram(&m, bytes, len) != MSG_OK || !msg_code_is_request(m.code)) {
 		refuse(p, r, from, ERR_BAD_REQUEST, 0);

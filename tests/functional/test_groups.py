@@ -258,27 +258,51 @@ def test_oscore_to_a_group_is_refused_all_the_same(place):
 
 
 @pytest.mark.covers("C7959-2.8-1")
-def test_only_the_first_block_is_asked_of_a_group(place):
+def test_the_rest_of_an_answer_is_asked_of_who_gave_it(place):
+    """By unicast, confirmable; the group is asked for the first block alone."""
     proxy = place.start(sections=BLOCKS)
-    member, client = place.member(), place.client()
+    member, other = place.member(), place.member()
+    c = place.ask("GET", URL + "/big?all")
+    up = member.recv()
+    assert coap.block_parts(up.first(coap.BLOCK2)) == (0, False, 2)
+    blocks = [bytes([65 + i]) * 64 for i in range(4)]
+    member.answer(up, options=[(coap.BLOCK2, coap.block(0, True, 2))], payload=blocks[0])
+    other.answer(other.recv(), options=[(coap.BLOCK2, coap.block(0, True, 2))], payload=bytes(64))
+    for number in (1, 2, 3):
+        proxy.settle()
+        next_, = member.heard_in_person()
+        assert (next_.type, next_.code, next_.all(coap.URI_PATH), next_.all(coap.URI_QUERY)) == (CON, GET, [b"big"], [b"all"])
+        assert coap.block_parts(next_.first(coap.BLOCK2)) == (number, False, 2) and next_.source != up.source
+        member.piggyback(next_, options=[(coap.BLOCK2, coap.block(number, number < 3, 2))], payload=blocks[number])
+    assert answer(c).content == b"".join(blocks)
+    assert other.heard_in_person() == []
+    member.quiet()
+    other.quiet()
+
+
+@pytest.mark.covers("C7959-2.8-1", "C7252-11.5-1")
+def test_who_answers_is_asked_on_only_where_the_route_could_send(place):
+    """An answer can come from anywhere, and may have been made up to have the gateway send there."""
+    place.start(routes=OPEN.replace(' allow-networks = ["127.0.0.0/8"];', ""), sections=BLOCKS)
+    member = place.member()
     c = place.ask("GET", URL + "/big")
+    up = member.recv()
+    member.answer(up, options=[(coap.BLOCK2, coap.block(0, True, 2))], payload=bytes(64))
+    assert answer(c).status == 403 and member.heard_in_person() == []
+
+
+@pytest.mark.covers("C7959-2.8-1")
+def test_a_client_of_coap_asks_a_group_for_the_first_block_alone(place):
+    place.start()
+    member, client = place.member(), place.client()
+    named = [(coap.PROXY_URI, URL + "/big")]
+    assert client.ask(Message(GET, options=named + [(coap.BLOCK2, coap.block(1, False, 2))])).code == coap.code("4.00")
+    sent = client.send(Message(GET, options=named + [(coap.BLOCK2, coap.block(0, False, 2))]))
     up = member.recv()
     assert coap.block_parts(up.first(coap.BLOCK2)) == (0, False, 2)
     member.answer(up, options=[(coap.BLOCK2, coap.block(0, True, 2))], payload=bytes(64))
-    assert answer(c).status == 502
-    assert member.heard_in_person() == []
-    proxy.advance(2_000)
-    member.quiet()
-    # the last block of a short one is whole
-    c = place.ask("GET", URL + "/small")
-    member.answer(member.recv(), options=[(coap.BLOCK2, coap.block(0, False, 2))], payload=bytes(64))
-    assert answer(c).content == bytes(64)
-    # a client of CoAP may ask for the first one itself, and for no other
-    proxy.advance(2_000)
-    named = [(coap.PROXY_URI, URL + "/big")]
-    assert client.ask(Message(GET, options=named + [(coap.BLOCK2, coap.block(1, False, 2))])).code == coap.code("4.00")
-    client.send(Message(GET, options=named + [(coap.BLOCK2, coap.block(0, False, 2))]))
-    assert coap.block_parts(member.recv().first(coap.BLOCK2)) == (0, False, 2)
+    down = client.recv()
+    assert (down.token, coap.block_parts(down.first(coap.BLOCK2))) == (sent.token, (0, True, 2))
 
 
 @pytest.mark.covers("C7959-2.8-1")
@@ -384,11 +408,15 @@ def test_a_group_of_a_link_as_the_origin_of_a_route(place):
         place.ip("-n", place.name, "link", "set", link, "up")
         place.ip("-n", place.name, "addr", "add", address + "/64", "dev", link, "nodad")
     proxy = place.start(routes='all: { from = ["web"]; http-path = "/hc/all"; authenticate = "none"; multicast = true;'
-                               ' to = ["coap://[ff02::fd%%one]:%d/t"]; };' % PORT)
+                               ' to = ["coap://[ff02::fd%%one]:%d/t"]; };' % PORT, sections=BLOCKS)
     member = place._peer(LinkMember, "other", "fe80::2", "ff02::fd")
     c = place.ask("GET", "all")
     up = member.recv(5)
     assert (up.type, up.all(coap.URI_PATH), up.has(coap.URI_HOST)) == (NON, [b"t"], False)
-    member.answer(up, payload=b"21")
-    assert answer(c).content == b"21"
+    member.answer(up, options=[(coap.BLOCK2, coap.block(0, True, 2))], payload=bytes(64))
     proxy.settle()
+    member.socket = member.voice
+    rest = member.recv(5)
+    assert rest.type == CON and rest.all(coap.URI_PATH) == [b"t"]
+    member.piggyback(rest, options=[(coap.BLOCK2, coap.block(1, False, 2))], payload=b"21")
+    assert answer(c).content == bytes(64) + b"21"

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -248,6 +249,31 @@ static void test_there_are_so_many_connections_in_all(void **state)
 	assert_int_equal(world_count(COUNT_HTTP_CONNECTIONS_REFUSED), 1);
 	for (unsigned i = 0; i < 4; i++)
 		caller_free(c[i]);
+}
+
+/* Without a descriptor nobody is accepted; nor lost, for when there is one again. */
+static void test_descriptors_run_out(void **state)
+{
+	struct rlimit old, few;
+	struct caller *c;
+
+	(void)state;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+	few = old;
+	c = caller_new(WORLD_PLAIN);
+	caller_free(c);
+	few.rlim_cur = (rlim_t)dup(0) + 1; /* one more, which the client takes */
+	close((int)few.rlim_cur - 1);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+	c = caller_new(WORLD_PLAIN);
+	caller_push(c, GET, strlen(GET));
+	world_pass(CLOCK_SECOND);
+	assert_string_equal(caller_read(c), "");
+	assert_int_equal(world_count(COUNT_HTTP_CONNECTIONS), 1);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+	world_pass(CLOCK_SECOND);
+	assert_int_equal(caller_has(c, "HTTP/1.1 200 "), 1);
+	caller_free(c);
 }
 
 /* What a balancer's clients have is not counted as its own. */
@@ -492,6 +518,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_a_stalled_reader_may_not_talk_itself_out, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_client_has_so_many_connections, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_there_are_so_many_connections_in_all, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_descriptors_run_out, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_balancers_are_not_counted, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_many_connections_come_and_go, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_draining_ends_connections_behind_their_answers, set_up, tear_down),
