@@ -443,8 +443,8 @@ static void begin(struct http_request *r, const struct http_head *head)
 	e = translate(r, head, &status, &why);
 	if (e == ERR_NO_ROUTE && local_answer(r, head))
 		return;
-	if (r->route != NULL)
-		cors_note(r, head);
+	if (r->route != NULL && !cors_admits(r, head) && e == ERR_NONE && status == 0)
+		e = ERR_FORBIDDEN;
 	if (status != 0 && r->mapping.error != ERR_NONE)
 		reply_refused(r, status, why, NULL, r->mapping.error);
 	else if (status != 0)
