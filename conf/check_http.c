@@ -195,6 +195,21 @@ static void warn_of_bare_listeners(const struct surroundings *s)
 			"routes.%s.http-path: passwords and tokens come over plain http, where anybody on the way may read them", secret->name);
 }
 
+/* Nobody's name is asked before all of a group is spoken to (RFC 8075 10.1). */
+static void warn_of_open_groups(const struct surroundings *s)
+{
+	const struct snapshot *conf = s->loader->snapshot;
+	const struct route *r;
+
+	for (r = conf->routes; r < conf->routes + conf->route_count; r++) {
+		if (!r->multicast || !r->anonymous || r->deny)
+			continue;
+		conf_warn(s->loader, conf_line_of(s->loader->routes[r->index], "multicast"),
+			"routes.%s.multicast: whoever asks over HTTP, by whatever name or none, speaks to all devices of a group at once", r->name);
+		return;
+	}
+}
+
 void conf_check_http(struct conf_loader *l)
 {
 	const struct snapshot *conf = l->snapshot;
@@ -213,6 +228,8 @@ void conf_check_http(struct conf_loader *l)
 	}
 	for (i = 0; i < conf->route_count; i++)
 		check_route(&s, &conf->routes[i]);
-	if (!l->failed)
-		warn_of_bare_listeners(&s);
+	if (l->failed)
+		return;
+	warn_of_bare_listeners(&s);
+	warn_of_open_groups(&s);
 }

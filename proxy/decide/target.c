@@ -122,11 +122,8 @@ static enum error read_reverse(const struct outer_request *r, const struct endpo
 	return ERR_NONE;
 }
 
-static enum error collect_path(const struct msg_view *m, struct target *t)
+static enum error collect_path(const struct msg_option *options, size_t count, struct target *t)
 {
-	const struct msg_option *options = t->from_uri ? t->options : m->options; /* m is not there for a URI alone */
-	size_t count = t->from_uri ? t->option_count : m->option_count;
-
 	t->question.path = t->path;
 	for (size_t i = 0; i < count; i++) {
 		if (options[i].number != OPT_URI_PATH)
@@ -175,7 +172,7 @@ enum error target_read_uri(const char *uri, size_t len, uint8_t method, bool osc
 
 	begin(t, client, listener, method, oscore, true);
 	e = read_uri(uri, len, t);
-	return e == ERR_NONE ? collect_path(NULL, t) : e;
+	return e == ERR_NONE ? collect_path(t->options, t->option_count, t) : e;
 }
 
 enum error target_read(const struct msg_view *m, const struct outer_request *r, const struct endpoint *asked,
@@ -192,7 +189,7 @@ enum error target_read(const struct msg_view *m, const struct outer_request *r, 
 	else
 		e = read_reverse(r, asked, t);
 	if (e == ERR_NONE)
-		e = collect_path(m, t);
+		e = t->from_uri ? collect_path(t->options, t->option_count, t) : collect_path(m->options, m->option_count, t);
 	if (e == ERR_NONE && q->forward && is_ourselves(q, asked, stream))
 		q->forward = false;
 	return e;

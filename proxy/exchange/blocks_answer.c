@@ -155,8 +155,8 @@ void blocks_answer_begin(struct blocks_state *s, const struct msg_view *m, enum 
 		return;
 	}
 	if (blocks_is_from_group(s)) {
-		blocks_fail(s, ERR_RESPONSE_SIZE);
-		return;
+		s->member = s->transfer->requester.responder;
+		s->from.device = &s->member;
 	}
 	remember(a, m, b.szx < s->block_szx ? b.szx : s->block_szx);
 	if (buffers_keep(s->proxy->buffers, &a->held, m->bytes, m->len) < 0)

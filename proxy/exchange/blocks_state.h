@@ -61,6 +61,7 @@ struct blocks_state {
 	struct proxy *proxy;
 	struct requester rest;      /* asks for blocks while the transfer's own requester observes */
 	struct request_origin from; /* a reference to its configuration is kept */
+	struct endpoint member;     /* of a group: who answered, and is asked for the rest (`from.device`) */
 	struct buffer head;         /* the request without payload and block options */
 	struct blocks_sending sending;
 	struct blocks_answer answer;
@@ -95,7 +96,7 @@ static inline bool blocks_observes(const struct blocks_state *s)
 	return s->transfer->requester.exchange != NULL;
 }
 
-/* What came is one answer of a group's: nothing that follows can be asked of the one who gave it, and asking the others again is no help. */
+/* What came is one answer of a group's. To ask otherwise would be to ask all of it again. */
 static inline bool blocks_is_from_group(const struct blocks_state *s)
 {
 	return s->transfer->requester.from_group;

@@ -8,6 +8,7 @@
 #include "proxy/exchange/forward.h"
 #include "proxy/exchange/observe.h"
 #include "proxy/exchange/reachability.h"
+#include "proxy/exchange/requester.h"
 #include "proxy/exchange/respond.h"
 #include "proxy/exchange/transmit.h"
 #include "proxy/exchange/upstream.h"
@@ -149,15 +150,23 @@ void crossing_acknowledge(struct proxy *p, struct exchange *x, uint16_t mid)
 	tell(p, x, &r, NULL, 0);
 }
 
-void crossing_tell_answer(struct proxy *p, struct exchange *x, const struct msg_view *m, bool last)
+void crossing_tell_answer(struct proxy *p, struct exchange *x, const struct msg_view *m, const struct endpoint *responder, bool last)
 {
 	struct crossing_record r = record_of(p, x, CROSSING_ANSWER);
+	uint8_t bytes[sizeof *responder + MSG_DATAGRAM_MAX];
 
 	if (x->crossing->ended)
 		return;
 	r.last = last;
 	x->crossing->ended = last;
-	tell(p, x, &r, m->bytes, m->len);
+	if (responder == NULL) {
+		tell(p, x, &r, m->bytes, m->len);
+		return;
+	}
+	r.offender = sizeof *responder;
+	memcpy(bytes, responder, sizeof *responder);
+	memcpy(bytes + sizeof *responder, m->bytes, m->len);
+	tell(p, x, &r, bytes, sizeof *responder + m->len);
 }
 
 void crossing_tell_notification(struct proxy *p, struct exchange *x, const struct msg_view *m, bool last)
@@ -385,13 +394,27 @@ static void on_done(struct proxy *p, struct exchange *x, const struct crossing_r
 	exchange_free(p, x);
 }
 
+/* Who of a group it was. Returns how many bytes say so. */
+static size_t take_responder(struct exchange *x, const struct crossing_record *r, const uint8_t *bytes, size_t len)
+{
+	if (r->kind != CROSSING_ANSWER || r->offender != sizeof x->requester->responder || len < r->offender)
+		return 0;
+	if (x->requester != NULL)
+		memcpy(&x->requester->responder, bytes, r->offender);
+	return r->offender;
+}
+
 static void on_word_of_home(struct proxy *p, unsigned from, const struct crossing_record *r, const uint8_t *bytes, size_t len)
 {
 	struct exchange *x = client_half(p, from, r);
 	struct msg_view m;
+	size_t taken;
 
 	if (x == NULL)
 		return;
+	taken = take_responder(x, r, bytes, len);
+	bytes += taken;
+	len -= taken;
 	if (r->kind == CROSSING_ERROR)
 		on_error(p, x, r);
 	else if (r->kind == CROSSING_DONE)

@@ -50,8 +50,9 @@ bool crossing_was_sent(const struct exchange *x);
 
 /* ---- the origin's half ---- */
 
-/* The origin's answer or notification (`last`: this half has ended with it), or an error of ours. */
-void crossing_tell_answer(struct proxy *p, struct exchange *x, const struct msg_view *m, bool last);
+/* The origin's answer or notification (`last`: this half has ended with it), or an error of ours. responder: where the origin is a group, who
+ * of it, else NULL. */
+void crossing_tell_answer(struct proxy *p, struct exchange *x, const struct msg_view *m, const struct endpoint *responder, bool last);
 void crossing_tell_notification(struct proxy *p, struct exchange *x, const struct msg_view *m, bool last);
 void crossing_tell_error(struct proxy *p, struct exchange *x, enum error e, uint16_t offender);
 /* Its request has left for the origin: if this worker dies now, the client gets 5.04. */

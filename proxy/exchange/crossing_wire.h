@@ -12,7 +12,8 @@ enum crossing_kind {
 	CROSSING_AGAIN,       /* a refresh or cancel of an observation */
 	CROSSING_ACKNOWLEDGE, /* the notification `mid` was passed on */
 	CROSSING_CANCEL,      /* nobody listens any more */
-	/* from the home to the client's half; behind the first two stands the datagram of the origin */
+	/* from the home to the client's half; behind the first two stands the datagram of the origin, and before that, if `offender` is its
+	 * length, the endpoint of the member of a group that sent it */
 	CROSSING_ANSWER,
 	CROSSING_NOTIFICATION,
 	CROSSING_ERROR,       /* ends both */

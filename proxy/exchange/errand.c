@@ -11,6 +11,7 @@
 
 enum {
 	WINDOW_SHORT = 4 * ERRAND_BLOCK, /* of a window while memory is short, or for a client who was never seen: enough to go on */
+	BEHIND_SHARE = 4,         /* of a window one part in so many lies before the block asked for, so that it can be asked for again */
 	AHEAD_MAX = 16 << 20,     /* bytes of an answer that are passed over to come to a block */
 	AHEAD_UNVERIFIED = 65536, /* the same for a client who was never seen: an origin is not to be asked for much in another's name */
 };
@@ -35,6 +36,7 @@ static void attach(struct errand *e, struct exchange *x, const struct outer_requ
 	else
 		e->first = x;
 	e->last = x;
+	e->asked = errand_wanted(x);
 	exchange_schedule(x->proxy, x);
 }
 
@@ -142,8 +144,10 @@ static bool step(struct errand *e)
 	for (struct exchange *x = e->first; x != NULL && !e->dead; x = x->next) {
 		bool goes_on = x->block1 == 2 && !is_final(e);
 
-		if (goes_on ? errand_upload_step(e, x) : errand_answer_step(e, x))
+		if (goes_on ? errand_upload_step(e, x) : errand_answer_step(e, x)) {
+			e->hungry = e->first != NULL; /* of those that wait now another one may be the first */
 			return true;
+		}
 	}
 	return false;
 }
@@ -157,15 +161,15 @@ static void run(struct errand *e)
 	let_go(e, true);
 }
 
-/* What lies far enough before every block that is asked for goes. */
-static void move_low(struct errand *e, const struct exchange *newest)
+/* Where the first block begins that is waited for. */
+static uint64_t first_wanted(const struct errand *e)
 {
-	uint64_t wanted = errand_wanted(newest);
+	uint64_t wanted = e->first != NULL ? UINT64_MAX : e->asked;
 
 	for (const struct exchange *x = e->first; x != NULL; x = x->next)
 		if (errand_wanted(x) < wanted)
 			wanted = errand_wanted(x);
-	e->low = wanted > ERRAND_BEHIND ? wanted - ERRAND_BEHIND : 0;
+	return wanted;
 }
 
 /* ---- what a carrier tells ---- */
@@ -211,8 +215,10 @@ size_t errand_room(struct errand *e)
 {
 	size_t most = errands_are_short(e->proxy) || !reachability_is_verified(e->client) ? WINDOW_SHORT : ERRAND_WINDOW;
 
+	uint64_t wanted = first_wanted(e), behind = most / BEHIND_SHARE;
+
 	if (e->window.len >= most / 2)
-		window_forget(e, &e->window, e->low);
+		window_forget(e, &e->window, wanted > behind ? wanted - behind : 0);
 	return e->window.len < most ? most - e->window.len : 0;
 }
 
@@ -271,10 +277,12 @@ void errand_forget(struct exchange *x)
 	if (e->running || e->first != NULL)
 		return;
 	/* It gave up waiting for an answer, and so does the errand. */
-	if (e->uploaded && !e->answered)
+	if (e->uploaded && !e->answered) {
+		note_failure(e, ERR_ORIGIN_TIMEOUT);
 		errand_release(e);
-	else
+	} else {
 		schedule(e);
+	}
 }
 
 bool errand_is_carried(const struct proxy *p, enum uri_scheme scheme)
@@ -343,7 +351,6 @@ static bool continue_answer(struct errand *e, struct exchange *x, const struct e
 		return true;
 	}
 	errand_touch(e);
-	move_low(e, x);
 	attach(e, x, ask->r);
 	e->hungry = true;
 	run(e);
@@ -410,7 +417,6 @@ enum error errand_begin(struct proxy *p, struct exchange *x, const struct errand
 	}
 	errand_list(e);
 	attach(e, x, ask->r);
-	move_low(e, x);
 	error = errand_upload(e, x, ask);
 	if (error == ERR_NONE)
 		run(e);

@@ -10,7 +10,6 @@ enum {
 	ERRAND_BLOCK = 1024,      /* the largest of a datagram */
 	ERRAND_GATHERED = 49152,  /* bytes of a request's body that are held to know its length */
 	ERRAND_WINDOW = 49152,    /* bytes of an answer's body that are held; with what a carrier has read ahead, at most 64 kB */
-	ERRAND_BEHIND = 8192,     /* of these, kept behind the block asked for, so that it can be asked for again */
 	ERRAND_TAG = 4,           /* bytes of an ETag of our own */
 };
 
@@ -52,8 +51,8 @@ struct errand {
 	struct window window;
 	uint64_t size;
 	uint64_t answered_at;
-	uint64_t low;                  /* bytes before are not asked for again */
-	bool hungry;                   /* `low` has moved: there may be room for more */
+	uint64_t asked;                /* where the block begins that was asked for last */
+	bool hungry;                   /* another one is wanted: there may be room for more */
 	uint8_t tag[ERRAND_TAG];
 };
 

@@ -341,28 +341,23 @@ static void find_origin(struct passage *g)
 {
 	const struct route_question *q = &g->target.question;
 	struct exchange *x = g->x;
+	const struct endpoint *member = x->requester != NULL ? x->requester->device : NULL;
 	enum resolve_result result;
 	struct endpoint address;
 	size_t count;
+	const struct origin_conf *list = origins_of(x, q->forward, &count);
 
-	origins_of(x, q->forward, &count);
-	if (count > 0) {
+	if (member != NULL)
+		pass_to(g, member, count > 0 ? list : NULL, count > 0 && list->literal);
+	else if (count > 0)
 		try_origins(g, 0);
-		return;
-	}
-	if (q->host_is_literal) {
+	else if (q->host_is_literal)
 		pass_to(g, &q->literal, NULL, false);
-		return;
-	}
-	result = ask_name(g, NULL, &address);
-	if (result == RESOLVE_PENDING)
-		return;
-	if (result == RESOLVE_OK) {
+	else if ((result = ask_name(g, NULL, &address)) == RESOLVE_OK) {
 		exchange_end_lookup(g->p, x);
 		pass_to(g, &address, NULL, false);
-	} else {
+	} else if (result != RESOLVE_PENDING)
 		refuse(g->p, x, resolve_error(result), 0);
-	}
 }
 
 /* ---- deciding ---- */

@@ -59,7 +59,6 @@ static void refuse(struct proxy *p, struct requester *r, const struct request_or
 	struct client c = { .peer = from->peer, .listener = (uint16_t)from->listener, .trusted = true };
 	struct exchange x = { .proxy = p, .client = &c, .record = DUPLICATES_NONE, .conf = p->conf, .inner = true, .requester = r };
 
-	r->exchange = &x;
 	respond_error(p, &x, e, offender);
 }
 
@@ -120,6 +119,7 @@ void requester_ask(struct proxy *p, struct requester *r, const struct request_or
 
 	r->proxy = p;
 	r->asking = true;
+	r->device = from->device;
 	proxy_count(p, COUNT_REQUESTS);
 	if (msg_parse_datagram(&m, bytes, len) != MSG_OK || !msg_code_is_request(m.code)) {
 		refuse(p, r, from, ERR_BAD_REQUEST, 0);

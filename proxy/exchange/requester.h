@@ -22,7 +22,9 @@ struct requester {
 	struct proxy *proxy;
 	struct exchange *exchange; /* under way or observing, else NULL */
 	bool asking;               /* the answer has not come */
-	bool from_group;           /* the answer is one of a group's (group.h): asking on would be asking all of it */
+	bool from_group;           /* the answer is one of a group's (group.h): */
+	struct endpoint responder; /* this member's. To ask the same again would be to ask all of them */
+	const struct endpoint *device; /* that of its request_origin */
 };
 
 /* Where a request comes from, and what was decided of it. All is borrowed but `conf`, of which a reference is kept. */
@@ -32,6 +34,7 @@ struct request_origin {
 	struct local_address local;  /* the address it asked */
 	struct snapshot *conf;
 	const struct route *route;   /* of `conf`: it was found already (decide/http_route.h); policy still judges */
+	const struct endpoint *device; /* asked instead of who the target names: a member of that group, which has answered; or NULL */
 	bool begun;                  /* the request belongs to others before it: it is asked though the gateway drains */
 };
 

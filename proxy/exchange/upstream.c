@@ -205,13 +205,13 @@ bool upstream_pass_answer(struct proxy *p, struct exchange *x, const struct msg_
 }
 
 /* The same where the client is another worker's. */
-static bool hand_over_answer(struct proxy *p, struct exchange *x, const struct msg_view *m)
+static bool hand_over_answer(struct proxy *p, struct exchange *x, const struct msg_view *m, const struct endpoint *responder)
 {
 	bool lives;
 
 	observe_before_answer(x, m);
 	lives = observe_after_answer(p, x, m);
-	crossing_tell_answer(p, x, m, !lives);
+	crossing_tell_answer(p, x, m, x->group ? responder : NULL, !lives);
 	if (!lives) {
 		exchange_free(p, x);
 		return false;
@@ -252,7 +252,9 @@ static void on_answer(const struct answer_arrival *a, struct exchange *x)
 		hold_back_note(p, x, m);
 	if (x->block1 == 1)
 		ports_upload_ended(x);
-	if (!(x->stand_in ? hand_over_answer(p, x, m) : upstream_pass_answer(p, x, m)))
+	if (x->group && x->requester != NULL)
+		x->requester->responder = *a->peer;
+	if (!(x->stand_in ? hand_over_answer(p, x, m, a->peer) : upstream_pass_answer(p, x, m)))
 		return;
 	if (x->oscore)
 		buffers_drop(p->buffers, &x->request);

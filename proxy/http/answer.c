@@ -82,7 +82,7 @@ void http_connection_answer(struct http_connection *c, unsigned status, const ui
 
 	if (c->form != ANSWER_NONE || c->answer_ended)
 		return;
-	c->form = form_of(c, status, length);
+	c->form = (uint8_t)form_of(c, status, length);
 	c->answer_left = c->form == ANSWER_LENGTH ? length : 0;
 	if (must_close(c) || c->form == ANSWER_UNTIL_CLOSE || !c->keeps_alive)
 		c->closing = true;

@@ -132,7 +132,7 @@ static void begin_request(struct http_connection *c)
 	c->old_version = head->minor == 0;
 	c->asks_head = http_text_equal(head->method, "HEAD");
 	c->keeps_alive = head->keep_alive;
-	c->expects = head->expects_continue && !c->old_version;
+	c->expects = head->expects_continue;
 	c->body_left = head->has_length ? head->length : 0;
 	c->body_ended = !head->chunked && c->body_left == 0;
 	if (!expectation_is_known(head)) {
@@ -203,7 +203,7 @@ static bool is_parsing(const struct http_connection *c)
 {
 	switch ((enum connection_state)c->state) {
 	case CONNECTION_IDLE:
-		return !c->closing && stream_held(&c->stream) < BLOCKS_HELD;
+		return stream_held(&c->stream) < BLOCKS_HELD;
 	case CONNECTION_HEAD:
 	case CONNECTION_REST:
 		return true;

@@ -173,7 +173,8 @@ static unsigned write_device_answer(struct http_request *r, const struct msg_vie
 {
 	char text[URI_MAX + 1];
 	struct uri target;
-	bool located = m->code == CODE_CREATED && request_target(r, text, &target);
+	/* What a member of a group made is its own, and where that is cannot be told (RFC 7252 8.2). */
+	bool located = m->code == CODE_CREATED && !r->transfer.requester.from_group && request_target(r, text, &target);
 	const struct response_question q = {
 		.about = {
 			.conditional = r->mapping.conditional, .blame_request = may_blame_request(r),

@@ -359,24 +359,29 @@ static struct http_request *request_new(struct http_connection *c, const struct 
 	return r;
 }
 
-/* A server is asked in absolute-form too (RFC 9112 3.2.2): what stands in front of the path counts as Host. */
-static void take_absolute_form(struct http_request *r)
+/* A server is asked in absolute-form too (RFC 9112 3.2.2): what stands in front of the path counts as Host. False if that names no host: it
+ * might be read otherwise by whoever stands in front of this gateway (RFC 9110 4.2.4). */
+static bool take_absolute_form(struct http_request *r)
 {
-	struct http_text target = r->target;
+	struct http_text target = r->target, authority;
+	char host[URI_HOST_MAX + 1];
 	size_t scheme = 0;
-	const char *path;
 
-	if (target.len > 7 && strncasecmp(target.at, "http://", 7) == 0)
+	if (target.len >= 7 && strncasecmp(target.at, "http://", 7) == 0)
 		scheme = 7;
-	else if (target.len > 8 && strncasecmp(target.at, "https://", 8) == 0)
+	else if (target.len >= 8 && strncasecmp(target.at, "https://", 8) == 0)
 		scheme = 8;
 	if (scheme == 0)
-		return;
-	path = memchr(target.at + scheme, '/', target.len - scheme);
-	if (path == NULL)
-		return;
-	r->host = (struct http_text){ target.at + scheme, (size_t)(path - target.at) - scheme };
-	r->target = (struct http_text){ path, target.len - (size_t)(path - target.at) };
+		return true;
+	authority = (struct http_text){ target.at + scheme, 0 };
+	while (authority.len < target.len - scheme && authority.at[authority.len] != '/' && authority.at[authority.len] != '?')
+		authority.len++;
+	if (!http_host_read(authority, host))
+		return false;
+	r->host = authority;
+	if (scheme + authority.len < target.len && authority.at[authority.len] == '/')
+		r->target = (struct http_text){ authority.at + authority.len, target.len - scheme - authority.len };
+	return true;
 }
 
 /* Finds the route and makes the CoAP request. ERR_NONE, or why not; *status is set where the head itself is at fault. */
@@ -453,10 +458,17 @@ static void begin(struct http_request *r, const struct http_head *head)
 {
 	unsigned status = 0;
 	const char *why = NULL;
+	bool has_host = take_absolute_form(r);
 	enum error e;
 
-	take_absolute_form(r);
-	if (!identify(r, head) || cors_preflight(r, head))
+	if (!identify(r, head))
+		return;
+	if (!has_host) {
+		reply_error(r, ERR_BAD_URI);
+		request_finish(r, false);
+		return;
+	}
+	if (cors_preflight(r, head))
 		return;
 	e = translate(r, head, &status, &why);
 	if (e == ERR_NO_ROUTE && local_answer(r, head))

@@ -92,7 +92,8 @@ void request_finish(struct http_request *r, bool cut);
  * NULL. */
 void reply_head(struct http_request *r, const struct msg_view *m, enum error e, uint64_t size, const char *extra);
 
-/* A whole answer of the gateway's own: status, a text for a person, further fields ("Name: value\r\n"...) or NULL. The request is not finished by it. */
+/* A whole answer of the gateway's own: status, a text for a person, further fields ("Name: value\r\n"...) or NULL. The request is not finished
+ * by it. */
 void reply_status(struct http_request *r, unsigned status, const char *text, const char *extra);
 /* The same, counted and logged as e. */
 void reply_refused(struct http_request *r, unsigned status, const char *text, const char *extra, enum error e);

@@ -18,6 +18,7 @@ enum {
 };
 
 static const uint64_t accept_again = CLOCK_SECOND / 10; /* when there was no descriptor or memory for a connection */
+static const uint64_t warn_again = 10 * CLOCK_SECOND;
 
 struct http_listener {
 	struct event *event;
@@ -34,6 +35,7 @@ static struct {
 	struct http_connection *all, *due;
 	uint32_t count;
 	struct wheel_timer pause;
+	uint64_t warned_at;
 	bool paused, draining;
 } server;
 
@@ -196,6 +198,19 @@ static bool is_short_of_something(int error)
 	return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
 }
 
+/* Clients wait in the kernel meanwhile; without the pause the loop would spin. */
+static void pause_accepting(int error)
+{
+	uint64_t now = clock_now();
+
+	if (server.warned_at == 0 || now - server.warned_at >= warn_again) {
+		log_warning("no connection can be accepted: %s", strerror(error));
+		server.warned_at = now;
+	}
+	listen_again(false);
+	wheel_set(server.proxy->wheel, &server.pause, now + accept_again);
+}
+
 static void on_accept(evutil_socket_t fd, short what, void *arg)
 {
 	struct http_listener *h = arg;
@@ -210,9 +225,7 @@ static void on_accept(evutil_socket_t fd, short what, void *arg)
 		int accepted = accept4(fd, (struct sockaddr *)&from, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 		if (accepted < 0 && is_short_of_something(errno)) {
-			log_warning("no connection can be accepted: %s", strerror(errno));
-			listen_again(false);
-			wheel_set(server.proxy->wheel, &server.pause, clock_now() + accept_again);
+			pause_accepting(errno);
 			return;
 		}
 		if (accepted < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))

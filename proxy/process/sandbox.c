@@ -164,6 +164,7 @@ static const struct conditional_call {
 	{ "setsockopt", 2, { IS(1, SOL_SOCKET), IS(2, SO_KEEPALIVE) } },
 	{ "setsockopt", 2, { IS(1, SOL_SOCKET), IS(2, SO_LINGER) } },
 	{ "setsockopt", 2, { IS(1, IPPROTO_TCP), IS(2, TCP_NODELAY) } },
+	{ "setsockopt", 2, { IS(1, IPPROTO_TCP), IS(2, TCP_QUICKACK) } },
 	{ "setsockopt", 1, { IS(1, IPPROTO_IP) } },
 	{ "setsockopt", 1, { IS(1, IPPROTO_IPV6) } },
 	/* names of interfaces, for zones of addresses in the log and in a configuration */

@@ -13,15 +13,18 @@
 #include "proxy/process/steer_try.h"
 #include "proxy/process/worker.h"
 
+enum { CONNECTION_TURNS = 3 };
+
 static bool has_work(const struct worker *w)
 {
 	return udp_is_readable() || crossing_is_readable(w->proxy);
 }
 
-/* What connections have brought is known only behind a turn. */
-static bool may_have_work(const struct worker *w)
+/* What connections have brought is known only behind turns: those of TLS write in one and tell of it in the next. */
+static void work(struct worker *w)
 {
-	return w->http_is_open || has_work(w);
+	for (unsigned i = 0; i < CONNECTION_TURNS && (w->http_is_open || has_work(w)); i++)
+		worker_turn(w, false);
 }
 
 /* What was due up to that time happens now. */
@@ -94,8 +97,7 @@ void steer_worker_obey(struct worker *w, const struct channel_message *m)
 	struct channel_message answer = { .kind = CHANNEL_STEERED };
 
 	if (strcmp(m->text, "work") == 0) {
-		if (may_have_work(w))
-			worker_turn(w, false);
+		work(w);
 	} else if (strcmp(m->text, "at") == 0) {
 		move_clock(w, m->number[STEER_TIME]);
 	} else if (strncmp(m->text, "faults", 6) == 0) {

@@ -261,8 +261,10 @@ void workers_start(struct parent *p)
 		if (place->again == NULL)
 			log_fatal("not enough memory to start");
 		house_next_incarnation(&p->house, i);
-		start(p, place);
 	}
+	/* Behind that: to one who serves already it would look as if the others had died. */
+	for (unsigned i = 0; i < p->count; i++)
+		start(p, &p->places[i]);
 }
 
 /* ---- the end of one ---- */

@@ -10,6 +10,7 @@ import pathlib
 import re
 import select
 import socket
+import ssl
 import struct
 import termios
 
@@ -23,18 +24,19 @@ ROUTE = """
         allow-networks = ["127.0.0.0/8"]; access-log = "json"; %s };
 """
 PIECE = 65536
+NOT_NOW = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
-def gateway(start, route="", sections="", routes=None):
-    """A gateway that serves HTTP at `web`; its one route leads to any device and has these settings too."""
+def gateway(start, route="", sections="", routes=None, secure=""):
+    """A gateway that serves HTTP at `web`; its one route leads to any device and has these settings too. secure: those of HTTPS."""
     host, port = fresh_address(), free_port()
-    proxy = start(routes=ROUTE % route if routes is None else routes, sections=sections, listeners=web_listener(host, port))
+    proxy = start(routes=ROUTE % route if routes is None else routes, sections=sections, listeners=web_listener(host, port, secure))
     proxy.web = (host, port)
     return proxy
 
 
-def web_listener(host, port):
-    return 'web: { url = "http://%s:%d"; };' % (host, port)
+def web_listener(host, port, secure=""):
+    return 'web: { url = "%s://%s:%d"; %s };' % ("https" if secure else "http", host, port, secure)
 
 
 class Answer:
@@ -49,15 +51,17 @@ class Answer:
 
 
 class Web:
-    """One connection of an HTTP client. Nothing is read but by pull() and those that call it."""
+    """One connection of an HTTP client. Nothing is read but by pull() and those that call it. tls: an ssl.SSLContext for HTTPS."""
 
-    def __init__(self, proxy, receive=None):
+    def __init__(self, proxy, receive=None, tls=None):
         self.proxy = proxy
         self.socket = socket.socket()
         if receive:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive)
         self.socket.bind((fresh_address(), 0))
         self.socket.connect(proxy.web)
+        if tls:
+            self.socket = tls.wrap_socket(self.socket)
         self.socket.setblocking(False)
         self.unsent, self.raw, self.ended, self.reset = b"", b"", False, False
         self.answer, self.asks_head, self.interim = None, False, []
@@ -98,9 +102,9 @@ class Web:
         try:
             while self.unsent:
                 self.unsent = self.unsent[self.socket.send(self.unsent[:PIECE]):]
-        except BlockingIOError:
+        except NOT_NOW:
             pass
-        except (ConnectionResetError, BrokenPipeError):
+        except (ConnectionResetError, BrokenPipeError, ssl.SSLEOFError, ssl.SSLZeroReturnError):
             self.unsent = b""
         return len(self.unsent) != before
 
@@ -115,9 +119,9 @@ class Web:
                 most -= len(piece)
                 self.raw += piece
                 self.ended = not piece
-        except BlockingIOError:
+        except NOT_NOW:
             pass
-        except ConnectionResetError:
+        except (ConnectionResetError, ssl.SSLEOFError):
             self.ended = self.reset = True
         news = before != (len(self.raw), self.ended)
         self._parse()

@@ -6,7 +6,7 @@ import time
 
 import coap
 from coap import CON, Message
-from harness import WAIT, fresh_address
+from harness import WAIT, fresh_address, in_brackets
 
 PATIENCE = 5.0  # seconds of real time that bytes of a connection may take
 
@@ -111,7 +111,7 @@ class Connection:
 class Origin:
     def __init__(self, proxy, host=None, port=0, scheme="http"):
         self.proxy, self.host, self.scheme = proxy, host or fresh_address(), scheme
-        self.socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        self.socket = socket.socket(socket.AF_INET6 if ":" in self.host else socket.AF_INET, socket.SOCK_STREAM)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.socket.bind((self.host, port))
         self.socket.listen(64)
@@ -120,7 +120,7 @@ class Origin:
 
     @property
     def url(self):
-        return "%s://%s:%d" % (self.scheme, self.host, self.port)
+        return "%s://%s:%d" % (self.scheme, in_brackets(self.host), self.port)
 
     def accept(self, timeout=WAIT):
         self.proxy.settle()

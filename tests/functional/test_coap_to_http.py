@@ -3,8 +3,9 @@
 import pytest
 
 import coap
-from coap import ACCEPT, CONTENT_FORMAT, ETAG, HOP_LIMIT, IF_MATCH, IF_NONE_MATCH, LOCATION_PATH, LOCATION_QUERY, MAX_AGE, NON, OBSERVE
-from harness import DEFAULT_ROUTE, Proxy, fresh_address
+from coap import (ACCEPT, CONTENT_FORMAT, ETAG, HOP_LIMIT, IF_MATCH, IF_NONE_MATCH, LOCATION_PATH, LOCATION_QUERY, MAX_AGE, NON, OBSERVE,
+                  Message)
+from harness import DEFAULT_ROUTE, NameServer, Proxy, fresh_address
 from http_origin import Origin, WebPair
 
 ROUTE = 'web: { from = ["coap"]; forward-to = ["http://127.0.0.0/8:*"]; allow-networks = ["127.0.0.0/8"]; %s };\n'
@@ -57,12 +58,53 @@ def test_a_reverse_route_leads_to_an_origin_of_http(start):
     pair.origin.close()
 
 
+@pytest.mark.parametrize("form", ["uri", "scheme"])
+def test_an_origin_with_an_address_of_ipv6(start, form):
+    p = start(routes='web: { from = ["coap"]; forward-to = ["http://[::1]:*"]; allow-networks = ["::1/128"]; };')
+    pair = WebPair(p, form, origin=Origin(p, "::1"))
+    _, up, down = pair.exchange(body=b"x", fields=[OCTETS])
+    assert up.field("host") == "[::1]:%d" % pair.origin.port and down.payload == b"x"
+    pair.origin.close()
+
+
+def test_a_name_is_looked_up_and_stays_the_host(start, tmp_path):
+    dns = NameServer()
+    file = tmp_path / "resolv.conf"
+    file.write_text("nameserver %s:%d\n" % (dns.host, dns.port))
+    p = start(routes='n: { from = ["coap"]; forward-to = ["http://*.example:*"]; allow-networks = ["127.0.0.0/8"]; };',
+              sections='upstream: { resolv-conf = "%s"; };' % file)
+    client, origin = p.client(), Origin(p)
+    uri = "http://WEB%%31.Example:%d/a" % origin.port
+    # a body in blocks: the first one waits for the name
+    client.send(Message(coap.PUT, options=[(coap.PROXY_URI, uri), (coap.BLOCK1, coap.block(0, True, 0))], payload=b"0123456789abcdef"))
+    dns.serve({"web1.example": [origin.host]})
+    assert client.recv().code == coap.CONTINUE
+    client.send(Message(coap.PUT, options=[(coap.PROXY_URI, uri), (coap.BLOCK1, coap.block(1, False, 0))], payload=b"end"))
+    up = origin.request()
+    assert (up.field("host"), up.target, up.body) == ("web1.example:%d" % origin.port, "/a", b"0123456789abcdefend")
+    up.connection.answer(204)
+    assert client.recv().code == coap.CHANGED
+    client.send(Message(options=[(coap.PROXY_URI, "http://gone.example/")]))
+    dns.serve({})
+    assert coap.code_text(client.recv().code) == "5.02"
+    origin.close()
+    dns.close()
+
+
 def test_of_two_origins_one_that_failed_rests(start):
     dead, alive = fresh_address(), fresh_address()
     p = start(routes='web: { from = ["coap"]; to = ["http://%s:8097", "http://%s:8098"]; rest = "10s"; };' % (dead, alive))
     pair = WebPair(p, "reverse", origin=Origin(p, alive, 8098))
     assert coap.code_text(pair.refused().code) == "5.02"
     assert pair.exchange(body=b"x", fields=[OCTETS])[2].payload == b"x"
+    p.advance(11_000)
+    silent = Origin(p, dead, 8097)
+    sent = pair.send()
+    silent.request()
+    p.advance(94_000)
+    assert coap.code_text(pair.hear(sent).code) == "5.04"
+    assert pair.exchange(body=b"y", fields=[OCTETS])[2].payload == b"y"
+    silent.close()
     pair.origin.close()
 
 

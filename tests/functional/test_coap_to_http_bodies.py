@@ -433,7 +433,7 @@ def test_an_answer_above_the_limit_is_cut(start):
 def test_a_client_that_was_never_seen_gets_small_blocks(start):
     p = start(routes=ROUTE % "", sections='downstream: { trusted = []; };')
     pair = WebPair(p)
-    data = pattern(2000)
+    data = pattern(20_000)
     sent, up = pair.forward()
     up.connection.answer(200, [OCTETS], data)
     down = pair.hear(sent)

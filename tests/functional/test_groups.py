@@ -258,26 +258,51 @@ def test_oscore_to_a_group_is_refused_all_the_same(place):
 
 
 @pytest.mark.covers("C7959-2.8-1")
-def test_only_the_first_block_is_asked_of_a_group(place):
+def test_the_rest_of_an_answer_is_asked_of_who_gave_it(place):
+    """By unicast, confirmable; the group is asked for the first block alone."""
     proxy = place.start(sections=BLOCKS)
-    member, client = place.member(), place.client()
+    member, other = place.member(), place.member()
+    c = place.ask("GET", URL + "/big?all")
+    up = member.recv()
+    assert coap.block_parts(up.first(coap.BLOCK2)) == (0, False, 2)
+    blocks = [bytes([65 + i]) * 64 for i in range(4)]
+    member.answer(up, options=[(coap.BLOCK2, coap.block(0, True, 2))], payload=blocks[0])
+    other.answer(other.recv(), options=[(coap.BLOCK2, coap.block(0, True, 2))], payload=bytes(64))
+    for number in (1, 2, 3):
+        proxy.settle()
+        next_, = member.heard_in_person()
+        assert (next_.type, next_.code, next_.all(coap.URI_PATH), next_.all(coap.URI_QUERY)) == (CON, GET, [b"big"], [b"all"])
+        assert coap.block_parts(next_.first(coap.BLOCK2)) == (number, False, 2) and next_.source != up.source
+        member.piggyback(next_, options=[(coap.BLOCK2, coap.block(number, number < 3, 2))], payload=blocks[number])
+    assert answer(c).content == b"".join(blocks)
+    assert other.heard_in_person() == []
+    member.quiet()
+    other.quiet()
+
+
+@pytest.mark.covers("C7959-2.8-1", "C7252-11.5-1")
+def test_who_answers_is_asked_on_only_where_the_route_could_send(place):
+    """An answer can come from anywhere, and may have been made up to have the gateway send there."""
+    place.start(routes=OPEN.replace(' allow-networks = ["127.0.0.0/8"];', ""), sections=BLOCKS)
+    member = place.member()
     c = place.ask("GET", URL + "/big")
+    up = member.recv()
+    member.answer(up, options=[(coap.BLOCK2, coap.block(0, True, 2))], payload=bytes(64))
+    assert answer(c).status == 403 and member.heard_in_person() == []
+
+
+@pytest.mark.covers("C7959-2.8-1")
+def test_a_client_of_coap_asks_a_group_for_the_first_block_alone(place):
+    place.start()
+    member, client = place.member(), place.client()
+    named = [(coap.PROXY_URI, URL + "/big")]
+    assert client.ask(Message(GET, options=named + [(coap.BLOCK2, coap.block(1, False, 2))])).code == coap.code("4.00")
+    sent = client.send(Message(GET, options=named + [(coap.BLOCK2, coap.block(0, False, 2))]))
     up = member.recv()
     assert coap.block_parts(up.first(coap.BLOCK2)) == (0, False, 2)
     member.answer(up, options=[(coap.BLOCK2, coap.block(0, True, 2))], payload=bytes(64))
-    assert answer(c).status == 502
-    assert member.heard_in_person() == []
-    proxy.advance(2_000)
-    member.quiet()
-    # the last block of a short one is whole
-    c = place.ask("GET", URL + "/small")
-    member.answer(member.recv(), options=[(coap.BLOCK2, coap.block(0, False, 2))], payload=bytes(64))
-    assert answer(c).content == bytes(64)
-    # a client of CoAP may ask for the first one itself, and for no other
-    proxy.advance(2_000)
-    assert client.ask(Message(GET, options=[(coap.PROXY_URI, URL + "/big"), (coap.BLOCK2, coap.block(1, False, 2))])).code == coap.code("4.00")
-    client.send(Message(GET, options=[(coap.PROXY_URI, URL + "/big"), (coap.BLOCK2, coap.block(0, False, 2))]))
-    assert coap.block_parts(member.recv().first(coap.BLOCK2)) == (0, False, 2)
+    down = client.recv()
+    assert (down.token, coap.block_parts(down.first(coap.BLOCK2))) == (sent.token, (0, True, 2))
 
 
 @pytest.mark.covers("C7959-2.8-1")
@@ -291,6 +316,23 @@ def test_a_body_for_a_group_goes_whole_or_not_at_all(place):
     assert answer(c).status == 204
     assert answer(place.ask("PUT", URL + "/light", bytes(5000), {"Content-Type": "text/plain;charset=utf-8"})).status == 413
     member.quiet()
+
+
+@pytest.mark.covers("C7252-8.2-3")
+def test_what_a_member_made_is_not_said_to_be_at_the_group(place):
+    """Its URI begins with the address of who answered, which the client is not told; of a device alone it is known."""
+    proxy = place.start()
+    member = place.member()
+    c = place.ask("POST", URL + "/things", b"x", {"Content-Type": "text/plain;charset=utf-8"})
+    up = member.recv()
+    member.answer(up, coap.code("2.01"), [(coap.LOCATION_PATH, "things"), (coap.LOCATION_PATH, "7")])
+    a = answer(c)
+    assert (a.status, a.getheader("location")) == (201, None)
+    alone = "coap://%s:%d" % member.voice.getsockname()
+    c = place.ask("POST", alone + "/things", b"x", {"Content-Type": "text/plain;charset=utf-8"})
+    proxy.settle()
+    member.piggyback(member.heard_in_person()[0], coap.code("2.01"), [(coap.LOCATION_PATH, "things"), (coap.LOCATION_PATH, "7")])
+    assert answer(c).getheader("location") == "/hc/%s/things/7" % alone
 
 
 @pytest.mark.covers("C7252-8.1-3")
@@ -338,7 +380,8 @@ class LinkMember(Device):
         scope = socket.if_nametoindex(link)
         self.ear, self.voice = (socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) for _ in range(2))
         self.ear.bind((group, PORT, 0, scope))
-        self.ear.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, socket.inet_pton(socket.AF_INET6, group) + struct.pack("@I", scope))
+        membership = socket.inet_pton(socket.AF_INET6, group) + struct.pack("@I", scope)
+        self.ear.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, membership)
         self.voice.bind((address, PORT, 0, scope))
         self.socket, self.host, self.port = self.ear, address, PORT
 
@@ -365,11 +408,15 @@ def test_a_group_of_a_link_as_the_origin_of_a_route(place):
         place.ip("-n", place.name, "link", "set", link, "up")
         place.ip("-n", place.name, "addr", "add", address + "/64", "dev", link, "nodad")
     proxy = place.start(routes='all: { from = ["web"]; http-path = "/hc/all"; authenticate = "none"; multicast = true;'
-                               ' to = ["coap://[ff02::fd%%one]:%d/t"]; };' % PORT)
+                               ' to = ["coap://[ff02::fd%%one]:%d/t"]; };' % PORT, sections=BLOCKS)
     member = place._peer(LinkMember, "other", "fe80::2", "ff02::fd")
     c = place.ask("GET", "all")
     up = member.recv(5)
     assert (up.type, up.all(coap.URI_PATH), up.has(coap.URI_HOST)) == (NON, [b"t"], False)
-    member.answer(up, payload=b"21")
-    assert answer(c).content == b"21"
+    member.answer(up, options=[(coap.BLOCK2, coap.block(0, True, 2))], payload=bytes(64))
     proxy.settle()
+    member.socket = member.voice
+    rest = member.recv(5)
+    assert rest.type == CON and rest.all(coap.URI_PATH) == [b"t"]
+    member.piggyback(rest, options=[(coap.BLOCK2, coap.block(1, False, 2))], payload=b"21")
+    assert answer(c).content == bytes(64) + b"21"

@@ -292,7 +292,7 @@ def test_device_without_blocks_is_remembered(start):
 # OSCORE
 
 
-@pytest.mark.covers("S-6", "S-7", "C8613-2-3")
+@pytest.mark.covers("S-6", "S-7")
 def test_oscore_message_larger_than_a_datagram_goes_in_outer_blocks(gw):
     """Both ways; the bytes are those that were sealed, and each block names its operation by the OSCORE option."""
     sealed, answer = os.urandom(5000), os.urandom(3000)

@@ -52,7 +52,8 @@ def test_what_proves_a_name(start, tmp_path):
     gate = Gate(start, tmp_path, "# who may ask\n\n" + ALICE + BOB)
     pair = WebPair(gate.proxy)
     good = [bearer("t0ken-of.alice~"), ("Authorization", "bEARER   t0ken-of.alice~"), basic("bob", "pass:word")]
-    bad = [bearer("t0ken-of.alice"), bearer("pass:word"), bearer(""), basic("bob", "pass"), basic("alice", "t0ken-of.alice~"), basic("", ""),
+    bad = [bearer("t0ken-of.alice"), bearer("pass:word"), bearer(""), basic("bob", "pass"), basic("alice", "t0ken-of.alice~"),
+           basic("", ""),
            basic("bob\0x", "pass:word"), ("Authorization", "Basic Ym9i"), ("Authorization", "Basic Ym9iOnBhc3M6d29yZ"),
            ("Authorization", "Basic ===="), ("Authorization", "Digest x"), ("Authorization", "Bearer t0ken-of.alice~ x"),
            bearer(hashlib.sha256(b"t0ken-of.alice~").hexdigest()), bearer("x" * 5000), basic("bob", "x" * 2000)]
@@ -78,7 +79,8 @@ def test_a_route_for_some(start, tmp_path):
     assert pair.refused().status == 401
 
 
-@pytest.mark.parametrize("text", [BOB, line("bearer", "alice", "another") + BOB, line("bearer", "carol", "t0ken-of.alice~") + BOB, "# nobody\n"],
+@pytest.mark.parametrize("text", [BOB, line("bearer", "alice", "another") + BOB, line("bearer", "carol", "t0ken-of.alice~") + BOB,
+                                  "# nobody\n"],
                          ids=["gone", "changed", "other-name", "empty"])
 def test_a_withdrawn_token_ends_what_it_began(start, tmp_path, text):
     """What outlives a change of the file is decided by the new one: streams, long polls, uploads under way."""

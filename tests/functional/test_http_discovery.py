@@ -1,5 +1,5 @@
-"""Where the gateway tells that it maps HTTP to CoAP: rt=core.hc in /.well-known/core, over HTTP and over CoAP (RFC 8075 5.5, RFC 6690); pages that
-ask from elsewhere (CORS); what the access log says of requests over HTTP."""
+"""Where the gateway tells that it maps HTTP to CoAP: rt=core.hc in /.well-known/core, over HTTP and over CoAP (RFC 8075 5.5, RFC 6690);
+pages that ask from elsewhere (CORS); what the access log says of requests over HTTP."""
 
 import json
 import re
@@ -40,10 +40,12 @@ def links(text):
 def published(start):
     """Two listeners of HTTP with names, one of CoAP."""
     port = free_tcp_port()
-    return start(routes=ROUTES, web='public-url = "%s"; }; other: { url = "http://127.0.0.1:%d"; public-url = "%s";' % (ORIGIN, port, ANOTHER))
+    return start(routes=ROUTES, web='public-url = "%s"; }; other: { url = "http://127.0.0.1:%d"; public-url = "%s";' % (ORIGIN, port,
+                                                                                                                        ANOTHER))
 
 
-HERE = [("/hc/", {"rt": "core.hc"}), ("/q", {"rt": "core.hc", "hct": "?target_uri={+tu}"}), ("/e/", {"rt": "core.hc", "hct": "{+s}/{+hp}{+p}{+qq}"})]
+HERE = [("/hc/", {"rt": "core.hc"}), ("/q", {"rt": "core.hc", "hct": "?target_uri={+tu}"}),
+        ("/e/", {"rt": "core.hc", "hct": "{+s}/{+hp}{+p}{+qq}"})]
 THERE = [("/other/", {"anchor": ANOTHER, "rt": "core.hc"})]
 
 
@@ -53,7 +55,8 @@ def anchored(rows):
 
 @pytest.mark.covers("C8075-5.5-1", "C8075-5.5-2", "C8075-5.5-3", "C8075-5.5-4")
 def test_over_http(published):
-    """Each mapping once, with its template unless that is the default one; no anchor where the origin is the one asked; none that denies."""
+    """Each mapping once, with its template unless that is the default one; no anchor where the origin is the one asked; none that
+    denies."""
     client = published.http_client()
     answer = client.ask("GET", "/.well-known/core")
     assert (answer.status, answer.get("content-type")) == (200, "application/link-format")
@@ -94,8 +97,10 @@ def test_listener_without_a_name_is_told_to_its_own_clients_alone(start):
 
 
 FILTERS = [
-    (["rt=core.hc"], 4), (["rt=core.h*"], 4), (["rt=core"], 0), (["rt=core.hc", "hct=*"], 2), (["hct={+s}*"], 1), (["href=/hc/"], 1), (["href=/*"], 5),
-    (["ct=40"], 1), (["rt=*"], 4), (["anchor=https://other.example"], 1), (["if=x"], 0), (["nothing"], 5), (["rt=Core.hc"], 0), (["href=/hc/", "rt=x"], 0),
+    (["rt=core.hc"], 4), (["rt=core.h*"], 4), (["rt=core"], 0), (["rt=core.hc", "hct=*"], 2), (["hct={+s}*"], 1), (["href=/hc/"], 1),
+    (["href=/*"], 5),
+    (["ct=40"], 1), (["rt=*"], 4), (["anchor=https://other.example"], 1), (["if=x"], 0), (["nothing"], 5), (["rt=Core.hc"], 0),
+    (["href=/hc/", "rt=x"], 0),
 ]
 
 
@@ -147,12 +152,14 @@ def test_other_ways_to_ask_for_the_links(gateway_plain):
     head = client.ask("HEAD", "/.well-known/core")
     assert head.status == 200 and int(head.get("content-length")) > 20
     for method in ("PUT", "POST", "DELETE", "PATCH"):
-        answer = client.ask(method, "/.well-known/core", body=b"x" if method != "DELETE" else None, fields=[("Content-Type", "text/plain;charset=utf-8")])
+        answer = client.ask(method, "/.well-known/core", body=b"x" if method != "DELETE" else None,
+                            fields=[("Content-Type", "text/plain;charset=utf-8")])
         assert (answer.status, answer.get("allow")) == (405, "GET, HEAD"), method
     for accept, status in (("application/link-format", 200), ("*/*", 200), ("application/*;q=0.2", 200), ("text/html, */*;q=0.1", 200),
                            ("application/json", 406), ("application/link-format+json", 406), ("application/link-format;q=0", 406)):
         assert client.ask("GET", "/.well-known/core", [("Accept", accept)]).status == status, accept
-    for target in ("/.well-known/core/", "/.well-known", "/.well-known/corE", "/.well-known%2Fcore", "//.well-known/core", "/.well-known/core/x"):
+    for target in ("/.well-known/core/", "/.well-known", "/.well-known/corE", "/.well-known%2Fcore", "//.well-known/core",
+                   "/.well-known/core/x"):
         assert client.ask("GET", target).status == 404, target
 
 
@@ -198,13 +205,16 @@ def test_preflight(pages):
     pair = WebPair(pages, "/named/%s%s")
     for origin in (PAGE, "http://localhost:8080"):
         answer = preflight(pair.client, pair.target(), origin)
-        assert (answer.status, answer.get("access-control-allow-origin"), answer.get("access-control-allow-methods")) == (204, origin, "PUT")
+        assert (answer.status, answer.get("access-control-allow-origin"), answer.get("access-control-allow-methods")) == (204, origin,
+                                                                                                                          "PUT")
         allowed = answer.get("access-control-allow-headers").lower().replace(" ", "").split(",")
         assert {"authorization", "content-type", "oscore", "if-match", "if-none-match", "prefer", "last-event-id"} <= set(allowed)
         assert answer.get("access-control-allow-credentials") == "true" and "Origin" in ", ".join(answer.all("vary"))
         assert answer.body == b"" and not answer.has("content-length")
-    for target, origin, method in ((pair.target(), "https://evil.example", "PUT"), (pair.target(), "null", "PUT"), (pair.target(), PAGE + ".evil.example", "PUT"),
-                                   (pair.target(), "https://APP.example:8443", "PUT"), ("/nowhere", PAGE, "PUT"), ("/closed/" + pair.device.url + "/p", PAGE, "PUT"),
+    for target, origin, method in ((pair.target(), "https://evil.example", "PUT"), (pair.target(), "null", "PUT"),
+                                   (pair.target(), PAGE + ".evil.example", "PUT"),
+                                   (pair.target(), "https://APP.example:8443", "PUT"), ("/nowhere", PAGE, "PUT"),
+                                   ("/closed/" + pair.device.url + "/p", PAGE, "PUT"),
                                    (pair.target(), PAGE, "BREW")):
         answer = preflight(pair.client, target, origin, method)
         assert answer.status == 403 and not answer.has("access-control-allow-origin"), (target, origin, method)
@@ -246,7 +256,8 @@ def test_routes_without_pages(pages):
 
 # ---- the access log ----
 
-KEYS = ["time", "route", "listener", "client", "method", "target", "status", "code", "oscore", "request_bytes", "response_bytes", "truncated", "ms"]
+KEYS = ["time", "route", "listener", "client", "method", "target", "status", "code", "oscore", "request_bytes", "response_bytes",
+        "truncated", "ms"]
 
 
 @pytest.mark.parametrize("form", ["text", "json"])
@@ -255,7 +266,8 @@ def test_access_lines(start, form):
     routes = 'r: { %s http-path = "/hc/{+tu}"; methods = ["GET", "PUT"]; access-log = "%s"; %s };' % (ANYBODY, form, DEVICES)
     proxy = start(routes=routes, web="")
     pair = WebPair(proxy)
-    _, got = pair.exchange("PUT", "/a%20b?secret=1", fields=[("Content-Type", "application/json"), ("Authorization", "Bearer hidden-token")],
+    _, got = pair.exchange("PUT", "/a%20b?secret=1", fields=[("Content-Type", "application/json"),
+                                                             ("Authorization", "Bearer hidden-token")],
                            body=b"hidden body", answer=coap.CHANGED, answer_payload=b"hidden answer")
     pair.refused("DELETE")
     pair.send(path="/slow")

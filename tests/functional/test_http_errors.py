@@ -1,5 +1,5 @@
-"""Errors that the gateway makes for HTTP: one test for each row of base/errors.h that a request over HTTP runs into, by its status, its text,
-its counter and its line in the log."""
+"""Errors that the gateway makes for HTTP: one test for each row of base/errors.h that a request over HTTP runs into, by its status, its
+text, its counter and its line in the log."""
 
 import hashlib
 import re
@@ -14,7 +14,8 @@ from test_errors import HEADER
 ROW = re.compile(r'X\((ERR_\w+),\s*(\w+),\s*COAP_CODE\(\d+,\s*\d+\),\s*COAP_CODE\(\d+,\s*\d+\),\s*(\d+),\s*"(\w+)",\s*"([^"]*)"\)')
 TABLE = {m[0]: dict(kind=m[1], status=int(m[2]), counter=m[3], text=m[4]) for m in ROW.findall(HEADER.read_text())}
 # A message of CoAP can be wrong in ways in which none is that the gateway makes of HTTP.
-OF_COAP = {"ERR_BAD_OPTION", "ERR_BLOCK_SIZE", "ERR_HOP_LIMIT_VALUE", "ERR_METHOD_UNKNOWN", "ERR_TOKEN_LENGTH", "ERR_CHALLENGE", "ERR_HOP_LIMIT",
+OF_COAP = {"ERR_BAD_OPTION", "ERR_BLOCK_SIZE", "ERR_HOP_LIMIT_VALUE", "ERR_METHOD_UNKNOWN", "ERR_TOKEN_LENGTH", "ERR_CHALLENGE",
+           "ERR_HOP_LIMIT",
            "ERR_DUPLICATES_FULL", "ERR_BODY_INCOMPLETE"}
 # The same whoever asks, and long to wait for: test_errors.py; where processes end: test_crossing.py; who drains takes no further request.
 ELSEWHERE = {"ERR_MESSAGE_IDS", "ERR_LOST_UNSENT", "ERR_LOST_SENT", "ERR_DRAINING", "ERR_INTERNAL"}
@@ -96,7 +97,8 @@ def client_limit(w):
 
 def resting(w):
     addresses, port = [fresh_address(), fresh_address()], free_port()
-    proxy = w.start(routes='r: { %s http-path = "/r"; to = ["coap://%s:%d", "coap://%s:%d"]; };' % (ANYBODY, addresses[0], port, addresses[1], port),
+    proxy = w.start(routes='r: { %s http-path = "/r"; to = ["coap://%s:%d", "coap://%s:%d"]; };' % (ANYBODY, addresses[0], port,
+                                                                                                    addresses[1], port),
                     web="")
     client = proxy.http_client()
     for _ in range(6):
@@ -133,7 +135,8 @@ def name(w):
     w.dns = dns = NameServer()
     file = w.tmp_path / "resolv.conf"
     file.write_text("nameserver %s:%d\n" % (dns.host, dns.port))
-    pair = begin(w, 'n: { %s http-path = "/hc/{+tu}"; forward-to = ["coap://*.example:*"]; };' % ANYBODY, sections='upstream: { resolv-conf = "%s"; };' % file)
+    pair = begin(w, 'n: { %s http-path = "/hc/{+tu}"; forward-to = ["coap://*.example:*"]; };' % ANYBODY,
+                 sections='upstream: { resolv-conf = "%s"; };' % file)
     pair.client.send("GET", "/hc/coap://gone.example/p")
     pair.proxy.settle()
     dns.serve({})
@@ -189,7 +192,8 @@ ROWS = {
     "ERR_UNREACHABLE": unreachable,
     "ERR_NAME": name,
     "ERR_BAD_RESPONSE": answered([(65003, b"")]),
-    "ERR_RESPONSE_SIZE": answered([(coap.SIZE2, 70000), (coap.BLOCK2, coap.block(0, True, 6))], b"x" * 1024, sections='http: { body-limit = "1kB"; };'),
+    "ERR_RESPONSE_SIZE": answered([(coap.SIZE2, 70000), (coap.BLOCK2, coap.block(0, True, 6))], b"x" * 1024,
+                                  sections='http: { body-limit = "1kB"; };'),
     "ERR_WITHDRAWN": withdrawn,
     "ERR_OVERLOAD": full("exchanges = 2;", False),
 }
@@ -222,7 +226,8 @@ def test_row(start, tmp_path, row):
     assert 0 < len(answer.text) <= 90 and answer.text.isprintable() and answer.text not in answer.reason
     assert "127." not in answer.text and answer.get("etag") is None
     assert pair.proxy.counters()[expected["counter"]] == 1
-    assert re.search(r" info: worker \d: %s: .* at web, route (r|web|n|-), " % expected["counter"], pair.proxy.explain()), pair.proxy.explain()
+    assert re.search(r" info: worker \d: %s: .* at web, route (r|web|n|-), " % expected["counter"],
+                     pair.proxy.explain()), pair.proxy.explain()
     assert answer.has("retry-after") == (answer.status in (429, 503))
     assert answer.has("www-authenticate") == (answer.status == 401)
     assert answer.has("allow") == (answer.status == 405)
@@ -238,7 +243,8 @@ def test_errors_are_told_to_head_without_their_text(web):
 
 def test_connection_goes_on_behind_each_refusal(web):
     """Also where the body of the refused request is still on its way."""
-    for method, target, fields, body in (("POST", "/nowhere", (), b"x" * 30_000), ("PUT", web.target(), [("Content-Type", "video/mp4")], [b"x" * 5000] * 3),
+    for method, target, fields, body in (("POST", "/nowhere", (), b"x" * 30_000),
+                                         ("PUT", web.target(), [("Content-Type", "video/mp4")], [b"x" * 5000] * 3),
                                          ("OPTIONS", web.target(), (), b"abc"), ("GET", "/hc/coap:///", (), None)):
         answer = web.client.ask(method, target, fields, body)
         assert answer.status in (404, 415, 501, 400) and not answer.closes

@@ -7,7 +7,7 @@ import coap
 import pytest
 from coap import ACK, BLOCK2, CON, CONTENT_FORMAT, ETAG, MAX_AGE, OBSERVE
 from harness import WORKERS, Proxy
-from http_bodies import ROUTE, Resource, Stream, access_lines, block2_of, fetch, gateway, web_listener
+from http_bodies import ROUTE, Resource, Stream, Web, access_lines, block2_of, fetch, gateway, web_listener
 from house import Configured
 
 KB = 1 << 10
@@ -47,7 +47,6 @@ def contents(s):
 # One event
 
 
-@pytest.mark.covers("C8075-8.1-3")
 def test_each_notification_is_an_event(gw):
     options = [(ETAG, b"\x0a\xb1"), (CONTENT_FORMAT, 50), (MAX_AGE, 90)]
     s = Stream(gw, options=options, payload=b'{"t":21}', fields=[("Origin", "https://app.example")])
@@ -96,6 +95,16 @@ def test_fetch_is_observed_with_its_body(gw):
     assert s.up.code == coap.FETCH and s.up.payload == b"\xa0" and s.up.uint(OBSERVE) == 0
     s.notify(b"second")
     assert contents(s) == [b"first", b"second"]
+
+
+@pytest.mark.parametrize("method, fields", [
+    ("HEAD", []), ("PUT", []), ("POST", [("OSCORE", "CQUl"), ("Content-Type", "application/oscore")]), ("POST", [])])
+def test_what_is_not_read_is_not_observed(gw, method, fields):
+    r = Resource(gw.device(), b"sealed" if fields else b"", options=[(coap.OSCORE, b"")] if fields else [])
+    fields = [("Accept", "text/event-stream")] + fields
+    answer = fetch(Web(gw), r, method=method, fields=fields, body=None if method == "HEAD" else b"x" * 20, path="")
+    assert answer.status in (200, 204) and answer.get("content-type") != "text/event-stream"
+    assert len(r.seen) == 1 and not r.seen[0].has(OBSERVE)
 
 
 # How it begins

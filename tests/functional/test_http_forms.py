@@ -1,5 +1,5 @@
-"""HTTP to CoAP: representations (RFC 8075 6). Media types and codings become Content-Formats and come back, strict or loose; what is accepted
-is asked for, one after another."""
+"""HTTP to CoAP: representations (RFC 8075 6). Media types and codings become Content-Formats and come back, strict or loose; what is
+accepted is asked for, one after another."""
 
 import coap
 import pytest
@@ -26,10 +26,13 @@ def typed(content_type, coding=None):
 
 # Content-Type, Content-Encoding, Content-Format
 KNOWN = [
-    ("application/json", None, 50), ("APPLICATION/JSON", None, 50), ("application/json", "identity", 50), ("application/json", "deflate", 11050),
+    ("application/json", None, 50), ("APPLICATION/JSON", None, 50), ("application/json", "identity", 50),
+    ("application/json", "deflate", 11050),
     ("application/cbor", "DEFLATE", 11060), ("text/plain;charset=utf-8", None, 0), ('Text/Plain; Charset="UTF-8"', None, 0),
-    ("text/plain ; charset=utf-8", None, 0), ('application/cose; cose-type="cose-sign1"', None, 18), ("application/cose;cose-type=cose-sign1", None, 18),
-    ("application/senml+json", None, 110), ("application/octet-stream", None, 42), ("image/png", None, 23), ("application/link-format", None, 40),
+    ("text/plain ; charset=utf-8", None, 0), ('application/cose; cose-type="cose-sign1"', None, 18),
+    ("application/cose;cose-type=cose-sign1", None, 18),
+    ("application/senml+json", None, 110), ("application/octet-stream", None, 42), ("image/png", None, 23),
+    ("application/link-format", None, 40),
 ]
 
 
@@ -46,9 +49,12 @@ def test_registered_types(gateway, form):
 # Content-Type, Content-Encoding, the Content-Format of the loose mapping (None: 415 there too)
 UNKNOWN = [
     ("video/mp4", None, 42), ("application/soap+xml", None, 41), ("application/vnd.x+json", None, 50), ("application/vnd.x+cbor", None, 60),
-    ("text/xml", None, 41), ("text/csv", None, 0), ("text/html;charset=latin-1", None, 42), ("image/bmp", None, 42), ("image/x-foo2", None, 42),
-    ("application/json", "gzip", None), ("application/json", "deflate, deflate", None), ("video/mp4", "br", None), ("application/soap+xml", "deflate", None),
-    ("application/", None, None), ("/json", None, None), ("json", None, None), ("application /json", None, None), ("application/json;", None, 50),
+    ("text/xml", None, 41), ("text/csv", None, 0), ("text/html;charset=latin-1", None, 42), ("image/bmp", None, 42),
+    ("image/x-foo2", None, 42),
+    ("application/json", "gzip", None), ("application/json", "deflate, deflate", None), ("video/mp4", "br", None),
+    ("application/soap+xml", "deflate", None),
+    ("application/", None, None), ("/json", None, None), ("json", None, None), ("application /json", None, None),
+    ("application/json;", None, 50),
     ("application/json; charset", None, None), ("*/*", None, None), ("application/*", None, None), ("application/oscore", None, None),
 ]
 
@@ -99,8 +105,10 @@ def test_bodies_where_coap_gives_them_no_meaning(web):
 @pytest.mark.covers("C8075-6.2-2", "C8075-6.2-3", "C8075-6.2-4", "S-8")
 @pytest.mark.parametrize("parameters,strict,expected", [
     ("cf=60", (415,), 60), ("cf=0", (415,), 0), ("cf=65535", (415,), 65535), ('cf="60"', (415,), 60), (" CF=11050", (415,), 11050),
-    ("cf=70000", (400, 415), None), ("cf=65536", (400, 415), None), ("cf=-1", (400, 415), None), ("cf=", (400, 415), None), ("cf=6 0", (400, 415), None),
-    ("cf=0x3c", (400, 415), None), ("", (400, 415), None), ("cf=1;cf=2", (400, 415), None), ("cf=10001", (415,), None), ("charset=utf-8", (400, 415), None)])
+    ("cf=70000", (400, 415), None), ("cf=65536", (400, 415), None), ("cf=-1", (400, 415), None), ("cf=", (400, 415), None),
+    ("cf=6 0", (400, 415), None),
+    ("cf=0x3c", (400, 415), None), ("", (400, 415), None), ("cf=1;cf=2", (400, 415), None), ("cf=10001", (415,), None),
+    ("charset=utf-8", (400, 415), None)])
 def test_coap_payload_in_requests(gateway, parameters, strict, expected):
     content_type = "application/coap-payload" + (";" + parameters if parameters else "")
     pair = WebPair(gateway, STRICT)
@@ -131,9 +139,10 @@ def test_coap_payload_in_accept(gateway):
 
 # ---- what an answer carries ----
 
-@pytest.mark.covers("C7252-10.2.2-1", "C8075-6.1-1", "C8075-6.2-1", "C8075-6.2-3", "C8075-6.5.1-1", "C8075-6.5.2-1")
+@pytest.mark.covers("C7252-10.2.2-1", "C8075-6.1-1", "C8075-6.2-1", "C8075-6.2-3", "C8075-6.5.2-1")
 @pytest.mark.parametrize("format_,content_type,coding", [
-    (50, "application/json", None), (0, "text/plain;charset=utf-8", None), (60, "application/cbor", None), (11050, "application/json", "deflate"),
+    (50, "application/json", None), (0, "text/plain;charset=utf-8", None), (60, "application/cbor", None),
+    (11050, "application/json", "deflate"),
     (11060, "application/cbor", "deflate"), (40, "application/link-format", None), (42, "application/octet-stream", None),
     (18, 'application/cose;cose-type="cose-sign1"', None), (64998, "application/coap-payload;cf=64998", None),
     (1, "application/coap-payload;cf=1", None), (65535, "application/coap-payload;cf=65535", None), (None, None, None)])
@@ -150,9 +159,11 @@ def test_content_format_of_an_answer(web, format_, content_type, coding):
 
 @pytest.mark.covers("C8075-6.1-3", "C8075-6.1-4", "C7252-10.2.2-4")
 @pytest.mark.parametrize("accept,expected", [
-    ([], None), (["*/*"], None), (["*/*;q=0.1"], None), (["text/html"], None), (["text/html,application/xhtml+xml,image/webp,*/*;q=0.8"], None),
+    ([], None), (["*/*"], None), (["*/*;q=0.1"], None), (["text/html"], None),
+    (["text/html,application/xhtml+xml,image/webp,*/*;q=0.8"], None),
     (["application/json"], 50), (["application/cbor, application/json"], 60), (["application/json;q=0.5, application/cbor"], 60),
-    (["application/json;q=0.5", "application/cbor;q=0.9"], 60), (["text/html, application/json;q=0.3"], 50), (["application/json;q=0"], None),
+    (["application/json;q=0.5", "application/cbor;q=0.9"], 60), (["text/html, application/json;q=0.3"], 50),
+    (["application/json;q=0"], None),
     (["application/json;q=0.0, application/cbor;q=0.001"], 60), (["text/plain;charset=utf-8"], 0), (["APPLICATION/Json ; Q=1.0"], 50),
     (["application/oscore"], None), ([""], None), ([",,application/json,,"], 50), (["application/json;q=2, application/cbor;q=0.1"], None),
     (["nonsense"], None)])
@@ -248,7 +259,8 @@ def test_fields_that_have_no_option(web):
     """Nothing of the client's but what the tables name goes to the device."""
     fields = [("User-Agent", "x"), ("Cookie", "a=b"), ("Referer", "http://x/"), ("Accept-Language", "de"), ("Cache-Control", "no-cache"),
               ("Pragma", "no-cache"), ("Forwarded", "for=10.0.0.1"), ("X-Forwarded-For", "10.0.0.1"), ("Upgrade-Insecure-Requests", "1"),
-              ("Connection", "X-Own"), ("X-Own", "y"), ("DNT", "1"), ("TE", "trailers"), ("Upgrade", "h2c"), ("Max-Forwards", "1"), ("Authorization", "Basic eDp5")]
+              ("Connection", "X-Own"), ("X-Own", "y"), ("DNT", "1"), ("TE", "trailers"), ("Upgrade", "h2c"), ("Max-Forwards", "1"),
+              ("Authorization", "Basic eDp5")]
     up, answer = web.exchange(fields=fields)
     assert {n for n, _ in up.options} == {coap.URI_PATH, coap.HOP_LIMIT} and answer.status == 200
     assert up.payload == b""
@@ -260,3 +272,34 @@ def test_query_is_fetch_where_a_route_says_so(gateway):
     assert WebPair(gateway, STRICT).refused("QUERY", fields=fields, body=b"{}").status == 501
     up, answer = WebPair(gateway, "/query/%s%s").exchange("QUERY", fields=fields, body=b"{}", answer_payload=b"1")
     assert (up.code, up.uint(CONTENT_FORMAT), answer.status) == (coap.FETCH, 50, 200)
+
+
+@pytest.mark.covers("C8075-6.5.1-2")
+@pytest.mark.parametrize("form", [STRICT, LOOSE])
+def test_protected_content_is_never_touched(gateway, form):
+    """Whatever it looks like, and whatever the client would rather have: both ways the bytes are the same."""
+    pair = WebPair(gateway, form)
+    fields = typed("application/oscore") + [("OSCORE", "CSU"), ("Accept", "application/json"), ("Accept-Encoding", "deflate, gzip")]
+    for content in (b"\xa1\x01\x02", b'{"t": 21}', b"\x1f\x8b\x08\x00\x00", b"\x78\x9c\x03\x00\x00\x00\x00\x01", b"<a/>\r\n", b"\x00",
+                    bytes(range(256))):
+        up = pair.forward("POST", fields=fields, body=content)
+        assert up.payload == content and not up.has(CONTENT_FORMAT) and not up.has(ACCEPT)
+        answer = pair.answer(up, coap.CHANGED, [(coap.OSCORE, b"")], content[::-1])
+        assert (answer.status, answer.body, answer.get("content-type")) == (200, content[::-1], "application/oscore")
+        assert not answer.has("content-encoding") and answer.get("cache-control") == "no-store"
+
+
+def test_limits_of_a_route(start):
+    """What one route has under way is bounded by itself; the others go on, and so does it when there is room again."""
+    routes = 'narrow: { %s http-path = "/narrow/{+tu}"; exchanges = 2; body-limit = "1kB"; %s };\n' % (ANYBODY, DEVICES) + ROUTES
+    proxy = start(routes=routes, web="")
+    under_way = [WebPair(proxy, "/narrow/%s%s") for _ in range(2)]
+    asked = [pair.forward() for pair in under_way]
+    late = WebPair(proxy, "/narrow/%s%s")
+    answer = late.refused()
+    assert answer.status == 503 and int(answer.get("retry-after")) > 0
+    assert WebPair(proxy).exchange()[1].status == 200
+    assert under_way[0].answer(asked[0]).status == 200
+    assert late.exchange()[1].status == 200
+    assert late.refused("POST", body=b"x" * 1001).status == 413
+    assert late.exchange("POST", body=b"x" * 1000, answer=coap.CHANGED)[1].status == 204

@@ -1,7 +1,7 @@
-"""Behind a balancer: whose word about a client's address is believed (RFC 7239, X-Forwarded-For), and that a client cannot have a say in it.
+"""Behind a balancer: whose word about a client's address is believed (RFC 7239, X-Forwarded-For); a client has no say in it.
 
-The route is for clients of 10.9/16, and only 127.0.0.1 and 127.0.0.2 are trusted: 200 says that the gateway took the request for one of these
-clients, 404 that it did not, 400 that it would not say.
+The route is for clients of 10.9/16, and only 127.0.0.1 and 127.0.0.2 are trusted: 200 says that the gateway took the request for one of
+these clients, 404 that it did not, 400 that it would not say.
 """
 
 import pytest

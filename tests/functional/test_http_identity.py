@@ -1,5 +1,6 @@
-"""Who asks over HTTP: names by password, token, certificate or shared key as conditions of routes, routes that deny, PROXY protocol, and what
-caches are told of it. test_http_credentials.py has the secrets, test_http_forwarded.py the proxies in front, test_https.py the handshakes."""
+"""Who asks over HTTP: names by password, token, certificate or shared key as conditions of routes, routes that deny, PROXY protocol, and
+what caches are told of it. test_http_credentials.py has the secrets, test_http_forwarded.py the proxies in front, test_https.py the
+handshakes."""
 
 import base64
 import hashlib
@@ -41,8 +42,9 @@ def credentials(tmp_path):
 # ---- names as conditions ----
 
 LAMP, PORT = fresh_address(), free_port()
-BY_NAME = "".join('%s: { from = ["web"]; http-path = "/lamp"; to = ["coap://%s:%d/%s"]; %s };\n' % (name, LAMP, PORT, name, who) for name, who in [
-    ("first", 'identities = ["alice", "bob"];'), ("second", 'identities = ["dash-*"];')])
+BY_NAME = "".join(
+    '%s: { from = ["web"]; http-path = "/lamp"; to = ["coap://%s:%d/%s"]; %s };\n' % (name, LAMP, PORT, name, who)
+    for name, who in [("first", 'identities = ["alice", "bob"];'), ("second", 'identities = ["dash-*"];')])
 
 
 @pytest.mark.covers("C8075-10-2", "S-28")
@@ -50,7 +52,8 @@ def test_name_decides_which_route_it_is(start, credentials):
     """The first whose names have it; who has a name that is nowhere is refused, who has none is asked for one."""
     proxy = start(routes=BY_NAME, sections=credentials, web="")
     lamp, client = proxy.device(LAMP, PORT), proxy.http_client()
-    for fields, path in ((bearer("alice"), b"first"), (basic("bob", "secret"), b"first"), (bearer("dash-1"), b"second"), (bearer("alice"), b"first")):
+    for fields, path in ((bearer("alice"), b"first"), (basic("bob", "secret"), b"first"), (bearer("dash-1"), b"second"),
+                         (bearer("alice"), b"first")):
         client.send("GET", "/lamp", fields)
         up = lamp.recv()
         assert up.all(coap.URI_PATH) == [path]
@@ -67,7 +70,8 @@ def test_name_decides_which_route_it_is(start, credentials):
 @pytest.mark.covers("C8075-10-2")
 def test_open_route_behind_one_for_names(start, credentials):
     """Who is nobody takes the open one; a name that does not hold is as good as none."""
-    proxy = start(routes=BY_NAME + 'open: { from = ["web"]; http-path = "/lamp"; authenticate = "none"; to = ["coap://%s:%d/open"]; };' % (LAMP, PORT),
+    routes = 'open: { from = ["web"]; http-path = "/lamp"; authenticate = "none"; to = ["coap://%s:%d/open"]; };' % (LAMP, PORT)
+    proxy = start(routes=BY_NAME + routes,
                   sections=credentials, web="")
     lamp, client = proxy.device(LAMP, PORT), proxy.http_client()
     for fields, path in ((bearer("alice"), b"first"), ([], b"open"), (bearer("mallory"), b"open"), (basic("bob", "wrong"), b"open")):
@@ -83,7 +87,8 @@ def test_open_route_behind_one_for_names(start, credentials):
 def test_nobody_passes_by_a_route_that_denies(start, credentials, who):
     """Neither by having no name nor by having one; what the route does not deny goes on to the next."""
     proxy = start(routes='d: { from = ["web"]; http-path = "/hc/{+tu}"; deny = true; paths = ["/secret/**"]; %s };\n'
-                         'o: { from = ["web"]; http-path = "/hc/{+tu}"; authenticate = "none"; %s };' % (DEVICES, DEVICES), sections=credentials, web="")
+                         'o: { from = ["web"]; http-path = "/hc/{+tu}"; authenticate = "none"; %s };' % (DEVICES, DEVICES),
+                  sections=credentials, web="")
     pair = WebPair(proxy)
     for path in ("/secret", "/secret/x", "/%73ecret/x", "/a/../secret/y", "/secret?x"):
         assert pair.refused(path=path, fields=bearer(who)).status == 403, path
@@ -118,7 +123,8 @@ def test_requests_of_two_names_are_never_joined(start, credentials):
 @pytest.mark.covers("C8075-10-2")
 def test_names_change_with_the_file(start, credentials, tmp_path):
     """On a connection that stays open: a new name counts, a withdrawn one no more."""
-    proxy = start(routes='o: { from = ["web"]; http-path = "/hc/{+tu}"; identities = ["alice", "carol"]; %s };' % DEVICES, sections=credentials, web="")
+    proxy = start(routes='o: { from = ["web"]; http-path = "/hc/{+tu}"; identities = ["alice", "carol"]; %s };' % DEVICES,
+                  sections=credentials, web="")
     pair = WebPair(proxy)
     carol = [("Authorization", "Bearer token-of-carol")]
     assert pair.exchange(fields=bearer("alice"))[1].status == 200
@@ -131,6 +137,25 @@ def test_names_change_with_the_file(start, credentials, tmp_path):
     (tmp_path / "credentials").write_text("bearer carol\n")
     reload(proxy, "routes:", "routes: ", r"error: .*credentials:1: ")
     assert pair.exchange(fields=carol)[1].status == 200
+
+
+@pytest.mark.covers("C8075-10-2")
+def test_names_of_a_route_change_by_a_reload(start, credentials):
+    """Also what is open to everybody may become so, and the other way, on a connection that stays open."""
+    proxy = start(routes='o: { from = ["web"]; http-path = "/hc/{+tu}"; identities = ["alice"]; %s };' % DEVICES, sections=credentials,
+                  web="")
+    pair = WebPair(proxy)
+    for generation, (old, new, statuses) in enumerate([
+            ('identities = ["alice"];', 'identities = ["dash-*"];', (403, 200, 401)),
+            ('identities = ["dash-*"];', 'authenticate = "none";', (200, 200, 200)),
+            ('authenticate = "none";', "", (200, 200, 401)), ("forward-to = [\"coap://127", "forward-to = [\"coap://10", (404, 404, 404))],
+                                                      2):
+        reload(proxy, old, new, r"configuration in force \(generation %d\)" % generation)
+        for who, status in zip(("alice", "dash-1", None), statuses):
+            if status == 200:
+                assert pair.exchange(fields=bearer(who))[1].status == 200, (new, who)
+            else:
+                assert pair.refused(fields=bearer(who)).status == status, (new, who)
 
 
 # ---- names of TLS ----
@@ -194,7 +219,8 @@ def test_name_of_a_shared_key(start, files, version, names, status):
     """404 is the device's."""
     proxy = secure(start, files, names)
     device = proxy.device()
-    client = ["openssl", "s_client", "-connect", "%s:%d" % proxy.web_address, version, "-psk_identity", "meter-1", "-psk", "000102030405060708090a0b0c0d0e0f",
+    client = ["openssl", "s_client", "-connect", "%s:%d" % proxy.web_address, version, "-psk_identity", "meter-1", "-psk",
+              "000102030405060708090a0b0c0d0e0f",
               "-quiet", "-no_ign_eof"]
     with subprocess.Popen(client, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as s:
         s.stdin.write(b"GET /hc/%s/p HTTP/1.1\r\nHost: gw.example\r\n\r\n" % device.url.encode())
@@ -209,7 +235,8 @@ def test_name_of_a_shared_key(start, files, version, names, status):
 # ---- PROXY protocol ----
 
 FRONT = 'proxy-protocol = true; trusted-proxies = ["127.0.0.1/32"];'
-INSIDE = 'r: { %s http-path = "/hc/{+tu}"; clients = ["10.9.0.0/16", "fd00:9::/32"]; access-log = "text"; forward-to = ["coap://127.0.0.0/8:*"]; };' % ANYBODY
+INSIDE = """r: { %s http-path = "/hc/{+tu}"; clients = ["10.9.0.0/16", "fd00:9::/32"]; access-log = "text";
+  forward-to = ["coap://127.0.0.0/8:*"]; };""" % ANYBODY
 
 
 def asked(proxy, prefix, **kw):
@@ -240,7 +267,8 @@ def test_header_of_a_trusted_proxy(start):
 @pytest.mark.covers("C8075-10-3")
 @pytest.mark.parametrize("prefix", [b"", b"PROXY TCP4 10.9.1.1 10.9.9.9 4711 443\r\n", PROXY_SIGNATURE + b"\x31\x11\x00\x0c" + bytes(12),
                                     PROXY_SIGNATURE + b"\x22\x11\x00\x0c" + bytes(12), PROXY_SIGNATURE + b"\x21\x11\x00\x04" + bytes(4),
-                                    PROXY_SIGNATURE + b"\x21\x11\xff\xff" + bytes(600), PROXY_SIGNATURE[:-1] + b"\x0b", b"\x0d" + b"\0" * 40])
+                                    PROXY_SIGNATURE + b"\x21\x11\xff\xff" + bytes(600), PROXY_SIGNATURE[:-1] + b"\x0b",
+                                    b"\x0d" + b"\0" * 40])
 def test_header_that_is_none_ends_the_connection(start, prefix):
     proxy = start(routes=INSIDE, web=FRONT)
     assert asked(proxy, prefix) in (None, 400)

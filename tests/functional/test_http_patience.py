@@ -1,4 +1,4 @@
-"""How long a request over HTTP waits for its device, what becomes of it when its client leaves, and how many there may be (RFC 8075 8.1, 8.5)."""
+"""How long a request over HTTP waits for its device, what is done when its client leaves, how many there may be: RFC 8075 8.1, 8.5."""
 
 import hashlib
 import select
@@ -9,7 +9,7 @@ import struct
 import coap
 import pytest
 from coap import ACK, CON
-from harness import ANYBODY
+from harness import ANYBODY, DEFAULT_ROUTE
 from http_client import WebPair
 
 ROUTE = 'web: { %s http-path = "/hc/{+tu}"; forward-to = ["coap://127.0.0.0/8:*"]; %%s };' % ANYBODY
@@ -83,7 +83,7 @@ def test_time_is_the_operators(start, acknowledges):
     assert pair.client.recv().status == 504
     pair.device.pending()
     # it is nothing to those who ask by CoAP
-    gw2 = start(routes='c: { from = ["coap"]; forward-to = ["coap://127.0.0.0/8:*"]; allow-networks = ["127.0.0.0/8"]; timeout-http = "20s"; };')
+    gw2 = start(routes=DEFAULT_ROUTE.replace("};", 'timeout-http = "20s"; };'))
     client, device = gw2.client(), gw2.device()
     client.send(coap.Message(coap.GET, coap.NON, options=[(coap.PROXY_URI, device.url + "/p")]))
     up = device.recv()
@@ -166,7 +166,7 @@ def test_nobody_is_answered_with_what_another_asked_for(start, tmp_path):
     file = tmp_path / "credentials"
     file.write_text("".join("bearer %s %s\n" % (n, hashlib.sha256(t.encode()).hexdigest()) for n, t in names.items()))
     file.chmod(0o600)
-    gw = start(routes='web: { from = ["web"]; http-path = "/hc/{+tu}"; forward-to = ["coap://127.0.0.0/8:*"]; allow-networks = ["127.0.0.0/8"]; };',
+    gw = start(routes=(ROUTE % "").replace('authenticate = "none"; ', ""),
                sections='http: { credentials = "%s"; };' % file, web="")
     device = gw.device()
     alice, bob = (WebPair(gw, device=device) for _ in names)

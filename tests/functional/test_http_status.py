@@ -1,4 +1,5 @@
-"""HTTP to CoAP: what a device answers, as the client gets it (RFC 8075 7, RFC 7252 10.2): status, reason, freshness, diagnostics, Location."""
+"""HTTP to CoAP: what a device answers, as the client gets it (RFC 8075 7, RFC 7252 10.2): status, reason, freshness, diagnostics,
+Location."""
 
 import coap
 import pytest
@@ -37,7 +38,7 @@ def lifetime(answer):
     return value if value == "no-store" else int(value.removeprefix("private, ").removeprefix("max-age="))
 
 
-@pytest.mark.covers("C8075-7-1", "C8075-7-n5", "C8075-7-n2", "C8075-7-n1", "S-29", "C7252-10.2.2-3")
+@pytest.mark.covers("C8075-7-1", "C8075-7-n5", "C8075-7-n2", "C8075-7-n1", "S-29", "C8075-1-1")
 @pytest.mark.parametrize("content", [b"what happened", b""], ids=["content", "empty"])
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_every_code(gateway, method, content):
@@ -67,7 +68,8 @@ def test_every_code(gateway, method, content):
 def test_changes(web, method, answered, full, empty):
     body = None if method == "DELETE" else b"{}"
     fields = [("Content-Type", "application/json")] if body else []
-    _, answer = web.exchange(method, fields=fields, body=body, answer=answered, answer_payload=b"\xa1", answer_options=[(coap.CONTENT_FORMAT, 60)])
+    _, answer = web.exchange(method, fields=fields, body=body, answer=answered, answer_payload=b"\xa1",
+                             answer_options=[(coap.CONTENT_FORMAT, 60)])
     assert (answer.status, answer.body, answer.get("content-type"), lifetime(answer)) == (full, b"\xa1", "application/cbor", "no-store")
     _, answer = web.exchange(method, fields=fields, body=body, answer=answered)
     assert (answer.status, answer.body, lifetime(answer)) == (empty, b"", "no-store")
@@ -94,6 +96,7 @@ def test_freshness_is_what_is_left(web):
     web.send()
     up = web.device.recv()
     web.device.ack(up)
+    web.proxy.settle()
     web.proxy.advance(5000)
     web.device.separate(up, options=[(MAX_AGE, 10)], payload=b"1")
     assert lifetime(web.client.recv()) <= 10
@@ -110,7 +113,8 @@ def test_retry_after(web, answered, options, status, after):
 
 @pytest.mark.covers("S-32")
 def test_back_off_of_one_client_is_not_anothers(gateway):
-    """4.29 is told to who asked, once. The gateway asks the same no more for a while (RFC 8516 4), which is 503 to others; else it goes on."""
+    """4.29 is told to who asked, once. The gateway asks the same no more for a while (RFC 8516 4), which is 503 to others; else it goes
+    on."""
     noisy = WebPair(gateway)
     _, answer = noisy.exchange(answer=code("4.29"), answer_options=[(MAX_AGE, 30)])
     assert answer.status == 429
@@ -123,7 +127,8 @@ def test_back_off_of_one_client_is_not_anothers(gateway):
 
 
 # Everything that could break a status line or a page, and what is no text at all.
-DIAGNOSTICS = [b"no such", "kein Gerät".encode(), b"a\r\nSet-Cookie: x=1\r\n\r\n<script>", b"\x00\x01", b"\xff\xfe", b"HTTP/1.1 200 OK\r\n\r\n", b"x" * 900]
+DIAGNOSTICS = [b"no such", "kein Gerät".encode(), b"a\r\nSet-Cookie: x=1\r\n\r\n<script>", b"\x00\x01", b"\xff\xfe",
+               b"HTTP/1.1 200 OK\r\n\r\n", b"x" * 900]
 
 
 @pytest.mark.covers("C8075-6.6-1", "C8075-6.6-2")
@@ -235,12 +240,12 @@ def test_a_valid_tag_is_not_modified(web):
     assert web.exchange()[1].status == 200, "nothing was taken for a body"
 
 
-@pytest.mark.covers("C8075-7-n3", "C8075-7-n4")
+@pytest.mark.covers("C8075-7-n3")
 def test_valid_without_a_condition_is_no_answer(web):
     """Nobody asked whether anything is valid: never 304."""
     for fields in ((), [("If-None-Match", '"not-hex"')], [("If-None-Match", "*")]):
         up, answer = web.exchange(fields=fields, answer=VALID, answer_options=[(ETAG, TAG)])
-        assert answer.status == 502 and not up.has(ETAG), fields
+        assert answer.status == 502 and not up.has(ETAG) and not up.has(coap.IF_NONE_MATCH), fields
     _, answer = web.exchange(fields=[("If-None-Match", '"01ab"')], answer=VALID)
     assert answer.status == 502, "which one is valid is not told"
 
@@ -278,7 +283,8 @@ def test_if_none_match_star_only_creates(web):
 @pytest.mark.covers("C7252-10.2.2-3")
 def test_conditions_of_time_are_no_option(web):
     """Dates are for a cache, and none is here."""
-    fields = [("If-Modified-Since", "Tue, 24 Nov 2026 10:00:00 GMT"), ("If-Unmodified-Since", "Tue, 24 Nov 2026 10:00:00 GMT"), ("If-Range", '"01"'),
+    fields = [("If-Modified-Since", "Tue, 24 Nov 2026 10:00:00 GMT"), ("If-Unmodified-Since", "Tue, 24 Nov 2026 10:00:00 GMT"),
+              ("If-Range", '"01"'),
               ("Range", "bytes=0-1")]
     up, answer = web.exchange(fields=fields, answer_payload=b"whole")
     assert {n for n, _ in up.options} == {coap.URI_PATH, coap.HOP_LIMIT}
@@ -323,7 +329,8 @@ def test_location_of_parts(gateway):
 
 @pytest.mark.covers("C7252-10.2.4-1", "S-30")
 @pytest.mark.parametrize("made,shown", [
-    ([(LOCATION_PATH, "a b\r\nX: y")], "/a%20b%0D%0AX:%20y"), ([(LOCATION_PATH, "%2F/")], "/%252F%2F"), ([(LOCATION_PATH, b"\xff\xfe")], None),
+    ([(LOCATION_PATH, "a b\r\nX: y")], "/a%20b%0D%0AX:%20y"), ([(LOCATION_PATH, "%2F/")], "/%252F%2F"),
+    ([(LOCATION_PATH, b"\xff\xfe")], None),
     ([(LOCATION_PATH, "..")], None), ([(LOCATION_QUERY, "q")], "/?q"), ([], None), ([(LOCATION_PATH, "a"), (132, b"x")], None)])
 def test_strange_locations(gateway, made, shown):
     """Coded so that nothing ends a line, or left out: never half of it."""
@@ -357,7 +364,8 @@ def test_location_goes_with_created_alone(web):
 # ---- what cannot be understood ----
 
 @pytest.mark.covers("C7252-10.2-1")
-@pytest.mark.parametrize("options", [[(65003, b"")], [(coap.CONTENT_FORMAT, b"\x27\x11")], [(9, b"\x09\x05\x25")], [(ETAG, b"")], [(ETAG, b"123456789")],
+@pytest.mark.parametrize("options", [[(65003, b"")], [(coap.CONTENT_FORMAT, b"\x27\x11")], [(9, b"\x09\x05\x25")], [(ETAG, b"")],
+                                     [(ETAG, b"123456789")],
                                      [(MAX_AGE, b"12345")], [(coap.CONTENT_FORMAT, b"\x01\x02\x03")], [(2048, b"x")], [(OBSERVE, 5)]])
 def test_strange_options(web, options):
     """A critical or unsafe one that is not understood is 502 (RFC 7252 5.4.1, 5.7.1); any other is as if it were not there."""
@@ -378,9 +386,9 @@ def test_reset_of_the_device_is_502(web):
     assert (answer.status, answer.text) == (502, "Origin rejected the message")
 
 
-@pytest.mark.covers("C8075-8.5-1", "C7252-10.2-1")
+@pytest.mark.covers("C7252-10.2-1")
 def test_silent_device(web):
-    """Never acknowledged: 504 after 93 s, when nothing more would be sent."""
+    """Never acknowledged: 504 after 93 s, when nothing more would be sent. With an acknowledgement: test_http_patience.py."""
     web.send()
     web.device.recv()
     web.proxy.advance(92_000)
@@ -389,31 +397,6 @@ def test_silent_device(web):
     answer = web.client.recv()
     assert (answer.status, answer.reason, answer.text) == (504, "Gateway Timeout", "No answer from the origin")
     assert lifetime(answer) == "no-store"
-
-
-@pytest.mark.covers("C8075-8.5-1")
-def test_device_that_only_acknowledges(web):
-    web.send()
-    web.device.ack(web.device.recv())
-    web.proxy.advance(245_000)
-    web.client.quiet()
-    web.proxy.advance(4_000)
-    assert web.client.recv().status == 504
-    assert web.exchange()[1].status == 200, "the connection goes on"
-
-
-@pytest.mark.covers("C8075-8.5-1")
-@pytest.mark.parametrize("wanted,early,late", [("10s", 9_000, 2_000), ("452s", 450_000, 4_000)])
-def test_patience_is_the_operators(start, wanted, early, late):
-    """Lower, or what RFC 8075 8.5 sums up: MAX_RTT and MAX_SERVER_RESPONSE_DELAY are 452 s."""
-    proxy = start(routes='r: { %s http-path = "/hc/{+tu}"; timeout = "%s"; timeout-acknowledged = "%s"; %s };' % (ANYBODY, wanted, wanted, DEVICES), web="")
-    pair = WebPair(proxy)
-    pair.send()
-    pair.device.ack(pair.device.recv())
-    proxy.advance(early)
-    pair.client.quiet()
-    proxy.advance(late)
-    assert pair.client.recv().status == 504
 
 
 @pytest.mark.covers("C8075-8.1-1")

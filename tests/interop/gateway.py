@@ -64,7 +64,7 @@ class Gateway:
         with self.log.open("wb") as log:
             self.process = await asyncio.create_subprocess_exec(binary(), "-c", str(file), stderr=log)
         for _ in range(500):
-            if "ready" in self.log.read_text():
+            if "are ready\n" in self.log.read_text():
                 return
             if self.process.returncode is not None:
                 break

@@ -5,8 +5,10 @@ Left out because nothing defines it: observing. The HTTP form of OSCORE has no O
 answers that RFC 8613 section 4.1.3.5.1 has for a registration whose Outer Observe is gone.
 """
 
+import asyncio
 import functools
 
+import aiocoap
 import pytest
 
 import http_wire
@@ -222,5 +224,24 @@ async def test_chain(ends, number):
         check_coap(Leg(between.seen))
         equal(ends.at_gateway, Leg(between.seen))
         equal(Leg(between.seen), ends.at_origin)
+    finally:
+        between.close()
+
+
+@pytest.mark.covers("S-6", "S-7")
+async def test_chain_of_large_messages(ends):
+    """Messages that are whole over HTTP and in outer blocks between the gateways, several at once."""
+    ends.forget()
+    ends.world.plugtest.reset()
+    between = Tap(("127.0.0.1", ends.to_origin))
+    try:
+        async with http_client(ends)(f"coap://127.0.0.1:{between.port}", ends.world.plugtest, plugtest.context_a()) as client:
+            bodies = [bytes([n]) * size for n, size in enumerate((900, 1500, 5000, 20000))]
+            answers = await asyncio.gather(*(client.ask(aiocoap.POST, "/oscore/hello/6", payload=b, content_format=0) for b in bodies))
+        assert [a.payload for a in answers] == [b[:1024] for b in bodies]  # what is longer aiocoap cuts inside
+        requests = Leg(between.seen).messages(True)
+        assert len(requests) >= 28 and all(entry.message.option(wire.OSCORE) is not None for entry in requests)
+        for up in (True, False):
+            assert sorted(ends.at_gateway.protected(up)) == sorted(ends.at_origin.protected(up))
     finally:
         between.close()

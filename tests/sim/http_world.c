@@ -8,7 +8,6 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
-#include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,11 +32,6 @@ const struct listener *snapshot_listener(const struct snapshot *s, unsigned slot
 SSL *tls_accept(unsigned slot)
 {
 	return slot == WORLD_SECURE && world.tls != NULL ? SSL_new(world.tls) : NULL;
-}
-
-bool tls_is_cut(unsigned long code)
-{
-	return ERR_GET_REASON(code) == SSL_R_UNEXPECTED_EOF_WHILE_READING;
 }
 
 const char *tls_describe(unsigned long code, char out[TLS_REASON_MAX])

@@ -157,7 +157,7 @@ static const char *wish(const char *host, char path, int block2, int block1, boo
 	if (block2 >= 0)
 		at += snprintf(text + at, sizeof text - (size_t)at, " 23=%06x", (unsigned)block2 << 4 | szx);
 	if (block1 >= 0)
-		snprintf(text + at, sizeof text - (size_t)at, " 27=%06x", (unsigned)block1 << 4 | more << 3 | szx);
+		snprintf(text + at, sizeof text - (size_t)at, " 27=%06x", (unsigned)block1 << 4 | (more ? 8u : 0) | szx);
 	return text;
 }
 
@@ -387,6 +387,74 @@ static void a_client_who_was_never_seen_has_small_windows(void **state)
 	finish();
 }
 
+/* Block by block to the end of a long answer, of which the carrier gives what there is room for. */
+static void takes_all(unsigned client, unsigned blocks, unsigned szx)
+{
+	const struct sent *s;
+	bool more = true;
+
+	get(client, 'a');
+	head_is(&all[count - 1], CODE_CONTENT, blocks * (uint64_t)BLOCK, true);
+	carrier_more(all[count - 1].errand);
+	for (unsigned n = 0; more; n++) {
+		struct opt_block b;
+
+		if (n > 0)
+			ask(0, client, MSG_CON, CODE_GET, ++next_mid, 0, wish("web", 'a', (int)n, -1, false, szx), NULL);
+		for (int i = 0; i < 1000 && the.to_client.seen == the.to_client.count; i++)
+			carrier_more(all[count - 1].errand);
+		s = next_to_client();
+		assert_int_equal(s->m.code, CODE_CONTENT);
+		assert_int_equal(opt_block_parse(&b, msg_option(&s->m, OPT_BLOCK2)), 0);
+		assert_int_equal(b.num, n);
+		szx = b.szx;
+		more = b.more;
+		if (all[count - 1].given == all[count - 1].length && all[count - 1].errand != NULL)
+			end(&all[count - 1], ERR_NONE);
+	}
+	assert_int_equal(all[count - 1].given, blocks * BLOCK);
+}
+
+static void a_long_answer_passes_every_window(void **state)
+{
+	(void)state;
+	begin("");
+	takes_all(1, 200, 6);
+	takes_all(UNKNOWN_CLIENTS, 20, 6);
+	finish();
+	/* while memory is short */
+	begin("limits: { queue-memory = \"1MB\"; };");
+	get(1, 'a');
+	for (unsigned client = 2; client <= 41; client++)
+		for (int n = 0; n < 40; n++) {
+			put_block(client, 'a', n, true, BLOCK);
+			next_to_client();
+		}
+	head_is(&all[0], CODE_CONTENT, 200 * BLOCK, true);
+	assert_in_range(errand_room(all[0].errand), BLOCK + 1, 4 * BLOCK);
+	finish();
+}
+
+static void two_who_wait_for_blocks_far_apart_get_both(void **state)
+{
+	(void)state;
+	begin("");
+	get(1, 'a');
+	head_is(&all[0], CODE_CONTENT, 400 * BLOCK, true);
+	give(&all[0], 2 * BLOCK);
+	gets(CODE_CONTENT);
+	all[0].head = false; /* it gives nothing by itself */
+	get_block(1, 'a', 300);
+	get_block(1, 'a', 2);
+	all[0].head = true;
+	for (int i = 0; i < 2000 && the.to_client.seen + 2 > the.to_client.count; i++)
+		carrier_more(all[0].errand);
+	assert_int_equal(option_value(next_to_client(), OPT_BLOCK2) >> 4, 2);
+	assert_int_equal(option_value(next_to_client(), OPT_BLOCK2) >> 4, 300);
+	assert_int_equal(begun, 1);
+	finish();
+}
+
 /* ---- whatever they like ---- */
 
 static void client_step(void)
@@ -461,7 +529,9 @@ int main(void)
 		cmocka_unit_test(a_carrier_that_goes_is_not_called_any_more),
 		cmocka_unit_test(what_goes_on_under_a_new_configuration_keeps_its_own), cmocka_unit_test(one_client_has_so_many_errands_at_once),
 		cmocka_unit_test(memory_for_bodies_is_bounded), cmocka_unit_test(a_body_limit_holds_both_ways),
-		cmocka_unit_test(a_client_who_was_never_seen_has_small_windows), cmocka_unit_test(clients_and_origins_may_do_whatever_they_like),
+		cmocka_unit_test(a_client_who_was_never_seen_has_small_windows), cmocka_unit_test(a_long_answer_passes_every_window),
+		cmocka_unit_test(two_who_wait_for_blocks_far_apart_get_both),
+		cmocka_unit_test(clients_and_origins_may_do_whatever_they_like),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

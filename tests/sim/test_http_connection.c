@@ -136,6 +136,7 @@ static void test_answers_are_framed_by_what_was_asked(void **state)
 	};
 
 	(void)state;
+	covers("C7252-10.2.3-1");
 	for (size_t i = 0; i < COUNT(cases); i++) {
 		struct caller *c = caller_new(WORLD_PLAIN);
 		size_t r = world.begun;
@@ -334,6 +335,7 @@ static void test_what_cannot_be_read_is_refused(void **state)
 	size_t len;
 
 	(void)state;
+	covers("C8075-10-3");
 	len = (size_t)sprintf(line, "GET /");
 	memset(line + len, 'a', 8500);
 	strcpy(line + len + 8500, " HTTP/1.1\r\n" HOST "\r\n");

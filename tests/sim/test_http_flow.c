@@ -15,7 +15,6 @@
 
 #include "proxy/http/connection_parts.h"
 #include "tests/sim/http_world.h"
-#include "tests/unit/covers.h"
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 #define HOST "Host: gw\r\n"
@@ -72,6 +71,29 @@ static void test_a_body_that_is_not_taken_is_not_read(void **state)
 	caller_free(c);
 }
 
+/* The client's time begins anew when it may send again. */
+static void test_a_client_may_be_late_again(void **state)
+{
+	static char piece[1 << 16];
+	struct caller *c = caller_new(WORLD_PLAIN);
+	struct http_request *r = &world.requests[0];
+
+	(void)state;
+	world.leaves_bodies = true;
+	caller_send(c, "POST /x HTTP/1.1\r\n" HOST "Content-Length: 67108864\r\n\r\n");
+	caller_push(c, piece, sizeof piece);
+	world_pass(100 * CLOCK_SECOND);
+	assert_int_equal(r->failed, 0);
+	r->takes = true;
+	evbuffer_drain(http_connection_body(r->connection), evbuffer_get_length(http_connection_body(r->connection)));
+	http_connection_body_taken(r->connection);
+	world_pass(29 * CLOCK_SECOND);
+	assert_int_equal(r->failed, 0);
+	world_pass(2 * CLOCK_SECOND);
+	assert_int_equal(r->failed, 408);
+	caller_free(c);
+}
+
 static void test_pipelined_bytes_are_held_within_bounds(void **state)
 {
 	static const char request[] = "GET /x HTTP/1.1\r\n" HOST "\r\n";
@@ -124,6 +146,7 @@ static void test_an_answer_goes_as_fast_as_it_is_read(void **state)
 	assert_true(got > total);
 	assert_int_equal(world.requests[0].to_send, 0);
 	assert_true(world.requests[0].writable > 100);
+	world_pass(70 * CLOCK_SECOND); /* longer than a reader may take nothing: there is nothing to take */
 	caller_send(c, "GET /now HTTP/1.1\r\n" HOST "\r\n");
 	assert_int_equal(caller_has(c, "\r\n\r\n/now"), 1);
 	caller_free(c);
@@ -225,6 +248,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_a_body_that_is_not_taken_is_not_read, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_a_client_may_be_late_again, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_pipelined_bytes_are_held_within_bounds, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_an_answer_goes_as_fast_as_it_is_read, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_who_takes_no_answers_asks_nothing, set_up, tear_down),

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -16,7 +17,6 @@
 
 #include "proxy/http/server.h"
 #include "tests/sim/http_world.h"
-#include "tests/unit/covers.h"
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 #define HOST "Host: gw\r\n"
@@ -185,6 +185,23 @@ static void test_a_stalled_reader_is_cut_off(void **state)
 	assert_false(world.requests[1].stalled);
 }
 
+/* What it sends meanwhile does not help. */
+static void test_a_stalled_reader_may_not_talk_itself_out(void **state)
+{
+	struct caller *c = caller_new(WORLD_PLAIN);
+
+	(void)state;
+	caller_send(c, "GET /x HTTP/1.1\r\n" HOST "\r\n");
+	answer_much(0, 64 << 20, HTTP_LENGTH_UNKNOWN);
+	for (unsigned i = 0; i < 4; i++) {
+		assert_false(world.requests[0].gone);
+		world_pass(16 * CLOCK_SECOND);
+		caller_send(c, "GET ");
+	}
+	assert_true(world.requests[0].stalled);
+	caller_free(c);
+}
+
 /* ---- numbers ---- */
 
 static void test_a_client_has_so_many_connections(void **state)
@@ -232,6 +249,31 @@ static void test_there_are_so_many_connections_in_all(void **state)
 	assert_int_equal(world_count(COUNT_HTTP_CONNECTIONS_REFUSED), 1);
 	for (unsigned i = 0; i < 4; i++)
 		caller_free(c[i]);
+}
+
+/* Without a descriptor nobody is accepted; nor lost, for when there is one again. */
+static void test_descriptors_run_out(void **state)
+{
+	struct rlimit old, few;
+	struct caller *c;
+
+	(void)state;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+	few = old;
+	c = caller_new(WORLD_PLAIN);
+	caller_free(c);
+	few.rlim_cur = (rlim_t)dup(0) + 1; /* one more, which the client takes */
+	close((int)few.rlim_cur - 1);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+	c = caller_new(WORLD_PLAIN);
+	caller_push(c, GET, strlen(GET));
+	world_pass(CLOCK_SECOND);
+	assert_string_equal(caller_read(c), "");
+	assert_int_equal(world_count(COUNT_HTTP_CONNECTIONS), 1);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+	world_pass(CLOCK_SECOND);
+	assert_int_equal(caller_has(c, "HTTP/1.1 200 "), 1);
+	caller_free(c);
 }
 
 /* What a balancer's clients have is not counted as its own. */
@@ -345,8 +387,11 @@ static void test_new_limits_count_from_now_on(void **state)
 	(void)state;
 	caller_send(c, "GET /now/with/a/long/target HTTP/1.1\r\n" HOST "\r\n");
 	assert_int_equal(caller_has(c, "HTTP/1.1 200 "), 1);
+	caller_send(c, "GET /now/with/a/long/target HT");
 	world.conf->settings.http_line = 30;
 	http_server_configure();
+	caller_send(c, "TP/1.1\r\n" HOST "\r\n"); /* it has begun before */
+	assert_int_equal(caller_has(c, "HTTP/1.1 200 "), 2);
 	caller_send(c, "GET /now/with/a/long/target HTTP/1.1\r\n" HOST "\r\n");
 	assert_int_equal(caller_has(c, "HTTP/1.1 414 "), 1);
 	caller_free(c);
@@ -470,8 +515,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_idle_connections_are_closed, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_request_under_way_is_not_idle, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_stalled_reader_is_cut_off, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_a_stalled_reader_may_not_talk_itself_out, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_client_has_so_many_connections, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_there_are_so_many_connections_in_all, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_descriptors_run_out, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_balancers_are_not_counted, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_many_connections_come_and_go, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_draining_ends_connections_behind_their_answers, set_up, tear_down),

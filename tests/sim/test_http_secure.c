@@ -228,6 +228,12 @@ static void test_a_client_that_closes_its_side_is_answered(void **state)
 	world_run();
 	assert_true(world.requests[1].gone);
 	secure_free(s);
+	s = secure_new(); /* without a word, which ends it in both directions */
+	secure_send(s, "GET /x HTTP/1.1\r\n" HOST "\r\n");
+	shutdown(s->below->fd, SHUT_WR);
+	world_run();
+	assert_true(world.requests[2].gone);
+	secure_free(s);
 }
 
 /* The server's end is said, unless the answer was cut where nothing else shows it. */

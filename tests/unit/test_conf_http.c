@@ -137,7 +137,8 @@ static void test_same_address(void **state)
 /* What crosses plain HTTP in the open is warned of; what something protects is not. */
 static void test_warnings(void **state)
 {
-	static const char open[] = "whoever reaches a listener of plain http may ask", secret[] = "passwords and tokens come over plain http";
+	static const char open[] = "whoever reaches a listener of plain http may ask", secret[] = "passwords and tokens come over plain http",
+		group[] = "speaks to all devices of a group at once";
 	static const struct {
 		const char *listener, *route, *warning; /* NULL: none */
 	} cases[] = {
@@ -151,6 +152,10 @@ static void test_warnings(void **state)
 		{"url = \"http://[::]\";", "to = \"coap://h\";", secret},
 		{"url = \"http://[::1]\";", "to = \"coap://h\";", NULL},
 		{"url = \"https://[::]\"; psk-file = \"/p\";", "to = \"coap://h\";", NULL},
+		{"url = \"https://[::]\"; psk-file = \"/p\";", "to = \"coap://224.0.1.187\"; multicast = true;", NULL},
+		{"url = \"https://[::]\"; psk-file = \"/p\";", "to = \"coap://224.0.1.187\"; multicast = true; authenticate = \"none\";", group},
+		{"url = \"http://127.0.0.1\";", "to = \"coap://h\"; multicast = true; authenticate = \"none\";", group},
+		{"url = \"http://127.0.0.1\";", "deny = true; multicast = true; authenticate = \"none\";", NULL},
 	};
 	char text[400], *errors;
 	struct snapshot *s;
@@ -158,6 +163,7 @@ static void test_warnings(void **state)
 	FILE *f;
 
 	(void)state;
+	covers("C8075-10.1-1");
 	for (i = 0; i < COUNT(cases); i++) {
 		snprintf(text, sizeof(text), "listeners: { w: { %s }; };\nhttp: { credentials = \"/u\"; };\nroutes: { r: { http-path = \"/x\"; %s }; };",
 			cases[i].listener, cases[i].route);

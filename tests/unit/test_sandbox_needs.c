@@ -183,6 +183,7 @@ static int connections_child(void)
 	CHECK((accepted = accept4(listening, (struct sockaddr *)&at, &len, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0);
 	CHECK(getpeername(accepted, (struct sockaddr *)&at, &len) == 0 && getsockname(accepted, (struct sockaddr *)&at, &len) == 0);
 	CHECK(setsockopt(client, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) == 0);
+	CHECK(setsockopt(client, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof on) == 0);
 	CHECK(setsockopt(client, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on) == 0);
 	CHECK(setsockopt(client, SOL_SOCKET, SO_LINGER, &(struct linger){ 0, 0 }, sizeof(struct linger)) == 0);
 	CHECK(getsockopt(client, SOL_SOCKET, SO_ERROR, &on, &len) == 0 && on == 0);
