@@ -22,12 +22,38 @@ static bool allows(const struct route *route, struct http_text origin, char answ
 	return false;
 }
 
-void cors_note(struct http_request *r, const struct http_head *head)
+/* The page is one of this gateway's own, by the name that its browser asks under or by the one that is configured. */
+static bool is_own(const struct http_request *r, struct http_text origin)
+{
+	const struct listener *l = snapshot_listener(r->conf, http_connection_slot(r->connection));
+	const char *slashes = memmem(origin.at, origin.len, "://", 3);
+	struct http_text authority;
+
+	if (l != NULL && l->public_url[0] != '\0' && http_text_is(origin, l->public_url))
+		return true;
+	if (slashes == NULL)
+		return false;
+	authority = (struct http_text){ slashes + 3, origin.len - (size_t)(slashes + 3 - origin.at) };
+	return authority.len > 0 && authority.len == r->host.len && strncasecmp(authority.at, r->host.at, authority.len) == 0;
+}
+
+/* Who asks is known by what a browser adds by itself, whichever page makes it ask. */
+static bool is_known_by_browser(const struct http_request *r)
+{
+	return r->name[0] != '\0' && (!r->proof.used || r->proof.basic);
+}
+
+bool cors_admits(struct http_request *r, const struct http_head *head)
 {
 	const struct http_field *origin = http_field_find(head, "Origin");
+	bool allowed;
 
-	if (origin != NULL && r->route->cors_count > 0)
-		allows(r->route, origin->value, r->cors);
+	if (origin == NULL)
+		return true;
+	allowed = allows(r->route, origin->value, r->cors);
+	if (r->mapping.code != CODE_POST || is_own(r, origin->value))
+		return true;
+	return allowed && !(strcmp(r->cors, "*") == 0 && is_known_by_browser(r));
 }
 
 /* The route for the method asked about, for any name. */

@@ -10,7 +10,9 @@
  * who asks is not looked at; the request itself says it. */
 bool cors_preflight(struct http_request *r, const struct http_head *head);
 
-/* Notes what the answers to this request are to say about its Origin; r->route is known. */
-void cors_note(struct http_request *r, const struct http_head *head);
+/* Notes what the answers to this request are to say about its Origin; r->route is known. False if it is to be refused: a POST that a page of
+ * another origin makes its browser send, without a preflight and with whatever that knows of the user (a certificate, a password). Every
+ * other method that changes something is preflighted. */
+bool cors_admits(struct http_request *r, const struct http_head *head);
 
 #endif

@@ -9,6 +9,7 @@ import pytest
 from coap import GET, Message
 from harness import ANYBODY, free_port, free_tcp_port, fresh_address
 from http_client import WebPair
+from test_http_identity import basic, bearer, credentials  # noqa: F401 (a fixture)
 from test_logs import accesses
 
 DEVICES = 'forward-to = ["coap://127.0.0.0/8:*"];'
@@ -185,6 +186,7 @@ def test_resource_of_a_device_comes_before_ours(start):
 PAGE = "https://app.example"
 PAGES = """
   named:  { %(anybody)s http-path = "/named/{+tu}"; cors = ["%(page)s", "http://localhost:8080"]; methods = ["GET", "PUT"]; %(devices)s };
+  posted: { %(anybody)s http-path = "/posted/{+tu}"; cors = ["%(page)s"]; %(devices)s };
   all:    { %(anybody)s http-path = "/all/{+tu}"; cors = ["*"]; %(devices)s };
   closed: { %(anybody)s http-path = "/closed/{+tu}"; %(devices)s };
 """ % dict(anybody=ANYBODY, devices=DEVICES, page=PAGE)
@@ -236,6 +238,33 @@ def test_answers_to_pages(pages):
         assert not answer.has("access-control-allow-origin") and not answer.has("access-control-allow-credentials")
         assert "Origin" in ", ".join(answer.all("vary")), "a cache must not give this to the page that may"
     assert "Origin" in ", ".join(pair.exchange()[1].all("vary"))
+
+
+def test_foreign_pages_change_nothing(pages):
+    """What a browser sends for any page without asking first is a POST; one of a page that nobody named stays here."""
+    for form in ("/named/%s%s", "/closed/%s%s"):
+        pair = WebPair(pages, form.replace("named", "posted"))
+        for origin in ("https://evil.example", "null", "", "https://gw.example.evil.example", "https://evil.example/gw.example", "://",
+                       "gw.example"):
+            answer = pair.refused("POST", fields=[("Origin", origin), ("Content-Type", "text/plain;charset=utf-8")], body=b"on")
+            assert (answer.status, answer.text) == (403, "Forbidden by policy"), origin
+        # pages of this gateway's own name, and programs, which name none
+        for fields in ([("Origin", "https://gw.example")], [("Origin", "http://GW.example")], []):
+            assert pair.exchange("POST", fields=fields, body=b"on", answer=coap.CHANGED)[1].status == 204
+    pair = WebPair(pages, "/posted/%s%s")
+    assert pair.exchange("POST", fields=[("Origin", PAGE)], body=b"on", answer=coap.CHANGED)[1].status == 204
+    pair = WebPair(pages, "/all/%s%s")
+    assert pair.exchange("POST", fields=[("Origin", "https://any.example")], body=b"on", answer=coap.CHANGED)[1].status == 204
+
+
+def test_browsers_do_not_lend_names_to_all_pages(start, credentials):  # noqa: F811
+    """Where every page may ask, none may ask in the name that its browser knows; one that knows a token itself may."""
+    proxy = start(routes='r: { from = ["web"]; http-path = "/hc/{+tu}"; cors = ["*"]; allow-networks = ["127.0.0.0/8"]; %s };' % DEVICES,
+                  sections=credentials, web='public-url = "%s";' % ORIGIN)
+    pair = WebPair(proxy)
+    assert pair.refused("POST", fields=[("Origin", PAGE), *basic("bob", "secret")], body=b"on").status == 403
+    for fields in ([("Origin", PAGE), *bearer("alice")], [("Origin", ORIGIN), *basic("bob", "secret")], basic("bob", "secret")):
+        assert pair.exchange("POST", fields=fields, body=b"on", answer=coap.CHANGED)[1].status == 204
 
 
 def test_answers_to_all_pages(pages):

@@ -12,6 +12,7 @@ static const char file[] = LISTENERS
 	"	plant: { clients = [\"10.0.0.0/8\"]; forward-to = [\"coap://*.plant.example\"]; require = [\"oscore\"]; };\n"
 	"	parent: { forward-to = [\"coap://far.example\"]; via = \"coap://192.0.2.7\"; };\n"
 	"	lab: { forward-to = [\"coap://127.0.0.0/8:*\", \"coap://[::1]:*\"]; allow-networks = [\"127.0.0.0/8\"]; };\n"
+	"	groups: { forward-to = [\"coap://224.0.0.0/4\", \"coap://[ff00::/8]\"]; multicast = true; };\n"
 	"	paths: { paths = [\"/open/**\"]; to = [\"coap://192.0.2.9\", \"coap://spare.example\"]; methods = [\"GET\"]; };\n"
 	"	host: { hosts = [\"device.example\"]; ports = 5683; to = [\"coap://192.0.2.8:5700/p\"]; };\n"
 	"	shut: { from = [\"two\"]; deny = true; };\n"
@@ -47,6 +48,9 @@ static const struct row rows[] = {
 	{"GET ftp://far.example/x", ERR_NO_ROUTE_FORWARD, {"refused: 5.05", NULL}},
 	{"GET coap://me@far.example/x", ERR_BAD_URI, {"the URI: user", "refused: 4.02", NULL}},
 	{"GET coap://far.example/x#f", ERR_BAD_URI, {"refused: 4.02", NULL}},
+	{"GET coap://224.0.1.187/x", ERR_NONE, {"next hop: 224.0.1.187:5683 (a group: the first answer counts)\n", NULL}},
+	{"GET coap://[ff02::fd]/x", ERR_NONE, {"next hop: [ff02::fd]:5683 (a group", NULL}},
+	{"POST coap://224.0.1.187/ oscore", ERR_ADDRESS, {"not to: 224.0.1.187:5683\n", "refused: 4.01", NULL}},
 	{"GET coaps://far.example/x", ERR_NO_ROUTE_FORWARD, {"route parent: does not forward to that target", NULL}},
 	{"", -1, {"not understood", NULL}},
 	{"GET", -1, {"not understood", NULL}},
@@ -86,6 +90,7 @@ static const struct row web_rows[] = {
 	{"GET https://gw/hc/coap://p.plant.example/p via web as bob", ERR_IDENTITY, {"devices: is for other names", "refused: 403 ", NULL}},
 	{"PUT https://gw/hc/coap://p.plant.example/p via web as alice", ERR_METHOD, {"refused: 405 ", NULL}},
 	{"GET https://gw/hc/p.plant.example/p via web as alice", ERR_SCHEME_MISSING, {"a target without a scheme", "refused: 400 ", NULL}},
+	{"GET https://gw/hc/coaps://p.plant.example/p via web as alice", ERR_SCHEME, {"does not forward to that target", "refused: 501 ", NULL}},
 	{"GET https://gw/hc/coap://p/%zz via web as alice", ERR_BAD_URI, {"no target URI stands in it", "refused: 400 ", NULL}},
 	{"GET https://gw/hc/coap://q.example via web from 10.1.1.1", ERR_FORBIDDEN, {"route shut: takes", "refused: 403 ", NULL}},
 	{"GET https://gw/hc/coap://q.example via web from 11.1.1.1", ERR_NO_ROUTE, {"does not forward", "other networks", "refused: 404 "}},
