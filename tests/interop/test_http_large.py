@@ -16,7 +16,7 @@ import time
 
 import pytest
 
-from gateway import Gateway
+from gateway import Gateway, binary
 
 sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "functional"))
 from harness import Proxy, free_port  # noqa: E402
@@ -27,6 +27,8 @@ HELD = 64 << 10  # of one body, in the gateway
 AROUND = 48 << 10  # what a transfer needs besides
 STALLED = 64
 FIRST_USE = 4 << 20  # of code and of tables, in all workers
+# A sanitizer keeps what was freed: then memory says nothing.
+JUDGES_MEMORY = b"__asan_init" not in pathlib.Path(binary()).read_bytes()
 
 
 def piece(num):
@@ -144,7 +146,7 @@ def test_100_mb_from_a_device(gateway, device):
     while got := answer.read(1 << 16):
         digest.update(got)
     assert answer.status == 200 and digest.digest() == whole() and answer.isclosed()
-    assert memory(gateway, "VmHWM") - before < FIRST_USE
+    assert memory(gateway, "VmHWM") - before < FIRST_USE or not JUDGES_MEMORY
 
 
 @pytest.fixture
@@ -177,7 +179,7 @@ def test_100_mb_to_a_device(steered, device):
         if client.is_alive() and device.taken.value == count:
             steered.advance(5_000)
     assert answers == [204] and device.taken.value == COUNT
-    assert memory(steered, "VmHWM") - before < FIRST_USE
+    assert memory(steered, "VmHWM") - before < FIRST_USE or not JUDGES_MEMORY
 
 
 def stall(gateway, device, clients, number):
@@ -202,6 +204,6 @@ def test_bodies_that_nobody_takes_are_held_within_bounds(gateway, device):
     before = stall(gateway, device, clients, STALLED // 4)
     after = stall(gateway, device, clients, STALLED)
     assert device.given.value < len(clients) * 1000
-    assert after - before < STALLED * (HELD + AROUND)
+    assert after - before < STALLED * (HELD + AROUND) or not JUDGES_MEMORY
     for s in clients:
         s.close()
