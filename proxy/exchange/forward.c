@@ -15,6 +15,7 @@
 #include "proxy/exchange/local.h"
 #include "proxy/exchange/observe.h"
 #include "proxy/exchange/origin.h"
+#include "proxy/exchange/ports.h"
 #include "proxy/exchange/reachability.h"
 #include "proxy/exchange/requester.h"
 #include "proxy/exchange/respond.h"
@@ -115,6 +116,7 @@ enum error forward_to_origin(struct proxy *p, struct exchange *x, const struct e
 
 	if (o == NULL)
 		return ERR_OVERLOAD;
+	ports_soon(p, x->client, o);
 	if (!client_may_take(x->client, o->exchanges, p->conf->settings.origin_exchanges))
 		return ERR_ORIGIN_LIMIT;
 	if (hold_back_active(p, x, o, bytes, len))

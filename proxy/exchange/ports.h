@@ -15,6 +15,9 @@
  * x->slot and x->mid. `keep_slot`: x->slot is already right (a refresh, a repeat under way). Returns 0, or -1 when dry. */
 int ports_assign(struct proxy *p, struct exchange *x, bool keep_slot) __attribute__((warn_unused_result));
 
+/* Tells that a message of this client to this origin gets its port soon: what is looked up for that is fetched into the cache meanwhile. */
+void ports_soon(const struct proxy *p, const struct client *c, const struct origin *o);
+
 /* The upload by Block1 that x ended is over: its port is free for others. */
 void ports_upload_ended(const struct exchange *x);
 

@@ -11,6 +11,37 @@
 #include "translate/map_method.h"
 #include "translate/outer.h"
 
+/* ---- memory ---- */
+
+enum { REQUESTS_SPARE = 64, TEXT_SPARE = 512 /* bytes of method, target and host that find room in a spare one */ };
+
+/* A request is larger than what malloc() has at hand, and comes and goes more often than anything else: some wait for their next use. */
+static struct {
+	struct http_request *list[REQUESTS_SPARE];
+	unsigned count;
+} spare;
+
+/* All zero but for `pooled`. */
+static struct http_request *memory_take(size_t text)
+{
+	bool pooled = text <= TEXT_SPARE;
+	struct http_request *r = pooled && spare.count > 0 ? spare.list[--spare.count] : malloc(sizeof *r + (pooled ? TEXT_SPARE : text));
+
+	if (r == NULL)
+		return NULL;
+	memset(r, 0, sizeof *r);
+	r->pooled = pooled;
+	return r;
+}
+
+static void memory_give(struct http_request *r)
+{
+	if (r->pooled && spare.count < REQUESTS_SPARE)
+		spare.list[spare.count++] = r;
+	else
+		free(r);
+}
+
 /* ---- the end ---- */
 
 static void forget(struct http_request *r)
@@ -25,7 +56,7 @@ static void forget(struct http_request *r)
 	http_access_log(r);
 	snapshot_release(r->conf);
 	free(r->head);
-	free(r);
+	memory_give(r);
 }
 
 void request_finish(struct http_request *r, bool cut)
@@ -308,12 +339,11 @@ static struct http_request *request_new(struct http_connection *c, const struct 
 {
 	const struct http_field *host = http_field_find(head, "Host");
 	size_t host_len = host != NULL ? host->value.len : 0;
-	struct http_request *r = malloc(sizeof *r + head->method.len + head->target.len + host_len);
+	struct http_request *r = memory_take(head->method.len + head->target.len + host_len);
 	char *at;
 
 	if (r == NULL)
 		return NULL;
-	memset(r, 0, sizeof *r);
 	r->connection = c;
 	r->proxy = http_connection_proxy(c);
 	r->conf = snapshot_keep(r->proxy->conf);

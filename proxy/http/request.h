@@ -46,6 +46,7 @@ struct http_request {
 	bool truncated;                 /* it was cut off behind its head */
 	bool waiting;                   /* poll.c: the client has what there is */
 	bool applied;                   /* the answer is one that was waited for */
+	bool pooled;                    /* request.c: its memory is of the common size */
 	bool *finished;                 /* set when the request ends within http_request_begin() */
 	struct events *events;          /* events.c */
 	struct wheel_timer timer;       /* events.c, poll.c */
