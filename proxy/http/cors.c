@@ -26,14 +26,14 @@ static bool allows(const struct route *route, struct http_text origin, char answ
 static bool is_own(const struct http_request *r, struct http_text origin)
 {
 	const struct listener *l = snapshot_listener(r->conf, http_connection_slot(r->connection));
-	const char *slashes = memmem(origin.at, origin.len, "://", 3);
+	const char *slash = origin.len > 0 ? memchr(origin.at, '/', origin.len) : NULL;
 	struct http_text authority;
 
 	if (l != NULL && l->public_url[0] != '\0' && http_text_is(origin, l->public_url))
 		return true;
-	if (slashes == NULL)
+	if (slash == NULL || origin.len - (size_t)(slash - origin.at) < 2 || slash[1] != '/')
 		return false;
-	authority = (struct http_text){ slashes + 3, origin.len - (size_t)(slashes + 3 - origin.at) };
+	authority = (struct http_text){ slash + 2, origin.len - (size_t)(slash + 2 - origin.at) };
 	return authority.len > 0 && authority.len == r->host.len && strncasecmp(authority.at, r->host.at, authority.len) == 0;
 }
 
