@@ -58,7 +58,7 @@ def test_every_option_has_its_text(pair, option, text):
     assert pair.hear(sent).first(OSCORE) == bytes.fromhex(option)
 
 
-@pytest.mark.covers("S-9", "S-25")
+@pytest.mark.covers("S-9", "S-25", "C9668-HTTP")
 @pytest.mark.parametrize("option,options,code", [("00", [], "4.02"), ("0925", [(EDHOC, b"")], "4.02"), ("0925", [(65001, b"")], "4.02")])
 def test_what_has_no_form_in_http_is_refused(pair, option, options, code):
     sent = protected(pair, bytes.fromhex(option), options=options)
@@ -83,7 +83,7 @@ def test_nothing_but_the_message_is_told(pair):
     assert down.without(MAX_AGE) == [(OSCORE, b"")] and down.payload == ANSWER
 
 
-@pytest.mark.covers("S-1")
+@pytest.mark.covers("S-1", "U-1")
 @pytest.mark.parametrize("observe,code", [(None, "2.04"), (b"", "2.05")])
 def test_fetch_is_a_post_and_observes_nothing(pair, observe, code):
     sent = protected(pair, code=FETCH, options=[] if observe is None else [(OBSERVE, observe)])
@@ -168,6 +168,16 @@ def test_a_large_answer_goes_out_in_outer_blocks(web, pair, szx):
     assert pair.hear(protected(pair, payload=b"", options=[(BLOCK2, block(0, False, szx))])).payload == data[:16 << szx]
     web.advance(LIFETIME + 1_000)
     assert pair.hear(protected(pair, payload=b"", options=[(BLOCK2, block(1, False, szx))])).code != coap.CHANGED
+    pair.origin.quiet()
+
+
+@pytest.mark.covers("C8613-4.1.3.4-3")
+def test_outer_blocks_are_gathered_up_to_the_limit(start):
+    pair = WebPair(start(routes=ROUTE % 'body-limit = "2000B";'))
+    for number, code in enumerate(("2.31", "4.13")):
+        assert coap.code_text(pair.hear(protected(pair, payload=bytes(1024), options=[(BLOCK1, block(number, True, 6))])).code) == code
+    # what was gathered is gone: nothing goes on from there
+    assert coap.code_text(pair.hear(protected(pair, payload=bytes(1024), options=[(BLOCK1, block(2, False, 6))])).code) == "4.08"
     pair.origin.quiet()
 
 

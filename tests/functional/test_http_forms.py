@@ -303,3 +303,12 @@ def test_limits_of_a_route(start):
     assert late.exchange()[1].status == 200
     assert late.refused("POST", body=b"x" * 1001).status == 413
     assert late.exchange("POST", body=b"x" * 1000, answer=coap.CHANGED)[1].status == 204
+
+
+@pytest.mark.covers("C7641-6-1", "C8613-9-1", "C8075-6.5.2-1")
+def test_links_of_devices_pass_as_they_are(web):
+    links = b'</s>;obs;osc;gosc;ct=0;title="a, b; <c>",<coap://[fd00::1]/x>;rt="t";anchor="/s"'
+    up = web.forward()
+    web.device.piggyback(up, options=[(coap.CONTENT_FORMAT, 40)], payload=links)
+    answer = web.client.recv()
+    assert (answer.get("content-type"), answer.body) == ("application/link-format", links)

@@ -38,7 +38,7 @@ def lifetime(answer):
     return value if value == "no-store" else int(value.removeprefix("private, ").removeprefix("max-age="))
 
 
-@pytest.mark.covers("C8075-7-1", "C8075-7-n5", "C8075-7-n2", "C8075-7-n1", "S-29", "C8075-1-1")
+@pytest.mark.covers("C8075-7-1", "C8075-7-n5", "C8075-7-n2", "C8075-7-n1", "S-29", "C8075-1-1", "U-4")
 @pytest.mark.parametrize("content", [b"what happened", b""], ids=["content", "empty"])
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_every_code(gateway, method, content):
