@@ -19,8 +19,10 @@ static char *text_of(BIO *b)
 	char *at, *text;
 	long len = BIO_get_mem_data(b, &at);
 
-	text = strndup(at, (size_t)len);
+	text = malloc((size_t)len + 1);
 	assert_non_null(text);
+	memcpy(text, at, (size_t)len);
+	text[len] = '\0';
 	BIO_free(b);
 	return text;
 }

@@ -54,7 +54,10 @@ static char *key_text(EVP_PKEY *key, const char *pass_phrase)
 	assert_int_equal(PEM_write_bio_PKCS8PrivateKey(b, key, pass_phrase != NULL ? EVP_aes_128_cbc() : NULL, pass_phrase,
 		pass_phrase != NULL ? (int)strlen(pass_phrase) : 0, NULL, NULL), 1);
 	len = BIO_get_mem_data(b, &at);
-	text = strndup(at, (size_t)len);
+	text = malloc((size_t)len + 1);
+	assert_non_null(text);
+	memcpy(text, at, (size_t)len);
+	text[len] = '\0';
 	BIO_free(b);
 	return text;
 }
