@@ -102,11 +102,11 @@ as_root=
 # pytest_run PREFIX LOG ARGUMENT...: PREFIX is put before the command, unquoted. Sets passed and failed.
 pytest_run() {
 	prefix=$1 log=$2
+	covered=$PWD/$R/covered-$(basename "$log" .log).txt
 	shift 2
-	rm -f build/covered.txt
 	# shellcheck disable=SC2086 # the prefix is words
-	$prefix timeout --kill-after=20 "${PYTEST_SECONDS:-1200}" "$PYTHON" -m pytest -q -rfEs -p no:cacheprovider --color=no \
-		--durations=10 --junitxml="${log%.log}.xml" "$@" >"$log" 2>&1 </dev/null
+	$prefix env "COVERED=$covered" timeout --kill-after=20 "${PYTEST_SECONDS:-1200}" "$PYTHON" -m pytest -q -rfEs \
+		-p no:cacheprovider --color=no --durations=10 --junitxml="${log%.log}.xml" "$@" >"$log" 2>&1 </dev/null
 	status=$?
 	failed=0
 	passed=$(pytest_count passed "$log")
@@ -116,7 +116,6 @@ pytest_run() {
 	if [ "$status" -ne 0 ] && [ "$failed" -eq 0 ]; then
 		failed=1
 	fi
-	[ ! -f build/covered.txt ] || mv -f build/covered.txt "$R/covered-$(basename "$log" .log).txt"
 }
 
 # suite_pytest NAME PREFIX ARGUMENT...: what pytest finds by the arguments. Many tests here wait for other processes in real time, and a
@@ -141,21 +140,55 @@ suite_pytest() {
 	[ "$failed" -eq 0 ] || tail -n "${PYTEST_LINES:-150}" "$R/$name.log"
 }
 
+# The functional tests, as the suite NAME.
+suite_functional() {
+	# shellcheck disable=SC2046,SC2086 # one word for each file
+	suite_pytest "$1" "" tests/functional $(printf -- '--ignore=%s ' $NETWORK)
+}
+
+# The same with three workers: most exchanges cross from one to another.
+suite_workers() {
+	OSCORE_PROXY_WORKERS=3
+	export OSCORE_PROXY_WORKERS
+	suite_functional workers
+	unset OSCORE_PROXY_WORKERS
+}
+
+# Both wait for other processes most of the time, so the one with workers runs beside the other where both are wanted. What it tells
+# and counts waits in files until its turn.
+workers_pid=
+case " $SUITES " in *" functional "*" workers "*) workers_beside=yes ;; *) workers_beside= ;; esac
+
+start_workers_beside() {
+	[ -n "$workers_beside" ] || return 0
+	(
+		suite_workers >"$R/workers.told" 2>&1
+		echo "$passed $failed" >"$R/workers.counts"
+	) &
+	workers_pid=$!
+}
+
+end_workers_beside() {
+	wait "$workers_pid"
+	cat "$R/workers.told"
+	passed=0 failed=1
+	[ ! -s "$R/workers.counts" ] || read -r passed failed <"$R/workers.counts"
+}
+
 for suite in $SUITES; do
 	begin=$(date +%s)
 	case $suite in
 	unit | corpus | arch) "suite_$suite" ;;
 	functional)
-		# shellcheck disable=SC2046,SC2086 # one word for each file
-		suite_pytest functional "" tests/functional $(printf -- '--ignore=%s ' $NETWORK)
+		start_workers_beside
+		suite_functional functional
 		;;
 	workers)
-		# The same with three workers: most exchanges cross from one to another.
-		OSCORE_PROXY_WORKERS=3
-		export OSCORE_PROXY_WORKERS
-		# shellcheck disable=SC2046,SC2086 # one word for each file
-		suite_pytest workers "" tests/functional $(printf -- '--ignore=%s ' $NETWORK)
-		unset OSCORE_PROXY_WORKERS
+		if [ -n "$workers_beside" ]; then
+			end_workers_beside
+		else
+			suite_workers
+		fi
 		;;
 	network)
 		# shellcheck disable=SC2086 # one word for each file
