@@ -6,7 +6,7 @@ that returns as many bytes, over connections that are kept alive. What is measur
 
 http_cpu_ratio: CPU for each request of the gateway to that of nginx, the median over the rounds.
 http_p99_ratio: the same of the 99th percentile of latency.
-idle_mb, idle_tls_mb: resident memory of all processes of the gateway with 10,000 idle connections that were used once.
+idle_mb, idle_tls_mb: resident memory of all processes of the gateway, pages that they share counted once, with 10,000 idle connections that were used once.
 
 It is a report: a slow figure is no failure. The exit status is not 0 if something did not run, or an answer was wrong or missing.
 """
@@ -81,6 +81,14 @@ def tcp_port_open(port):
 class TcpServer(bench.Server):
     def is_ready(self):
         return tcp_port_open(self.port)
+
+    def resident(self):
+        """Resident bytes of all its processes; a page that several of them share is counted once."""
+        total = 0
+        for pid in self.pids():
+            with open("/proc/%d/smaps_rollup" % pid, encoding="ascii", errors="replace") as rollup:
+                total += sum(int(line.split()[1]) * 1024 for line in rollup if line.startswith("Pss:"))
+        return total
 
 
 def cpu_seconds(pids):
@@ -188,10 +196,10 @@ def measure_idle(house, figures, gateway):
     context.verify_mode = ssl.CERT_NONE
     for figure, port, wrap in (("idle_mb", gateway.port, lambda s: s),
                                ("idle_tls_mb", gateway.tls_port, lambda s: context.wrap_socket(s, server_hostname="bench"))):
-        before = gateway.rss()
+        before = gateway.resident()
         connections = open_idle(house, gateway, port, wrap)
         time.sleep(2)
-        after = gateway.rss()
+        after = gateway.resident()
         figures[figure] = after / 1e6
         print("%s: %.1f MB resident with %d idle connections, %.1f MB before: %.2f kB for each" % (
             figure, after / 1e6, IDLE, before / 1e6, (after - before) / IDLE / 1e3))
