@@ -6,7 +6,8 @@ that returns as many bytes, over connections that are kept alive. What is measur
 
 http_cpu_ratio: CPU for each request of the gateway to that of nginx, the median over the rounds.
 http_p99_ratio: the same of the 99th percentile of latency.
-idle_mb, idle_tls_mb: resident memory of all processes of the gateway, pages that they share counted once, with 10,000 idle connections that were used once.
+idle_mb, idle_tls_mb: resident memory of all processes of the gateway, pages that they share counted once, with 10,000 idle
+connections that were used once.
 
 It is a report: a slow figure is no failure. The exit status is not 0 if something did not run, or an answer was wrong or missing.
 """
