@@ -157,7 +157,7 @@ suite_workers() {
 # Both wait for other processes most of the time, so the one with workers runs beside the other where both are wanted. What it tells
 # and counts waits in files until its turn.
 workers_pid=
-case " $SUITES " in *" functional "*" workers "*) workers_beside=yes ;; *) workers_beside= ;; esac
+case " $SUITES " in *" functional "*"workers "*) workers_beside=yes ;; *) workers_beside= ;; esac
 
 start_workers_beside() {
 	[ -n "$workers_beside" ] || return 0
