@@ -174,7 +174,7 @@ $(foreach t,$(wildcard tests/unit/test_*.c tests/sim/test_*.c),$(eval $(call uni
 
 # What tests ask about URIs.
 URI_TOOL := tests/interop/uri_tool.c
-$B/test/uri-tool: $(URI_TOOL) $(call obj,$(call objects_of,$(URI_TOOL)))
+$B/test/uri-tool: $(URI_TOOL) $(call obj,$(call objects_of,$(URI_TOOL))) | $(LLHTTP)
 	@mkdir -p $(@D) && echo "link $@"
 	@$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 

@@ -179,7 +179,7 @@ static void owner_head(struct transfer *t, const struct msg_view *m, enum error 
 {
 	(void)t;
 	is_called();
-	CHECK(!owner.in_answer && notification == owner.heads > 0);
+	CHECK(!owner.in_answer && notification == (owner.heads > 0));
 	CHECK(size == BLOCKS_SIZE_UNKNOWN || size <= 2 * (uint64_t)MSG_DATAGRAM_MAX);
 	CHECK(msg_code_is_response(m->code));
 	owner.in_answer = true;
