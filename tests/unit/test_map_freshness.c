@@ -54,7 +54,7 @@ static void dates(void **state)
 	}
 }
 
-/* Every day of 430 years, beside the C library. */
+/* Every day of 430 years, beside the C library, or of as many as its time_t can tell (32 bits on some machines). */
 static void every_day(void **state)
 {
 	(void)state;
@@ -64,6 +64,8 @@ static void every_day(void **state)
 		char text[64];
 		struct tm tm;
 
+		if (expected != day * 86400 + day % 86400)
+			return;
 		assert_non_null(gmtime_r(&expected, &tm));
 		strftime(text, sizeof text, "%a, %d %b %Y %H:%M:%S GMT", &tm);
 		assert_true(http_date_parse(text_of(text), &seconds));
