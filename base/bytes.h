@@ -1,5 +1,5 @@
 /*
- * bytes - the bounded writer and reader through which every outgoing and incoming length passes.
+ * bytes - the bounded writer and reader through which every outgoing and incoming length passes; and ASCII.
  *
  * A writer never writes past its end: an overflow sets `failed`, later writes do nothing, the caller looks once at
  * the end. A reader never reads past its end in the same way.
@@ -79,6 +79,21 @@ static inline void writer_decimal(struct writer *w, uint64_t v)
 		v /= 10;
 	} while (v > 0);
 	writer_bytes(w, digits + at, sizeof digits - at);
+}
+
+/* ASCII in lower case; other bytes as they are. */
+static inline char byte_lower(char c)
+{
+	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
+/* The value of a hexadecimal digit, or -1. */
+static inline int byte_hex(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c = byte_lower(c);
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
 static inline void reader_init(struct reader *r, const void *bytes, size_t len)

@@ -44,22 +44,6 @@ static unsigned char_places(unsigned char c)
 	return c < sizeof places ? places[c] : 0;
 }
 
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
-static char lower(char c)
-{
-	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
-}
-
 /* Takes the next byte of a percent-coded text whose escapes are sound (text_check() has seen it). */
 static uint8_t byte_decode(const char **at)
 {
@@ -70,7 +54,7 @@ static uint8_t byte_decode(const char **at)
 		return (uint8_t)*c;
 	}
 	*at = c + 3;
-	return (uint8_t)(hex_digit(c[1]) << 4 | hex_digit(c[2]));
+	return (uint8_t)(byte_hex(c[1]) << 4 | byte_hex(c[2]));
 }
 
 int uri_text_decode(const char *text, size_t len, char *out, size_t room)
@@ -79,7 +63,7 @@ int uri_text_decode(const char *text, size_t len, char *out, size_t room)
 	size_t out_len = 0;
 
 	while (at < end) {
-		if (out_len == room || (*at == '%' && (end - at < 3 || hex_digit(at[1]) < 0 || hex_digit(at[2]) < 0)))
+		if (out_len == room || (*at == '%' && (end - at < 3 || byte_hex(at[1]) < 0 || byte_hex(at[2]) < 0)))
 			return -1;
 		out[out_len++] = (char)byte_decode(&at);
 	}
@@ -94,7 +78,7 @@ int uri_scheme_parse(const char *text, size_t len)
 
 		if (strlen(name) != len)
 			continue;
-		while (at < len && lower(text[at]) == name[at])
+		while (at < len && byte_lower(text[at]) == name[at])
 			at++;
 		if (at == len)
 			return i;
@@ -126,7 +110,7 @@ static enum uri_result text_check(const char *at, const char *end, unsigned plac
 {
 	while (at < end) {
 		if (*at == '%') {
-			if (end - at < 3 || hex_digit(at[1]) < 0 || hex_digit(at[2]) < 0)
+			if (end - at < 3 || byte_hex(at[1]) < 0 || byte_hex(at[2]) < 0)
 				return URI_BAD_ESCAPE;
 			at += 3;
 		} else if ((char_places((unsigned char)*at) & place) || *at == also) {
@@ -334,7 +318,7 @@ int uri_host_decode(const struct uri_part *host, char out[URI_HOST_MAX + 1])
 	while (at < end) {
 		if (len == URI_HOST_MAX)
 			return -1;
-		out[len++] = lower((char)byte_decode(&at));
+		out[len++] = byte_lower((char)byte_decode(&at));
 	}
 	out[len] = '\0';
 	/* an escaped ':' or '[' must not make a literal of what was a name */
@@ -461,7 +445,7 @@ static int host_write(struct writer *w, const uint8_t *host, size_t len)
 	if (bracket)
 		writer_u8(w, '[');
 	for (size_t i = 0; i < len; i++) {
-		uint8_t c = (uint8_t)lower((char)host[i]);
+		uint8_t c = (uint8_t)byte_lower((char)host[i]);
 
 		if (c < 0x80)
 			writer_u8(w, c);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/bytes.h"
 #include "coap/option.h"
 
 static const char unknown_scheme[] = "has no scheme that is served here: coap http https";
@@ -144,14 +145,6 @@ const char *pattern_read_target(struct arena *a, const char *text, struct target
 	return read_target_port(end, &out->port) < 0 ? "has more behind its host than a port or \":*\"" : NULL;
 }
 
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c = (char)(c | 0x20);
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* One percent-decoded segment, or NULL. NUL is refused: segments are kept as terminated texts. */
 static char *decode_segment(struct arena *a, const char *text, size_t len)
 {
@@ -163,9 +156,9 @@ static char *decode_segment(struct arena *a, const char *text, size_t len)
 			*to++ = text[i];
 			continue;
 		}
-		if (i + 2 >= len || hex_digit(text[i + 1]) < 0 || hex_digit(text[i + 2]) < 0)
+		if (i + 2 >= len || byte_hex(text[i + 1]) < 0 || byte_hex(text[i + 2]) < 0)
 			return NULL;
-		*to = (char)(hex_digit(text[i + 1]) << 4 | hex_digit(text[i + 2]));
+		*to = (char)(byte_hex(text[i + 1]) << 4 | byte_hex(text[i + 2]));
 		if (*to++ == '\0')
 			return NULL;
 		i += 2;

@@ -26,11 +26,6 @@ static struct http_text text_of(const char *text)
 	return (struct http_text){text, strlen(text)};
 }
 
-static char lower(char c)
-{
-	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
-}
-
 const struct content_format *content_format_row(uint32_t id)
 {
 	/* The compiler makes a search of it, and refuses a number that is there twice. */
@@ -49,8 +44,8 @@ static int type_compare(struct http_text type, const char *word)
 	for (size_t i = 0; i < type.len; i++) {
 		if (word[i] == '\0')
 			return 1;
-		if (lower(type.at[i]) != word[i])
-			return (unsigned char)lower(type.at[i]) - (unsigned char)word[i];
+		if (byte_lower(type.at[i]) != word[i])
+			return (unsigned char)byte_lower(type.at[i]) - (unsigned char)word[i];
 	}
 	return word[type.len] == '\0' ? 0 : -1;
 }
@@ -81,7 +76,7 @@ bool content_value_is(struct http_text value, struct http_text word, bool any_ca
 	for (size_t i = 0; i < value.len; i++, at++) {
 		if (value.at[i] == '\\' && i + 1 < value.len)
 			i++;
-		if (at == word.len || (any_case ? lower(value.at[i]) != lower(word.at[at]) : value.at[i] != word.at[at]))
+		if (at == word.len || (any_case ? byte_lower(value.at[i]) != byte_lower(word.at[at]) : value.at[i] != word.at[at]))
 			return false;
 	}
 	return at == word.len;

@@ -5,11 +5,6 @@
 enum { QUALITY_DIGITS = 3, QUALITY_ONE = 1000 };
 enum { UINT_DIGITS = 20 }; /* of the largest uint64_t */
 
-static char lower(char c)
-{
-	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
-}
-
 static bool is_blank(char c)
 {
 	return c == ' ' || c == '\t';
@@ -23,7 +18,7 @@ static bool is_digit(char c)
 /* tchar of RFC 9110 5.6.2 */
 static bool is_token_char(char c)
 {
-	return is_digit(c) || (lower(c) >= 'a' && lower(c) <= 'z') || (c != '\0' && strchr("!#$%&'*+-.^_`|~", c));
+	return is_digit(c) || (byte_lower(c) >= 'a' && byte_lower(c) <= 'z') || (c != '\0' && strchr("!#$%&'*+-.^_`|~", c));
 }
 
 /* What a field value may hold on its way out: blanks and what is visible in ASCII. */
@@ -36,7 +31,7 @@ bool http_text_is(struct http_text text, const char *word)
 {
 	size_t i = 0;
 
-	while (i < text.len && word[i] != '\0' && lower(text.at[i]) == lower(word[i]))
+	while (i < text.len && word[i] != '\0' && byte_lower(text.at[i]) == byte_lower(word[i]))
 		i++;
 	return i == text.len && word[i] == '\0';
 }

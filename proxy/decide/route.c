@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "base/bytes.h"
+
 const char *route_mismatch_text(enum route_mismatch m)
 {
 	static const char *const texts[] = {
@@ -20,18 +22,13 @@ const char *route_mismatch_text(enum route_mismatch m)
 	return (size_t)m < sizeof(texts) / sizeof(texts[0]) ? texts[m] : "?";
 }
 
-static char lower(char c)
-{
-	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
-}
-
 /* Compares with a pattern's text, which is in lower case. */
 static bool same_name(const char *pattern, const char *name, size_t len)
 {
 	size_t i;
 
 	for (i = 0; i < len; i++)
-		if (lower(name[i]) != pattern[i])
+		if (byte_lower(name[i]) != pattern[i])
 			return false;
 	return true;
 }

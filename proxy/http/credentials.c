@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/bytes.h"
+
 enum { DIGEST = CREDENTIAL_DIGEST, SECRET_MAX = 4096, BASIC_MAX = 1024 };
 
 struct credential {
@@ -31,20 +33,12 @@ static int compare(const void *one, const void *other)
 	return a->basic ? strcmp(a->name, b->name) : memcmp(a->digest, b->digest, DIGEST);
 }
 
-static int hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c = (char)(c | 0x20);
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 static bool read_digest(struct http_text text, uint8_t digest[DIGEST])
 {
 	if (text.len != 2 * DIGEST)
 		return false;
 	for (size_t i = 0; i < DIGEST; i++) {
-		int high = hex_value(text.at[2 * i]), low = hex_value(text.at[2 * i + 1]);
+		int high = byte_hex(text.at[2 * i]), low = byte_hex(text.at[2 * i + 1]);
 
 		if (high < 0 || low < 0)
 			return false;
