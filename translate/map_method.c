@@ -2,7 +2,7 @@
 
 #include "coap/message.h"
 
-/* RFC 7252 10.2.1 to 10.2.7, RFC 8132 2 and 3; what has no row is not implemented. */
+/* RFC 7252 10.2.1 to 10.2.7, RFC 8132 2 and 3; what has no row has no method of CoAP: 501. */
 static const struct {
 	const char *method;
 	int code;

@@ -23,7 +23,6 @@ struct events {
 	size_t len;
 	size_t head_len;
 	uint8_t head[BLOCKS_HEAD_MAX]; /* the message of the event under way, without its payload */
-	char last_id[EVENT_ID_MAX];
 };
 
 void events_forget(struct http_request *r)
