@@ -16,7 +16,7 @@ import termios
 
 import coap
 from coap import BLOCK1, BLOCK2, CHANGED, CONTENT, CONTINUE, ETAG, REQUEST_TAG, SIZE2
-from harness import fresh_address, free_port
+from harness import Proxy, fresh_address, free_port
 from house import until
 
 ROUTE = """
@@ -33,6 +33,13 @@ def gateway(start, route="", sections="", routes=None, secure=""):
     proxy = start(routes=ROUTE % route if routes is None else routes, sections=sections, listeners=web_listener(host, port, secure))
     proxy.web = (host, port)
     return proxy
+
+
+def serving(tmp_path_factory, route):
+    """A gateway for all tests of a module: what its fixture yields."""
+    proxy = gateway(lambda **kw: Proxy(tmp_path_factory.mktemp("proxy"), **kw), route)
+    yield proxy
+    proxy.stop()
 
 
 def web_listener(host, port, secure=""):

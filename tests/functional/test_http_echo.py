@@ -2,52 +2,32 @@
 what does no harm twice; other clients are told to come again at once, over a new one. Seam S-17."""
 
 import http.client
-import socket
-import threading
 
 import coap
 import pytest
+from answering import AnsweringDevice
 from coap import ACK, ECHO, Message
-from harness import fresh_address, free_port
+from harness import free_port
 
 UNAUTHORIZED = coap.code("4.01")
 ANSWERED = 10  # seconds of real time in which an answer comes
 VALUE = b"\x01\x02\x03"
 
 
-class Doubter(threading.Thread):
+class Doubter(AnsweringDevice):
     """A device that does nothing without an Echo value of its own; `never`: not even with one."""
 
-    def __init__(self):
-        super().__init__(daemon=True)
-        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.socket.bind((fresh_address(), 0))
-        self.seen, self.never, self.ending = [], False, False
-        self.start()
+    never = False
 
-    def run(self):
-        while True:
-            raw, source = self.socket.recvfrom(4096)
-            if self.ending:
-                return
-            request = Message.parse(raw)
-            if not 0 < request.code < 32:
-                continue
-            value = request.first(ECHO)
-            self.seen.append((request.code, value, request.payload))
-            if value == VALUE and not self.never:
-                code, options = (coap.CONTENT if request.code == coap.GET else coap.CHANGED), ()
-            else:
-                code, options = UNAUTHORIZED, [(ECHO, VALUE)]
-            answer = Message(code, ACK, request.mid, request.token, options=options, payload=b"done" if code == coap.CONTENT else b"")
-            self.socket.sendto(answer.encode(), source)
-
-    def stop(self):
-        self.ending = True
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
-            s.sendto(b"", self.socket.getsockname())
-        self.join()
-        self.socket.close()
+    def answer(self, request, source):
+        value = request.first(ECHO)
+        self.seen.append((request.code, value, request.payload))
+        if value == VALUE and not self.never:
+            code, options = (coap.CONTENT if request.code == coap.GET else coap.CHANGED), ()
+        else:
+            code, options = UNAUTHORIZED, [(ECHO, VALUE)]
+        payload = b"done" if code == coap.CONTENT else b""
+        return Message(code, ACK, request.mid, request.token, options=options, payload=payload).encode()
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import coap
 import pytest
 from coap import ACK, BLOCK2, CON, CONTENT_FORMAT, ETAG, MAX_AGE, OBSERVE
 from harness import WORKERS, Proxy
-from http_bodies import ROUTE, Resource, Stream, Web, access_lines, block2_of, fetch, gateway, web_listener
+from http_bodies import ROUTE, Resource, Stream, Web, access_lines, block2_of, fetch, gateway, serving, web_listener
 from house import Configured
 
 KB = 1 << 10
@@ -17,15 +17,7 @@ NOT_FOUND = coap.code("4.04")
 @pytest.fixture(scope="module")
 def common(tmp_path_factory):
     """One gateway for the tests that leave nothing behind."""
-    started = []
-
-    def begin(**kw):
-        started.append(Proxy(tmp_path_factory.mktemp("proxy"), **kw))
-        return started[-1]
-
-    proxy = gateway(begin, 'cors = ["https://app.example"];')
-    yield proxy
-    proxy.stop()
+    yield from serving(tmp_path_factory, 'cors = ["https://app.example"];')
 
 
 @pytest.fixture

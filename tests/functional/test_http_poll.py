@@ -6,7 +6,7 @@ import coap
 import pytest
 from coap import BLOCK2, ETAG, OBSERVE, VALID
 from harness import WORKERS, Proxy
-from http_bodies import ROUTE, Resource, Web, fetch, gateway, run, web_listener
+from http_bodies import ROUTE, Resource, Web, fetch, gateway, run, serving, web_listener
 from house import Configured
 
 KB = 1 << 10
@@ -17,15 +17,7 @@ SEEN = ("If-None-Match", '"01"')
 @pytest.fixture(scope="module")
 def common(tmp_path_factory):
     """One gateway for the tests that leave nothing behind."""
-    started = []
-
-    def begin(**kw):
-        started.append(Proxy(tmp_path_factory.mktemp("proxy"), **kw))
-        return started[-1]
-
-    proxy = gateway(begin, 'wait-limit = "20s";')
-    yield proxy
-    proxy.stop()
+    yield from serving(tmp_path_factory, 'wait-limit = "20s";')
 
 
 @pytest.fixture

@@ -7,13 +7,13 @@ import shutil
 import signal
 import socket
 import subprocess
-import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import coap
 import pytest
+from answering import AnsweringDevice
 from coap import ACK, Message
-from harness import fresh_address, free_port
+from harness import free_port
 from house import until
 
 CORPUS = pathlib.Path(__file__).resolve().parents[1] / "data" / "smuggling"
@@ -55,37 +55,20 @@ def server_cases():
                 yield Case(name, (CORPUS / (name + ".http")).read_bytes(), verdict, messages)
 
 
-class Device(threading.Thread):
+class Device(AnsweringDevice):
     """Answers every request with its own path, and remembers them."""
 
     def __init__(self):
-        super().__init__(daemon=True)
-        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.socket.bind((fresh_address(), 0))
-        self.seen, self.answers, self.ending = [], {}, False
-        self.start()
+        self.answers = {}
+        super().__init__()
 
-    def run(self):
-        while True:
-            raw, source = self.socket.recvfrom(4096)
-            if self.ending:
-                return
-            request = Message.parse(raw)
-            if not 0 < request.code < 32:
-                continue
-            if (source, request.mid) not in self.answers:
-                path = b"/".join(request.all(coap.URI_PATH))
-                self.seen.append((coap.code_text(request.code), path.decode()))
-                answer = Message(coap.CONTENT if request.code == coap.GET else coap.CHANGED, ACK, request.mid, request.token, payload=path)
-                self.answers[source, request.mid] = answer.encode()
-            self.socket.sendto(self.answers[source, request.mid], source)
-
-    def stop(self):
-        self.ending = True
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
-            s.sendto(b"", self.socket.getsockname())
-        self.join()
-        self.socket.close()
+    def answer(self, request, source):
+        if (source, request.mid) not in self.answers:
+            path = b"/".join(request.all(coap.URI_PATH))
+            self.seen.append((coap.code_text(request.code), path.decode()))
+            code = coap.CONTENT if request.code == coap.GET else coap.CHANGED
+            self.answers[source, request.mid] = Message(code, ACK, request.mid, request.token, payload=path).encode()
+        return self.answers[source, request.mid]
 
 
 @pytest.fixture

@@ -332,6 +332,14 @@ def spread(values):
     return quarters[2] - quarters[0]
 
 
+def tell_outcome(failures, figures, forms):
+    """The last lines of a bench: what failed, and its figures. Returns the exit status."""
+    for failure in failures:
+        print("FAILED: " + failure)
+    print(" ".join("%s=%s" % (name, form % figures[name] if name in figures else "none") for name, form in forms))
+    return 1 if failures else 0
+
+
 def print_load(load, results):
     print("\n%-20s %9s %7s  %-20s %14s %14s %16s %7s" % (load.name, "CPU us", "ratio", "[min, max] spread", "p50 us ratio",
                                                          "p99 us ratio", "requests/s ratio", "resent"))

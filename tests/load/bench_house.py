@@ -184,11 +184,8 @@ def main():
             house.failures.append(str(error))
         finally:
             house.stop_all()
-    for failure in house.failures:
-        print("FAILED: " + failure)
-    print(" ".join("%s=%s" % (name, form % figures[name] if name in figures else "none") for name, form in (
-        ("cross_ratio", "%.3f"), ("reload_ms", "%.0f"), ("stall_ms", "%.1f"), ("start_ms", "%.0f"))))
-    return 1 if house.failures else 0
+    return bench.tell_outcome(house.failures, figures, (
+        ("cross_ratio", "%.3f"), ("reload_ms", "%.0f"), ("stall_ms", "%.1f"), ("start_ms", "%.0f")))
 
 
 if __name__ == "__main__":

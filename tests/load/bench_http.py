@@ -240,11 +240,8 @@ def main():
             house.failures.append(str(error))
         finally:
             house.stop_all()
-    for failure in house.failures:
-        print("FAILED: " + failure)
-    print(" ".join("%s=%s" % (name, form % figures[name] if name in figures else "none") for name, form in (
-        ("http_cpu_ratio", "%.3f"), ("http_p99_ratio", "%.3f"), ("idle_mb", "%.1f"), ("idle_tls_mb", "%.1f"))))
-    return 1 if house.failures else 0
+    return bench.tell_outcome(house.failures, figures, (
+        ("http_cpu_ratio", "%.3f"), ("http_p99_ratio", "%.3f"), ("idle_mb", "%.1f"), ("idle_tls_mb", "%.1f")))
 
 
 if __name__ == "__main__":

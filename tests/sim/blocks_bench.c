@@ -354,6 +354,20 @@ const char *block2(uint32_t num, bool more, unsigned szx)
 	return block_options("", OPT_BLOCK2, num, more, szx, "");
 }
 
+const char *put_block(uint32_t num, bool more, unsigned szx, const char *size1)
+{
+	char behind[32] = "";
+
+	if (num == 0 && *size1 != '\0')
+		snprintf(behind, sizeof behind, "60=%s", size1);
+	return block_options(H_P, OPT_BLOCK1, num, more, szx, behind);
+}
+
+const char *block1(uint32_t num, bool more, unsigned szx)
+{
+	return block_options("", OPT_BLOCK1, num, more, szx, "");
+}
+
 const char *get_block(uint32_t num, unsigned szx)
 {
 	return block_options("3='h' 11='p'", OPT_BLOCK2, num, false, szx, "");
@@ -524,4 +538,11 @@ void is_over(void)
 	assert_true(the.owner.over);
 	assert_null(the.owner.t.state);
 	asks_nothing();
+}
+
+void put(const uint8_t *body, size_t len)
+{
+	head_is(CODE_PUT, H_P);
+	body_is(body, len);
+	begin();
 }

@@ -101,6 +101,13 @@ const char *block_options(const char *before, unsigned number, uint32_t num, boo
 const char *block2(uint32_t num, bool more, unsigned szx);  /* alone */
 const char *get_block(uint32_t num, unsigned szx);          /* behind those of the GET of bench_set_up() */
 
+/* A block of an upload to H_P, with Size1 if it is the first one (size in hex, "" for none). */
+#define H_P "3='h' 11='p'"
+const char *put_block(uint32_t num, bool more, unsigned szx, const char *size1);
+const char *block1(uint32_t num, bool more, unsigned szx);  /* alone */
+/* Begins that upload. */
+void put(const uint8_t *body, size_t len);
+
 void begin(void);
 /* More of the body has come; `end`: all. */
 void more_comes(size_t come, bool end);

@@ -8,30 +8,7 @@
 #include "proxy/exchange/blocks_state.h"
 #include "tests/sim/blocks_bench.h"
 
-#define H_P "3='h' 11='p'"
-
 static uint8_t tag[BLOCKS_TAG];
-
-static const char *put_block(uint32_t num, bool more, unsigned szx, const char *size1)
-{
-	char behind[32] = "";
-
-	if (num == 0 && *size1 != '\0')
-		snprintf(behind, sizeof behind, "60=%s", size1);
-	return block_options(H_P, OPT_BLOCK1, num, more, szx, behind);
-}
-
-static const char *block1(uint32_t num, bool more, unsigned szx)
-{
-	return block_options("", OPT_BLOCK1, num, more, szx, "");
-}
-
-static void put(const uint8_t *body, size_t len)
-{
-	head_is(CODE_PUT, H_P);
-	body_is(body, len);
-	begin();
-}
 
 static void has_new_tag(void)
 {
