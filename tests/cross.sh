@@ -52,7 +52,7 @@ count() {
 judge_test() {
 	log=$folder/results/$1.log
 	# shellcheck disable=SC2086 # the emulator is words
-	timeout --kill-after=10 "${UNIT_SECONDS:-120}" $emulator "$folder/unit/$1" >"$log" 2>&1 </dev/null
+	timeout --kill-after=10 "${UNIT_SECONDS:-400}" $emulator "$folder/unit/$1" >"$log" 2>&1 </dev/null
 	status=$?
 	ok=$(count PASSED "$log")
 	bad=$(($(count FAILED "$log") + $(count SKIPPED "$log")))
@@ -88,7 +88,7 @@ run_corpora() {
 		corpus=tests/fuzz/corpus/${name#fuzz_}
 		log=$folder/results/$name.log
 		# shellcheck disable=SC2086
-		if timeout --kill-after=10 "${UNIT_SECONDS:-120}" $emulator "$folder/fuzz/$name" "$corpus" >"$log" 2>&1 </dev/null &&
+		if timeout --kill-after=10 "${UNIT_SECONDS:-400}" $emulator "$folder/fuzz/$name" "$corpus" >"$log" 2>&1 </dev/null &&
 			grep -q '^replayed [1-9]' "$log"; then
 			echo "1 0" >"$folder/results/$name.count"
 		else
