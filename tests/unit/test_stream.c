@@ -1,4 +1,4 @@
-/* objects: proxy/http/stream.o proxy/edge/tls.o proxy/edge/tls_context.o proxy/edge/tls_psk.o proxy/edge/tls_socket.o proxy/http/material.o base/log.o base/clock.o tests/unit/certificates.o */
+/* objects: proxy/http/stream.o proxy/edge/tls.o base/endpoint.o coap/uri.o coap/message.o base/bytes.o proxy/edge/tls_context.o proxy/edge/tls_parts.o proxy/edge/tls_pem.o proxy/edge/tls_names.o proxy/edge/tls_psk.o proxy/edge/tls_socket.o proxy/http/material.o base/log.o base/clock.o tests/unit/certificates.o */
 /* libs: -levent_core */
 /* The bytes of connections, plain and by TLS: what comes, what goes, how they end. */
 #include <setjmp.h>
@@ -78,7 +78,7 @@ static int begin_all(void **state)
 	certificate_make(&gateway, "gw.example", NULL, false, NULL, CERTIFICATE_GOOD_DAYS);
 	both = joined(gateway.certificate_pem, gateway.key_pem);
 	assert_int_equal(material_add(&m, path, (const uint8_t *)both, strlen(both)), 0);
-	server_context = tls_server_new(&l, &m, error, sizeof error);
+	server_context = tls_server_new(NULL, &l, &m, error, sizeof error);
 	client_context = SSL_CTX_new(TLS_client_method());
 	base = event_base_new();
 	free(both);
