@@ -1,4 +1,4 @@
-/* objects: proxy/http/stream.o proxy/edge/tls.o base/endpoint.o coap/uri.o coap/message.o base/bytes.o proxy/edge/tls_context.o proxy/edge/tls_parts.o proxy/edge/tls_pem.o proxy/edge/tls_names.o proxy/edge/tls_psk.o proxy/edge/tls_socket.o proxy/http/material.o base/log.o base/clock.o tests/unit/certificates.o */
+/* objects: TLS_OBJS proxy/http/stream.o base/endpoint.o coap/uri.o coap/message.o base/bytes.o proxy/http/material.o base/log.o base/clock.o tests/unit/certificates.o */
 /* libs: -levent_core */
 /* The bytes of connections, plain and by TLS: what comes, what goes, how they end. */
 #include <setjmp.h>
