@@ -380,14 +380,13 @@ static bool is_coap(enum uri_scheme scheme)
 }
 
 enum template_result template_match(const struct template *t, struct http_text target, int default_scheme, char out[URI_MAX + 1],
-	size_t *out_len)
+	size_t *out_len, struct uri *parts)
 {
 	char rooms[VARIABLE_COUNT][VALUE_MAX];
 	struct http_text values[VARIABLE_COUNT];
 	struct joints joints = {0, 0};
 	enum template_result r;
 	struct writer w;
-	struct uri u;
 
 	out[0] = '\0';
 	*out_len = 0;
@@ -402,9 +401,9 @@ enum template_result template_match(const struct template *t, struct http_text t
 		r = whole_write(&w, values[TU], default_scheme);
 	else
 		r = parts_write(&w, values, default_scheme, &joints);
-	if (r == TEMPLATE_OK && (w.failed || uri_parse(&u, out, writer_length(&w)) != URI_OK || !is_coap(u.scheme)))
+	if (r == TEMPLATE_OK && (w.failed || uri_parse(parts, out, writer_length(&w)) != URI_OK || !is_coap(parts->scheme)))
 		r = TEMPLATE_BAD_URI;
-	if (r == TEMPLATE_OK && !(t->variables & 1U << TU) && !joints_hold(&u, out, &joints))
+	if (r == TEMPLATE_OK && !(t->variables & 1U << TU) && !joints_hold(parts, out, &joints))
 		r = TEMPLATE_BAD_URI;
 	if (r == TEMPLATE_OK)
 		*out_len = writer_length(&w);
@@ -462,7 +461,7 @@ int template_expand(const struct template *t, const char *target_uri, size_t len
 	char back[URI_MAX + 1];
 	size_t back_len;
 	struct writer w;
-	struct uri u;
+	struct uri u, parts;
 
 	if (out_size == 0)
 		return -1;
@@ -482,7 +481,7 @@ int template_expand(const struct template *t, const char *target_uri, size_t len
 			plain_write(&w, values[e->variable].at, values[e->variable].len);
 	}
 	/* What the template has no place for (a query, another scheme), or what it would read otherwise, shows here. */
-	if (w.failed || template_match(t, (struct http_text){out, writer_length(&w)}, default_scheme, back, &back_len) != TEMPLATE_OK ||
+	if (w.failed || template_match(t, (struct http_text){out, writer_length(&w)}, default_scheme, back, &back_len, &parts) != TEMPLATE_OK ||
 		back_len != len || memcmp(back, target_uri, len) != 0) {
 		out[0] = '\0';
 		return -1;
