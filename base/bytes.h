@@ -87,6 +87,23 @@ static inline char byte_lower(char c)
 	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
 }
 
+/* How many bytes, a multiple of eight, are all from `low` (at most 0x80) up to '~': a quick look at what is nearly always so, behind which
+ * the bytes are to be looked at one by one. Of a sum or difference the top bit of a byte is set if the byte is wrong; a carry or borrow into
+ * the next one comes only from a byte that is wrong itself. */
+static inline size_t bytes_visible(const void *bytes, size_t len, uint8_t low)
+{
+	const uint64_t each = UINT64_C(0x0101010101010101);
+	uint64_t word;
+	size_t at = 0;
+
+	for (; len - at >= sizeof word; at += sizeof word) {
+		memcpy(&word, (const uint8_t *)bytes + at, sizeof word);
+		if ((((word - low * each) | (word + each) | word) & 0x80 * each) != 0)
+			break;
+	}
+	return at;
+}
+
 /* The value of a hexadecimal digit, or -1. */
 static inline int byte_hex(char c)
 {

@@ -237,25 +237,13 @@ static enum uri_result authority_split(struct uri *u, const char *at, const char
 	return port_parse(u, port < end ? port + 1 : end, end);
 }
 
-/* What no part of a URI may hold (up to 0x20, from 0x7f on); says so before anything is split at it. Eight bytes at a time: the top bit of
- * a byte of `wrong` is set if the byte was below 0x21, above 0x7e or above 0x7f; a carry or borrow into its neighbour comes from a byte that is
- * wrong itself. */
+/* What no part of a URI may hold; says so before anything is split at it. */
 static enum uri_result bytes_check(const char *text, size_t len)
 {
-	const uint64_t each = UINT64_C(0x0101010101010101);
-	uint64_t wrong = 0, word;
-	size_t at = 0;
-
 	if (len > URI_MAX)
 		return URI_TOO_LONG;
-	for (; len - at >= sizeof word; at += sizeof word) {
-		memcpy(&word, text + at, sizeof word);
-		wrong |= (word - 0x21 * each) | (word + each) | word;
-	}
-	if ((wrong & 0x80 * each) != 0)
-		return URI_BAD_CHARACTER;
-	for (; at < len; at++)
-		if (text[at] <= 0x20 || text[at] > 0x7e)
+	for (size_t i = bytes_visible(text, len, 0x21); i < len; i++)
+		if (text[i] <= 0x20 || text[i] > 0x7e)
 			return URI_BAD_CHARACTER;
 	return URI_OK;
 }
