@@ -169,6 +169,9 @@ static enum uri_result name_decode(const struct uri_part *name, char out[URI_HOS
 	bool is_sound = true;
 	size_t count = 0;
 
+	/* nearly always all of it */
+	while (at < end && may_stand(*at, IN_HOST) && count < URI_HOST_MAX)
+		out[count++] = byte_lower(*at++);
 	for (; at < end; count++) {
 		char c = *at++;
 

@@ -229,6 +229,9 @@ static const char *value_end(const struct template *t, size_t i, const char *at,
 {
 	const struct element *e = &t->elements[i], *stop = e + 1, *last = t->elements + t->element_count;
 
+	/* what nothing may stand behind ends where the target does */
+	if (!e->coded && may_follow[e->variable][0] == '\0')
+		return end;
 	/* variables that follow directly may be empty */
 	while (stop < last && stop->is_variable)
 		stop++;
@@ -304,19 +307,19 @@ static enum template_result whole_write(struct writer *w, struct http_text tu, i
 {
 	const char *at = tu.at, *end = tu.at + tu.len, *behind = scheme_end(at, end), *authority_end;
 
-	if (behind)
-		at = behind;
+	if (behind) {
+		writer_bytes(w, tu.at, (size_t)(behind - tu.at));
+		authority_write(w, behind, end);
+		return TEMPLATE_OK;
+	}
 	for (authority_end = at; authority_end < end && *authority_end != '/' && *authority_end != '?';)
 		authority_end++;
 	/* "coap:/h" is what is left of a URI whose slashes somebody merged, not a host with an empty port */
-	if (!behind && (authority_end == at || authority_end[-1] == ':'))
+	if (authority_end == at || authority_end[-1] == ':')
 		return TEMPLATE_BAD_URI;
-	if (behind)
-		writer_bytes(w, tu.at, (size_t)(behind - tu.at));
-	else if (default_scheme < 0)
+	if (default_scheme < 0)
 		return TEMPLATE_NO_SCHEME;
-	else
-		default_scheme_write(w, default_scheme);
+	default_scheme_write(w, default_scheme);
 	authority_write(w, at, end);
 	return TEMPLATE_OK;
 }
