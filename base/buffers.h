@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { BUFFER_SMALLEST = 64, BUFFER_CLASSES = 6, BUFFER_LARGEST = BUFFER_SMALLEST << (BUFFER_CLASSES - 1) };
+enum { BUFFER_SMALLEST = 64, BUFFER_CLASSES = 10, BUFFER_LARGEST = BUFFER_SMALLEST << (BUFFER_CLASSES - 1) };
 
 struct buffers;
 

@@ -1,5 +1,6 @@
 /*
- * endpoint - who a datagram came from or goes to: address, port, zone (RFC 7252 4.1: endpoint identity without security).
+ * endpoint - who a message came from or goes to: address, port, zone, what carries messages to it, and in which session (RFC 7252 4.1, 9.1;
+ * RFC 8323 3.3: two sessions of one address are two endpoints).
  *
  * An endpoint is a plain value, compared and hashed as bytes, so every field is always set: IPv4 is held as
  * ::ffff:a.b.c.d, `scope` is the interface index of a link-local address and 0 for every other.
@@ -17,7 +18,8 @@ struct endpoint {
 	uint8_t addr[16];
 	uint32_t scope;
 	uint16_t port; /* host byte order */
-	uint16_t zero; /* always 0: the struct is compared as bytes */
+	uint16_t transport; /* a number of the layer above (coap/uri.h); 0: plain datagrams */
+	uint64_t session; /* one connection or security session among those of this address; 0: there are none */
 };
 
 /* An address with a prefix length of 0..128 (IPv4 networks are 96..128 under ::ffff:0:0/96). A shorter prefix is an IPv6

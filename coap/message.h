@@ -25,6 +25,7 @@ enum {
 	MSG_TOKEN_MAX = 65804,    /* RFC 8974 2.1 */
 	MSG_TOKEN_BASE = 8,       /* RFC 7252 3 */
 	MSG_DATAGRAM_MAX = 2048,  /* bytes of a datagram that are read; longer ones are seen as truncated */
+	MSG_MAX = 18432,          /* bytes of any message, in the form of a datagram: 16 kB of payload, and options */
 };
 
 #define MSG_CODE(class, detail) ((class) << 5 | (detail))

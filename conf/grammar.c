@@ -16,6 +16,8 @@ const struct conf_group_row conf_groups[GROUP_COUNT] = {
 	[GROUP_UPSTREAM] = {"upstream", false, "The way to the origins."},
 	[GROUP_DOWNSTREAM] = {"downstream", false, "The way back to the clients."},
 	[GROUP_HTTP] = {"http", false, "HTTP, towards clients (listeners of http and https) and towards origins. Bounds hold for each message."},
+	[GROUP_TRANSPORTS] = {"transports", false,
+		"CoAP over connections (TCP, TLS, WebSockets) and DTLS, towards clients and towards origins."},
 	[GROUP_LOG] = {"log", false,
 		"The service log, and the access log of the routes that ask for one. A file is opened for appending, and opened anew on "
 		"SIGUSR1."},
@@ -48,6 +50,16 @@ static const char *check_path(const void *field)
 	const char *text = *(char *const *)field;
 
 	return *text != '\0' && *text != '/' ? "is no absolute path" : NULL;
+}
+
+/* "/path/of/certificate /path/of/key": both absolute, with one space. */
+static const char *check_pair(const void *field)
+{
+	const char *text = *(char *const *)field, *space = strchr(text, ' ');
+
+	if (*text != '/' || !space || space[1] != '/' || strchr(space + 1, ' '))
+		return "is not \"/path/of/certificate /path/of/key\"";
+	return NULL;
 }
 
 /* The origin of a URL, as RFC 6454 6.2 writes it and browsers send it: it is compared byte for byte. */
@@ -95,12 +107,14 @@ static const char *check_identity(const void *field)
 #define SECOND (1000 * MS)
 #define MINUTE (60 * SECOND)
 #define HOUR (60 * MINUTE)
+#define DAY (24 * HOUR)
 #define KB 1000ull
 #define MB (1000 * KB)
 #define GB (1000 * MB)
 #define MANY 16777215 /* what a table of 24-bit indices holds */
 #define PATH_MAX_BYTES 4095
 #define URL_MAX_BYTES 300
+#define IDENTITY_BYTES 128 /* of a pre-shared key (RFC 4279 5.3) */
 
 #define AT(type, member) .offset = offsetof(struct type, member), .width = sizeof(((struct type *)0)->member)
 #define LIST(type, member, count) AT(type, member), .count_offset = offsetof(struct type, count)
@@ -112,6 +126,10 @@ static const char *check_identity(const void *field)
 #define HTTP(n, t, m, lo, hi, d, text) {GROUP_HTTP, n, t, AT(settings, http_##m), RANGE(lo, hi), .fallback = d, .doc = text}
 #define HTTP_PATH(n, m, least, d, text) {GROUP_HTTP, n, TYPE_STRING, AT(settings, http_##m), RANGE(least, PATH_MAX_BYTES), \
 	.fallback = d, .check = check_path, .doc = text}
+#define TRANSPORTS(n, t, m, lo, hi, d, text) {GROUP_TRANSPORTS, n, t, AT(settings, transports_##m), RANGE(lo, hi), .fallback = d, \
+	.doc = text}
+#define UP_PATH(n, m, text) {GROUP_UPSTREAM, n, TYPE_STRING, AT(settings, upstream_##m), RANGE(0, PATH_MAX_BYTES), .fallback = "", \
+	.check = check_path, .doc = text}
 #define LISTENER_PATH(n, m, text) {GROUP_LISTENERS, n, TYPE_STRING, AT(listener, m), RANGE(0, PATH_MAX_BYTES), .fallback = "", \
 	.check = check_path, .doc = text}
 #define PROCESS(n, t, m, lo, hi, d, f, text) \
@@ -129,6 +147,9 @@ const struct conf_row conf_rows[] = {
 	LISTENER_PATH("certificate", certificate,
 		"Of https: the file of the certificate and, behind it, of those that lead to the root, in PEM, an absolute path."),
 	LISTENER_PATH("key", key, "Of https: the file of the certificate's private key, in PEM, an absolute path."),
+	{GROUP_LISTENERS, "certificates", TYPE_TEXTS, LIST(listener, certificates, certificate_count), .fallback = "", .check = check_pair,
+		.doc = "More certificates with their keys, each \"/path/of/certificate /path/of/key\": a client that asks for one of their names (SNI) gets "
+		"that one, others get certificate."},
 	LISTENER_PATH("client-ca", client_ca,
 		"Of https: the file of the certificates that those of clients are verified by, in PEM, an absolute path. Without one no client is "
 		"asked for a certificate. A client's identity is the first URI of the certificate's alternative names, else the first DNS name, "
@@ -147,6 +168,11 @@ const struct conf_row conf_rows[] = {
 	{GROUP_LISTENERS, "trusted-proxies", TYPE_NETWORKS, LIST(listener, trusted_proxies, trusted_proxy_count), .fallback = "",
 		.doc = "Of http and https: networks of the balancers and proxies in front, whose Forwarded, X-Forwarded-For and PROXY header are "
 		"believed. Nobody else's are."},
+	{GROUP_LISTENERS, "websocket", TYPE_BOOL, AT(listener, websocket), .fallback = "true",
+		.doc = "Of http and https: CoAP comes in over WebSockets too (coap+ws, coaps+ws), at /.well-known/coap."},
+	{GROUP_LISTENERS, "keepalive", TYPE_DURATION, AT(listener, keepalive), RANGE(0, DAY), .fallback = "0s",
+		.doc = "A connection or session of CoAP on which nothing came for so long is asked whether it still lives, which also keeps the way through "
+		"a NAT open; 0s: none is asked."},
 
 	LIMIT("exchanges", TYPE_COUNT, exchanges, 1, MANY, "200000", "Requests under way at once, in all."),
 	LIMIT("client-exchanges", TYPE_COUNT, client_exchanges, 1, MANY, "4096",
@@ -182,6 +208,18 @@ const struct conf_row conf_rows[] = {
 	UP("dns-timeout", TYPE_DURATION, dns_timeout, 100 * MS, 10 * SECOND, "10s", "How long the name of an origin may take."),
 	UP("dns-cache", TYPE_COUNT, dns_cache, 1, 1048576, "1024", "Names remembered, each for its time to live."),
 	UP("resolv-conf", TYPE_STRING, resolv_conf, 1, PATH_MAX_BYTES, "/etc/resolv.conf", "The file that names the name servers."),
+	UP_PATH("psk-file", psk_file,
+		"The file of the keys that we share with secured CoAP origins (coaps, coaps+tcp, coaps+ws), an absolute path: lines of an identity, a "
+		"colon and the key in hexadecimal. A route names its identity by origin-identity. It holds secrets and may be readable to its owner and "
+		"group alone."),
+	UP_PATH("certificate", certificate,
+		"The file of our certificate towards secured CoAP origins and, behind it, of those that lead to the root, in PEM, an absolute path."),
+	UP_PATH("key", key, "The file of its private key, in PEM, an absolute path."),
+	UP_PATH("ca", ca,
+		"The file of the certificates that those of secured CoAP origins are verified by, in PEM, an absolute path; without one it is http.ca."),
+	UP("return-ports", TYPE_COUNT, return_ports, 0, 65535, "10000",
+		"Clients with a return path at once (return-path of a route), each of which has a port of his own. More are refused with 5.03."),
+	UP("return-lifetime", TYPE_DURATION, return_lifetime, MINUTE, 30 * DAY, "24h", "How long a return path is kept without traffic."),
 
 	DOWN("separate-after", TYPE_DURATION, separate_after, MS, 10 * SECOND, "1s",
 		"A confirmable request without an answer by then is acknowledged, and its answer follows on its own."),
@@ -235,6 +273,34 @@ const struct conf_row conf_rows[] = {
 	HTTP_PATH("ca", ca, 1, "/etc/ssl/certs/ca-certificates.crt",
 		"The file of the certificates that those of https origins are verified by, in PEM, an absolute path."),
 
+	TRANSPORTS("message-size", TYPE_SIZE, message_size, 1152, 16384 + 1152, "17536B",
+		"The largest message that is taken over a connection (Max-Message-Size, RFC 8323 5.3.1); larger bodies come in blocks. Whoever sends a "
+		"larger one is disconnected."),
+	TRANSPORTS("connections", TYPE_COUNT, connections, 1, MANY, "20000", "Connections of CoAP clients at once, in all. More are closed."),
+	TRANSPORTS("client-connections", TYPE_COUNT, client_connections, 1, MANY, "1000",
+		"Connections of CoAP at once from one client address, and DTLS sessions. More are closed."),
+	TRANSPORTS("idle-timeout", TYPE_DURATION, idle_timeout, SECOND, 30 * DAY, "1h",
+		"How long a client's connection may stay without a message of CoAP."),
+	TRANSPORTS("csm-timeout", TYPE_DURATION, csm_timeout, 100 * MS, HOUR, "10s",
+		"How long a connection may take for a TLS handshake and the first message of CoAP, which is about its capabilities."),
+	TRANSPORTS("connect-timeout", TYPE_DURATION, connect_timeout, 100 * MS, 5 * MINUTE, "5s",
+		"How long a connection to a CoAP origin may take, with all its handshakes."),
+	TRANSPORTS("sessions", TYPE_COUNT, sessions, 1, MANY, "20000",
+		"DTLS sessions of clients at once, in all. One costs about 40 kB; with all in use the one that was idle longest makes room."),
+	TRANSPORTS("handshake-timeout", TYPE_DURATION, handshake_timeout, SECOND, 10 * MINUTE, "30s", "How long a DTLS handshake may take."),
+	TRANSPORTS("session-lifetime", TYPE_DURATION, session_lifetime, SECOND, 30 * DAY, "24h",
+		"How long a client's DTLS session is kept without a message."),
+	{GROUP_TRANSPORTS, "mtu", TYPE_SIZE, AT(settings, transports_mtu), RANGE(256, 1500), .fallback = "1280B", .why = "RFC 6347 4.1.1",
+		.doc = "The largest datagram of a DTLS handshake; what is longer goes in fragments."},
+	TRANSPORTS("origin-idle", TYPE_DURATION, origin_idle, SECOND, DAY, "5min",
+		"How long a connection or DTLS session to a CoAP origin is kept without a message."),
+	{GROUP_TRANSPORTS, "ciphers", TYPE_STRING, AT(settings, transports_ciphers), RANGE(1, 1000), .check = check_word,
+		.fallback = "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-PSK-CHACHA20-POLY1305:ECDHE-PSK-AES128-CBC-SHA256:"
+		"ECDHE-ECDSA-AES128-CCM8:PSK-AES128-CCM8",
+		.doc = "The cipher suites of TLS 1.2 and DTLS 1.2 for CoAP, in OpenSSL's form; those of https are not asked here."},
+	{GROUP_TRANSPORTS, "security-level", TYPE_COUNT, AT(settings, transports_security_level), RANGE(0, 5), .fallback = "0",
+		.doc = "OpenSSL's security level for CoAP over TLS and DTLS. Above 0 OpenSSL refuses the suites of CCM_8, which are all that many devices have."},
+
 	{GROUP_LOG, "level", TYPE_CHOICE, AT(settings, log_level), .fallback = "info", .choices = "error warning info debug",
 		.doc = "The least important line that is written."},
 	{GROUP_LOG, "file", TYPE_STRING, AT(settings, log_file), RANGE(0, PATH_MAX_BYTES), .fallback = "", .check = check_path,
@@ -254,7 +320,7 @@ const struct conf_row conf_rows[] = {
 		"How long requests under way may still be answered after SIGTERM."),
 	PROCESS("watchdog", TYPE_DURATION, watchdog, SECOND, HOUR, "10s", false,
 		"A worker whose loop does not turn for so long is killed and replaced."),
-	PROCESS("crossing-memory", TYPE_SIZE, crossing_memory, 16 * KB, 64 * MB, "1MB", true,
+	PROCESS("crossing-memory", TYPE_SIZE, crossing_memory, 64 * KB, 64 * MB, "1MB", true,
 		"Size of each of the rings by which requests cross from the worker that received them to that of their origin, one for each "
 		"ordered pair of workers. A full ring is answered with 5.03."),
 
@@ -320,6 +386,17 @@ const struct conf_row conf_rows[] = {
 	ROUTE_NUMBER("hop-limit", TYPE_COUNT, hop_limit, 0, 255, "16",
 		"Hop-Limit put into requests that have none (RFC 8768); 0: none is put in."),
 	ROUTE("echo", TYPE_BOOL, echo, "true", "Clients outside the trusted networks must show that they are reachable."),
+	/* sessions */
+	ROUTE_NUMBER("wait-for-session", TYPE_DURATION, wait_for_session, 0, HOUR, "0s",
+		"How long a request for a session (to = [\"session:NAME\"]) waits while nobody of that name is connected, before it is refused with 5.03."),
+	ROUTE("return-path", TYPE_BOOL, return_path, "false",
+		"Each client has a port of his own towards the origins, and what an origin asks there is asked of him: for devices that register with a "
+		"server which then asks them (LwM2M)."),
+	{GROUP_ROUTES, "origin-identity", TYPE_STRING, AT(route, origin_identity), RANGE(0, IDENTITY_BYTES), .fallback = "",
+		.doc = "Our identity towards secured CoAP origins: one of upstream.psk-file. Without it upstream.certificate is shown, if there is one."},
+	ROUTE("coaps-from-http", TYPE_BOOL, coaps_from_http, "false",
+		"Requests over HTTP may go to secured CoAP origins; otherwise that is refused (RFC 8075 10.3), since a client of HTTP cannot tell what "
+		"protects the rest of the way."),
 	{GROUP_ROUTES, "oscore-errors", TYPE_CHOICE, AT(route, strict_oscore_errors), .fallback = "plain",
 		.choices = "plain strict",
 		.doc = "strict: 4.04, 5.02, 5.04 and 5.05 become 5.03 for OSCORE requests, for clients that drop the others."},

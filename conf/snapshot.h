@@ -21,18 +21,24 @@ enum { CONF_LISTENERS_MAX = 64, CONF_SLOTS_MAX = 128, CONF_NO_LISTENER = 255, CO
 struct listener {
 	char *name;
 	char *url;               /* as written */
-	enum uri_scheme scheme;  /* coap, http or https */
+	enum uri_scheme scheme;  /* coap, coaps, coap+tcp, coaps+tcp, http or https; coap+ws comes in by http, coaps+ws by https */
 	struct endpoint address; /* with port; the unspecified address listens on all */
 	bool any;                /* the unspecified address */
-	/* http and https alone */
+	/* the secured ones */
 	char *certificate, *key; /* paths of PEM files; "": none */
+	char **certificates;     /* more of them, for clients that ask for other names (SNI): "/path/of/certificate /path/of/key" */
+	size_t certificate_count;
 	char *client_ca;         /* path of the certificates that clients' ones are verified by; "": none is asked for */
 	bool client_certificate; /* a client without one is refused in the handshake */
 	char *psk_file;          /* path of lines "identity:hexadecimal key"; "": no PSK */
+	/* http and https alone */
+	bool websocket;          /* takes CoAP over WebSockets (RFC 8323 4) */
 	char *public_url;        /* how clients name this listener ("https://gw.example"), or "": by their Host field */
 	bool proxy_protocol;     /* each connection begins with a PROXY protocol v2 header */
 	struct network *trusted_proxies; /* whose Forwarded, X-Forwarded-For and PROXY header are believed */
 	size_t trusted_proxy_count;
+	/* all but coap */
+	uint64_t keepalive;      /* a session on which nothing comes for so long is asked by a Ping; 0: none is */
 	unsigned slot;           /* its number over reloads: a listener that stays keeps it. Its index, if nobody says otherwise */
 };
 
@@ -56,6 +62,7 @@ struct target_pattern {
 /* A reverse route's origin, or the parent of a `via` route. */
 struct origin_conf {
 	char *text;
+	bool session;            /* "session:NAME": whoever is connected by that name, which is `host`; all but that and `text` says nothing then */
 	enum uri_scheme scheme;
 	char *host;              /* name or literal without brackets; may carry a zone ("fe80::1%eth0") */
 	uint16_t port;
@@ -119,6 +126,11 @@ struct route {
 	uint32_t client_exchanges; /* at once for one client on this route; 0: the general limit */
 	uint32_t exchanges;        /* at once on this route; 0: no limit of its own */
 	uint64_t rest;             /* how long a failed origin rests when there are others: 10 s */
+	/* sessions */
+	uint64_t wait_for_session; /* how long a request waits for the session that it is for: 0 */
+	bool return_path;          /* each client has a port of his own towards the origins, at which they can ask him */
+	char *origin_identity;     /* of upstream_psk_file, towards secured origins; "": upstream_certificate, or nothing */
+	bool coaps_from_http;      /* what comes over HTTP may go to secured CoAP origins (RFC 8075 10.3) */
 	/* with HTTP on either side */
 	char *http_path;           /* condition: the template of the request target ("/hc/{+tu}"), "": no HTTP request but GET coap://... */
 	struct template *http_template; /* it, compiled; NULL without one */
@@ -159,6 +171,11 @@ struct settings {
 	uint64_t dns_timeout;
 	uint32_t dns_cache;        /* names */
 	char *resolv_conf;         /* path */
+	char *upstream_psk_file;   /* path of lines "identity:hexadecimal key": ours towards secured CoAP origins; "": none */
+	char *upstream_certificate, *upstream_key; /* ours towards secured CoAP origins, PEM; "": none */
+	char *upstream_ca;         /* path of the certificates that secured CoAP origins are verified by; "": http_ca */
+	uint32_t return_ports;     /* of return paths, at once */
+	uint64_t return_lifetime;  /* of a return path without traffic: 24 h */
 	/* downstream */
 	uint64_t separate_after;   /* an Empty ACK leaves after this: 1 s */
 	struct network *trusted;   /* networks whose clients need no reachability check */
@@ -189,6 +206,20 @@ struct settings {
 	uint64_t http_connect_timeout;
 	char *http_credentials;    /* path; "": none */
 	char *http_ca;             /* path of the certificates that https origins are verified by */
+	/* transports: CoAP over anything but plain datagrams, in all workers together */
+	uint32_t transports_message_size; /* the largest message taken over connections, which our CSM says: bytes of options, payload and all */
+	uint32_t transports_connections;  /* of clients, at once in all */
+	uint32_t transports_client_connections; /* at once from one client address */
+	uint64_t transports_idle_timeout; /* of a connection without a message */
+	uint64_t transports_csm_timeout;  /* until the peer's first message */
+	uint64_t transports_connect_timeout; /* of a connection to an origin, with all handshakes */
+	uint32_t transports_sessions;     /* DTLS, of clients, at once in all */
+	uint64_t transports_handshake_timeout; /* DTLS */
+	uint64_t transports_session_lifetime; /* of a DTLS session without a message */
+	uint32_t transports_mtu;          /* bytes of a datagram of a DTLS handshake */
+	uint64_t transports_origin_idle;  /* of an unused connection or DTLS session to an origin */
+	char *transports_ciphers;         /* OpenSSL's list, for TLS 1.2 and DTLS 1.2 */
+	uint32_t transports_security_level; /* OpenSSL's, 0 to 5 */
 	/* log */
 	enum log_level log_level;
 	char *log_file;            /* path; "": standard error */

@@ -120,14 +120,14 @@ static void queue(struct udp_socket *s, const struct endpoint *peer, const struc
 	}
 }
 
-void edge_send_client(unsigned listener, const struct endpoint *peer, const struct local_address *from, const uint8_t *bytes,
+void udp_send_client(unsigned listener, const struct endpoint *peer, const struct local_address *from, const uint8_t *bytes,
 	size_t len)
 {
 	if (udp_has_listener(listener)) /* else its configuration is long gone */
 		queue(edge.listeners[listener], peer, from, bytes, len);
 }
 
-void edge_send_origin(unsigned slot, const struct endpoint *peer, const uint8_t *bytes, size_t len)
+void udp_send_origin(unsigned slot, const struct endpoint *peer, const uint8_t *bytes, size_t len)
 {
 	queue(edge.slots[slot][endpoint_is_ipv4(peer)], peer, NULL, bytes, len);
 }
@@ -465,7 +465,7 @@ static void close_socket(struct udp_socket *s)
 	free(s);
 }
 
-int edge_open_slot(unsigned slot, bool ipv4)
+int udp_open_slot(unsigned slot, bool ipv4)
 {
 	int fd;
 

@@ -23,6 +23,12 @@ bool udp_has_listener(unsigned slot);
 /* Sends what is queued and closes it; does nothing if the slot has none. */
 void udp_remove_listener(unsigned slot);
 
+/* Queues a datagram from a listener's socket, or from a source-port slot. Borrows bytes (they are copied into the batch). */
+void udp_send_client(unsigned listener, const struct endpoint *peer, const struct local_address *from, const uint8_t *bytes, size_t len);
+void udp_send_origin(unsigned slot, const struct endpoint *peer, const uint8_t *bytes, size_t len);
+/* See edge_open_slot(). */
+int udp_open_slot(unsigned slot, bool ipv4);
+
 /* Sends what this turn queued, one call per socket and batch. */
 void udp_flush(void);
 

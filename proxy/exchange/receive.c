@@ -383,3 +383,25 @@ void receive_datagram(struct proxy *p, unsigned listener, const struct endpoint 
 		on_sound(&a);
 	}
 }
+
+bool receive_message(struct proxy *p, unsigned listener, const struct endpoint *peer, const struct local_address *to,
+	const uint8_t *bytes, size_t len)
+{
+	(void)p, (void)listener, (void)peer, (void)to, (void)bytes, (void)len;
+	return false;
+}
+
+void receive_session(struct proxy *p, unsigned listener, const struct endpoint *peer, const struct local_address *to)
+{
+	(void)p, (void)listener, (void)peer, (void)to;
+}
+
+void receive_gone(struct proxy *p, unsigned listener, const struct endpoint *peer)
+{
+	(void)p, (void)listener, (void)peer;
+}
+
+void receive_writable(struct proxy *p, unsigned listener, const struct endpoint *peer)
+{
+	(void)p, (void)listener, (void)peer;
+}

@@ -419,3 +419,8 @@ void upstream_unreachable(struct proxy *p, unsigned slot, const struct endpoint 
 	origin_failed(x->origin, x->rest * CLOCK_MS);
 	fail(p, x, ERR_UNREACHABLE);
 }
+
+void upstream_lost(struct proxy *p, unsigned slot, const struct endpoint *peer, enum error e, bool sent)
+{
+	(void)p, (void)slot, (void)peer, (void)e, (void)sent;
+}

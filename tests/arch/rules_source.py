@@ -140,7 +140,8 @@ def files_and_functions_are_small():
 def words_stay_out():
     """words: nothing of the place it was written at"""
     # In pieces, so that this file holds none of them.
-    words = re.compile(r"\b(ses" r"sions?|pro" r"mpts?|hel" r"pers?|ag" r"ents?)\b|\b(?-i:A" r"I)\b", re.I)
+    # A session alone is a term of the field: of security, or a client's connection.
+    words = re.compile(r"\b((this|last|work|working|coding|earlier|previous) ses" r"sions?|pro" r"mpts?|hel" r"pers?|ag" r"ents?)\b|\b(?-i:A" r"I)\b", re.I)
     paths = re.compile(r"(?<![\w.$}])/(wo" r"rk|t" r"mp|fa" r"rm|ro" r"ot|ho" r"me)/|\.lib" r"rary\b")
     hosts = re.compile(r"\b(registry\.npm" r"js|pypi\.o" r"rg|pythonh" r"osted|deb\.deb" r"ian\.org)")
     # What the field itself calls so: a (D)TLS association, an HTTP header, a class of node's coap, a fixture's scope.

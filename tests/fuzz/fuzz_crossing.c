@@ -17,6 +17,7 @@
 #include "proxy/exchange/crossing_wire.h"
 #include "proxy/exchange/exchange.h"
 #include "proxy/exchange/origin.h"
+#include "tests/unit/plain_edge.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -85,7 +85,7 @@ static void host_is_sound(const struct endpoint *found, size_t count)
 {
 	CHECK(found == NULL ? count == 0 : count > 0 && count <= RESOLVE_ADDRESSES_MAX);
 	for (size_t i = 0; i < count; i++) {
-		CHECK(found[i].port == 0 && found[i].zero == 0);
+		CHECK(found[i].port == 0 && found[i].transport == 0 && found[i].session == 0);
 		CHECK(i == 0 || endpoint_is_ipv4(&found[i]) || !endpoint_is_ipv4(&found[i - 1]));
 	}
 }

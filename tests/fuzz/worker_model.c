@@ -7,6 +7,7 @@
 
 #include "base/random.h"
 #include "tests/fuzz/worker_judge.h"
+#include "tests/unit/plain_edge.h"
 
 enum { WAITERS_MAX = 64 };
 

@@ -8,6 +8,7 @@
 #include "base/random.h"
 #include "proxy/exchange/exchange.h"
 #include "proxy/exchange/origin.h"
+#include "tests/unit/plain_edge.h"
 
 enum { DATAGRAM = 512, EVENTS_MAX = 1 << 20, CONF_MAX = 4096 };
 

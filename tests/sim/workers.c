@@ -8,6 +8,7 @@
 #include "base/random.h"
 #include "proxy/exchange/origin.h"
 #include "tests/unit/made.h"
+#include "tests/unit/plain_edge.h"
 
 enum { CONF_ROOM = 16384, TURNS_MAX = 1000, CROSSING_MEMORY = 65536 };
 

@@ -109,7 +109,7 @@ static void none_is_dropped_freely(void **state)
 /* Messages that are kept stay as they are while others come and go. */
 static void neighbours(void **state)
 {
-	struct buffers *b = buffers_create(1 << 20);
+	struct buffers *b = buffers_create(8 << 20);
 	struct buffer held[200] = { { 0 } };
 
 	(void)state;
