@@ -156,7 +156,7 @@ static void find_destination(const struct passage *g, const struct endpoint *add
 	d->host[0] = '\0';
 	if (edge_traits[scheme_of(g, to)].named)
 		snprintf(d->host, sizeof d->host, "%.*s", to != NULL ? URI_HOST_MAX : (int)q->host_len, to != NULL ? to->host : q->host);
-	d->credentials = (struct edge_credentials){ .host = d->host, .identity = "" };
+	d->credentials = (struct edge_credentials){ .host = d->host, .identity = g->x->route->origin_identity };
 	d->peer = origin_named(g->p, address, scheme_of(g, to), &d->credentials);
 }
 
