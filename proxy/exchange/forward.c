@@ -136,7 +136,7 @@ static enum error check_address(const struct passage *g, const struct origin_con
 {
 	const struct policy_own own = { g->p->own_addresses, g->p->own_count };
 	const struct policy_target target = { .address = address, .configured = configured,
-		.stream = uri_schemes[scheme_of(g, to)].stream, .oscore = g->x->oscore };
+		.stream = uri_schemes[scheme_of(g, to)].stream, .secured = uri_schemes[scheme_of(g, to)].secure, .oscore = g->x->oscore };
 
 	return policy_check_address(g->x->conf, g->x->route, &target, &own);
 }
@@ -406,16 +406,25 @@ static unsigned listener_index(const struct snapshot *conf, const struct client 
 	return conf->listener_of_slot[c->listener];
 }
 
-struct target_asked forward_asked(const struct client *c, const struct endpoint *address, bool inner)
+/* Where somebody asks from within the process and has no session of his own, he may be a client of HTTP. */
+static bool is_bare_http(const struct snapshot *conf, const struct client *c, bool inner)
 {
-	return (struct target_asked){ .address = *address, .host = inner ? NULL : edge_client_host(&c->peer), .http = inner };
+	const struct listener *l = snapshot_listener(conf, c->listener);
+
+	return inner && c->peer.session == 0 && l != NULL && l->scheme == URI_HTTP;
+}
+
+struct target_asked forward_asked(const struct snapshot *conf, const struct client *c, const struct endpoint *address, bool inner)
+{
+	return (struct target_asked){ .address = *address, .host = inner ? NULL : edge_client_host(&c->peer),
+		.identity = inner ? NULL : edge_client_name(&c->peer), .http = inner, .bare = is_bare_http(conf, c, inner) };
 }
 
 static bool read_passage(struct passage *g, const struct endpoint *address, enum error *e)
 {
 	const struct client *c = g->x->client;
 	const struct policy_own own = { g->p->own_addresses, g->p->own_count };
-	const struct target_asked asked = forward_asked(c, address, g->x->inner);
+	const struct target_asked asked = forward_asked(g->x->conf, c, address, g->x->inner);
 
 	*e = target_read(g->m, g->r, &asked, &c->peer, listener_index(g->x->conf, c), &g->target);
 	if (*e == ERR_NONE)
@@ -536,7 +545,7 @@ bool forward_is_same(struct proxy *p, const struct exchange *x, const struct msg
 {
 	struct passage g = { .p = p, .m = m, .r = r };
 	const struct client *c = x->client;
-	const struct target_asked from = forward_asked(c, asked, x->inner);
+	const struct target_asked from = forward_asked(p->conf, c, asked, x->inner);
 
 	return target_read(m, r, &from, &c->peer, listener_index(p->conf, c), &g.target) == ERR_NONE &&
 		target_hash(&g) == x->observation->target;
