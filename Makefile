@@ -23,10 +23,10 @@ ALL_CPPFLAGS = -I. -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 $(FORTIFY) -DOSCORE_PROX
 ALL_CFLAGS   = -std=c11 $(CFLAGS) $(SANITIZE) $(HARDEN) $(WARN) $(PKG_CFLAGS)
 ALL_LDFLAGS  = -pie -Wl,-z,relro,-z,now $(SANITIZE) $(LDFLAGS)
 
-# pkg-config is asked only once it is there: the set-up targets must work on a bare machine.
+# pkg-config is asked only once it is there: the set-up targets must work on a bare machine. Of wslay it knows nothing.
 PKG_CONFIG   ?= pkg-config
 PKG_CFLAGS    = $(shell $(PKG_CONFIG) --cflags $(PKGS) 2>/dev/null)
-LIBS          = $(shell $(PKG_CONFIG) --libs $(PKGS) 2>/dev/null)
+LIBS          = $(shell $(PKG_CONFIG) --libs $(PKGS) 2>/dev/null) -lwslay
 # What runs a program that was built for another machine, see `check-cross`.
 EMULATOR     ?=
 
@@ -70,6 +70,7 @@ HTTP_OBJS  := proxy/http/lines.o proxy/http/framing.o proxy/http/parse.o \
 PROXY_OBJS := $(BASE_OBJS) $(COAP_OBJS) $(CONF_OBJS) proxy/decide/explain.o proxy/decide/explain_http.o $(CORE_OBJS) $(HTTP_OBJS) \
              proxy/edge/edge.o proxy/edge/udp.o proxy/edge/sockets.o proxy/edge/own_addresses.o proxy/edge/has_route.o \
              proxy/edge/tls.o proxy/edge/tls_context.o proxy/edge/tls_psk.o proxy/edge/tls_socket.o proxy/http/material.o \
+             proxy/edge/websocket.o proxy/edge/websocket_handshake.o \
              proxy/http/client.o proxy/http/client_link.o proxy/http/origin.o \
              proxy/process/parent.o proxy/process/workers.o proxy/process/reload.o proxy/process/groups.o proxy/process/route_slots.o proxy/process/route_counts.o \
              proxy/process/worker.o proxy/process/worker_start.o proxy/process/worker_reload.o proxy/process/preparing.o \
