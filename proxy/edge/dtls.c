@@ -71,6 +71,7 @@ static int renew_listener(const struct snapshot *conf, const struct listener *l,
 		return -1;
 	}
 	replace(own, next);
+	own->ticket_time = dtls_ticket_time();
 	own->authorities = authorities_hash(l, m);
 	return 0;
 }

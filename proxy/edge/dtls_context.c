@@ -1,10 +1,6 @@
 #include "proxy/edge/dtls_context.h"
 
-#include <openssl/core_names.h>
 #include <openssl/err.h>
-#include <openssl/evp.h>
-#include <openssl/params.h>
-#include <openssl/rand.h>
 #include <openssl/ssl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -45,53 +41,6 @@ static int on_check_cookie(SSL *ssl, const unsigned char *cookie, unsigned int l
 
 /* ---- tickets ---- */
 
-static int set_mac(EVP_MAC_CTX *mac, struct dtls_ticket_key *k)
-{
-	static char hash[] = "SHA256";
-	OSSL_PARAM params[] = { OSSL_PARAM_construct_octet_string(OSSL_MAC_PARAM_KEY, k->mac, sizeof k->mac),
-		OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, hash, 0), OSSL_PARAM_construct_end() };
-
-	return EVP_MAC_CTX_set_params(mac, params);
-}
-
-static int begin_ticket(const uint8_t *digest, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac)
-{
-	struct dtls_ticket_key k;
-	int status = -1;
-
-	if (dtls_ticket_key_make(digest, 0, &k) == 0 && RAND_bytes(iv, EVP_MAX_IV_LENGTH) == 1 &&
-		EVP_EncryptInit_ex(cipher, EVP_aes_256_cbc(), NULL, k.cipher, iv) == 1 && set_mac(mac, &k) == 1) {
-		memcpy(name, k.name, DTLS_TICKET_NAME);
-		status = 1;
-	}
-	OPENSSL_cleanse(&k, sizeof k);
-	return status;
-}
-
-/* Returns 2 where the client is to have a newer one, 0 where a whole handshake is needed. */
-static int open_ticket(const uint8_t *digest, const unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac)
-{
-	struct dtls_ticket_key k;
-	int status = 0;
-
-	for (unsigned age = 0; age < DTLS_TICKET_AGE && status == 0; age++) {
-		if (dtls_ticket_key_make(digest, age, &k) < 0 || CRYPTO_memcmp(name, k.name, DTLS_TICKET_NAME) != 0)
-			continue;
-		status = EVP_DecryptInit_ex(cipher, EVP_aes_256_cbc(), NULL, k.cipher, iv) == 1 && set_mac(mac, &k) == 1 ? (age == 0 ? 1 : 2) : -1;
-	}
-	OPENSSL_cleanse(&k, sizeof k);
-	return status;
-}
-
-static int on_ticket_key(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac, int making)
-{
-	const uint8_t *digest = SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), digest_index);
-
-	if (digest == NULL)
-		return 0;
-	return making ? begin_ticket(digest, name, iv, cipher, mac) : open_ticket(digest, name, iv, cipher, mac);
-}
-
 /* A certificate may have expired since; of an authority or key that was withdrawn nothing is left, see dtls_ticket_key_make(). */
 static SSL_TICKET_RETURN on_ticket(SSL *ssl, SSL_SESSION *s, const unsigned char *name, size_t name_len, SSL_TICKET_STATUS status, void *arg)
 {
@@ -108,20 +57,15 @@ static SSL_TICKET_RETURN on_ticket(SSL *ssl, SSL_SESSION *s, const unsigned char
 /* Of all files of a listener, with their paths. */
 static int digest_files(const struct snapshot *conf, const struct listener *l, const struct material *m, uint8_t out[DTLS_DIGEST])
 {
-	EVP_MD_CTX *c = EVP_MD_CTX_new();
-	bool good = c != NULL && EVP_DigestInit_ex(c, EVP_sha256(), NULL) == 1;
-
-	for (size_t i = 0; i < conf->file_count && good; i++) {
+	memset(out, 0, DTLS_DIGEST);
+	for (size_t i = 0; i < conf->file_count; i++) {
 		const struct conf_file *file = &conf->files[i];
 		const struct material_file *f = file->listener == l ? material_find(m, file->path) : NULL;
 
-		if (f != NULL)
-			good = EVP_DigestUpdate(c, f->path, strlen(f->path) + 1) == 1 && EVP_DigestUpdate(c, &f->len, sizeof f->len) == 1 &&
-				EVP_DigestUpdate(c, f->bytes, f->len) == 1;
+		if (f != NULL && (dtls_digest_add(out, f->path, strlen(f->path)) < 0 || dtls_digest_add(out, f->bytes, f->len) < 0))
+			return -1;
 	}
-	good = good && EVP_DigestUpdate(c, &l->slot, sizeof l->slot) == 1 && EVP_DigestFinal_ex(c, out, NULL) == 1;
-	EVP_MD_CTX_free(c);
-	return good ? 0 : -1;
+	return dtls_digest_add(out, &l->slot, sizeof l->slot);
 }
 
 /* Who was here before may take up where he was, in any worker (RFC 7925 4.4 wants it for small devices). */
@@ -136,10 +80,22 @@ static int tickets_use(SSL_CTX *c, const struct snapshot *conf, const struct lis
 		return -1;
 	}
 	SSL_CTX_clear_options(c, SSL_OP_NO_TICKET);
-	SSL_CTX_set_timeout(c, DTLS_TICKET_AGE * DTLS_TICKET_HOURS * SECONDS);
-	if (SSL_CTX_set_tlsext_ticket_key_evp_cb(c, on_ticket_key) != 1 || SSL_CTX_set_session_ticket_cb(c, NULL, on_ticket, NULL) != 1)
+	SSL_CTX_set_timeout(c, DTLS_TICKET_HOURS * SECONDS);
+	if (SSL_CTX_set_session_ticket_cb(c, NULL, on_ticket, NULL) != 1 || SSL_CTX_set_session_id_context(c, digest, DTLS_DIGEST) != 1)
 		return -1;
-	return SSL_CTX_set_session_id_context(c, digest, DTLS_DIGEST) == 1 ? 0 : -1;
+	return dtls_tickets_renew(c);
+}
+
+int dtls_tickets_renew(SSL_CTX *c)
+{
+	struct dtls_ticket_key k;
+	int status = -1;
+
+	if (dtls_ticket_key_make(SSL_CTX_get_ex_data(c, digest_index), dtls_ticket_time(), &k) == 0 &&
+		SSL_CTX_set_tlsext_ticket_keys(c, &k, sizeof k) == 1)
+		status = 0;
+	OPENSSL_cleanse(&k, sizeof k);
+	return status;
 }
 
 /* ---- contexts ---- */

@@ -8,10 +8,13 @@
 
 #include "proxy/edge/tls_parts.h"
 
-/* For a listener, and for origins of an identity (a pre-shared key's) or of a certificate. The caller's to free by SSL_CTX_free(). NULL with the
+/* For a listener, and for origins. The caller's to free by SSL_CTX_free(). NULL with the
  * reason. */
 SSL_CTX *dtls_server_new(const struct snapshot *conf, const struct listener *l, const struct tls_source *from);
 SSL_CTX *dtls_client_new(const struct snapshot *conf, const struct tls_source *from);
+
+/* The time of the keys of a listener's tickets is over (dtls_ticket_time() is another): it gets those of now. Returns 0, or -1. */
+int dtls_tickets_renew(SSL_CTX *c) __attribute__((warn_unused_result));
 
 /* A new session's SSL on the shared BIO, with the size of its handshake's datagrams. NULL without memory. */
 SSL *dtls_ssl_new(SSL_CTX *c, uint32_t mtu);

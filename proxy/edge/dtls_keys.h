@@ -15,10 +15,11 @@
 enum {
 	DTLS_COOKIE = 8,          /* bytes */
 	DTLS_DIGEST = 32,
-	DTLS_TICKET_NAME = 16,
-	DTLS_TICKET_AGE = 2,      /* stretches of time in which a ticket counts */
-	DTLS_TICKET_HOURS = 12,   /* of one stretch */
+	DTLS_TICKET_HOURS = 24,   /* how long keys of tickets are in use */
 };
+
+/* A digest of what came before and these bytes. Returns 0, or -1. */
+int dtls_digest_add(uint8_t digest[DTLS_DIGEST], const void *bytes, size_t len) __attribute__((warn_unused_result));
 
 /* The secret (HOUSE_SECRET bytes, borrowed until the next call or the end). */
 void dtls_keys_use(const uint8_t *secret);
@@ -27,13 +28,15 @@ void dtls_keys_use(const uint8_t *secret);
 void dtls_cookie_make(const struct dtls_path *path, uint8_t out[DTLS_COOKIE]);
 bool dtls_cookie_check(const struct dtls_path *path, const uint8_t *cookie, size_t len);
 
+/* As OpenSSL wants it. */
 struct dtls_ticket_key {
-	uint8_t name[2 * DTLS_TICKET_NAME]; /* the first half counts */
-	uint8_t cipher[32], mac[32];
+	uint8_t name[16], mac[32], cipher[32];
 };
 
-/* The keys of tickets `age` stretches ago (0: those of now) at a listener whose files have this digest: who was let in by files that are no
- * longer in force cannot come back by a ticket. Returns 0, or -1. The caller wipes them. */
-int dtls_ticket_key_make(const uint8_t digest[DTLS_DIGEST], unsigned age, struct dtls_ticket_key *out) __attribute__((warn_unused_result));
+/* The stretch of time that the keys of tickets made now are of. */
+uint64_t dtls_ticket_time(void);
+/* Those keys, at a listener whose files have this digest: who was let in by files that are no longer in force cannot come back by a ticket.
+ * Returns 0, or -1. The caller wipes them. */
+int dtls_ticket_key_make(const uint8_t digest[DTLS_DIGEST], uint64_t time, struct dtls_ticket_key *out) __attribute__((warn_unused_result));
 
 #endif

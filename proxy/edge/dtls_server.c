@@ -10,6 +10,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "proxy/edge/dtls_context.h"
+#include "proxy/edge/dtls_keys.h"
 #include "proxy/edge/dtls_record.h"
 #include "proxy/edge/tls.h"
 #include "proxy/edge/tls_psk.h"
@@ -219,6 +220,8 @@ static bool is_too_early(struct dtls_session *s, const uint8_t *bytes, size_t le
 
 static SSL *spare_of(struct dtls_listener *l)
 {
+	if (l->context != NULL && l->ticket_time != dtls_ticket_time() && dtls_tickets_renew(l->context) == 0)
+		l->ticket_time = dtls_ticket_time();
 	if (l->spare == NULL && l->context != NULL)
 		l->spare = dtls_ssl_new(l->context, settings()->transports_mtu);
 	return l->spare;

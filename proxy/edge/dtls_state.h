@@ -14,6 +14,7 @@ struct dtls_listener {
 	bool served;
 	SSL_CTX *context;    /* NULL: nobody is let in any more */
 	SSL *spare;          /* that which looks at ClientHellos; becomes a session with the first whose cookie is good. NULL: made in need */
+	uint64_t ticket_time; /* of the keys of tickets in `context` */
 	uint64_t authorities; /* hash of whom clients' certificates are verified by */
 };
 
