@@ -13,7 +13,7 @@
 #include "tests/unit/dtls_world.h"
 
 static const char keys[] = "meter-1:000102030405060708090a0b0c0d0e0f\nmeter-2:101112131415161718191a1b1c1d1e1f\n";
-static const char key_1[] = "000102030405060708090a0b0c0d0e0f", key_2[] = "101112131415161718191a1b1c1d1e1f";
+static const char key_1[] = "000102030405060708090a0b0c0d0e0f";
 static const struct world_files by_keys = { .psk = keys };
 
 static int begin(void **state)
