@@ -8,7 +8,7 @@ enum { QUESTION_ROOM = 2 * URI_HOST_MAX };
 
 bool http_target_is_coap(struct http_text target)
 {
-	const char *colon = target.len > 0 ? memchr(target.at, ':', target.len) : NULL;
+	const char *colon = target.len > 0 && target.at[0] != '/' ? memchr(target.at, ':', target.len) : NULL;
 	int scheme = colon != NULL ? uri_scheme_parse(target.at, (size_t)(colon - target.at)) : -1;
 
 	return scheme >= 0 && scheme != URI_HTTP && scheme != URI_HTTPS;
