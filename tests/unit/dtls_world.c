@@ -385,16 +385,34 @@ void bare_key(struct bare *b, const char *identity, const char *hex)
 		SSL_CTX_set_psk_client_callback(b->context, on_client_key);
 }
 
+void bare_named(struct bare *b, const char *name)
+{
+	snprintf(b->host, sizeof b->host, "%s", name);
+}
+
+void bare_resume(struct bare *b, SSL_SESSION *session)
+{
+	b->resumed = session;
+	bare_start(b);
+	b->resumed = NULL;
+}
+
 void bare_start(struct bare *b)
 {
 	BIO *bio = bare_bio(b);
 
+	if (b->ssl != NULL)
+		SSL_set_shutdown(b->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN); /* else its ticket is thrown away */
 	SSL_free(b->ssl);
 	b->ssl = SSL_new(b->context);
 	assert_non_null(b->ssl);
 	SSL_set_bio(b->ssl, bio, bio);
-	DTLS_set_link_mtu(b->ssl, 1280);
+	DTLS_set_link_mtu(b->ssl, b->mtu > 0 ? b->mtu : 1280);
 	b->failed = false;
+	if (!b->server && b->host[0] != '\0')
+		SSL_set_tlsext_host_name(b->ssl, b->host);
+	if (b->resumed != NULL)
+		assert_int_equal(SSL_set_session(b->ssl, b->resumed), 1);
 	if (b->server) {
 		SSL_set_accept_state(b->ssl);
 	} else {

@@ -88,13 +88,18 @@ struct bare {
 	char message[2048];           /* the last it has read */
 	int message_len;
 	unsigned messages;
-	char host[256];               /* of SNI, at a server */
+	char host[256];               /* of SNI: that a client asks for, or a server was asked for */
+	SSL_SESSION *resumed;         /* borrowed */
+	long mtu;
 };
 void bare_client(struct bare *b, const char *address, uint16_t port, const char *ciphers);
 void bare_server(struct bare *b, const char *address, uint16_t port, const char *ciphers);
 void bare_key(struct bare *b, const char *identity, const char *hex);
-/* Begins (again): a new SSL on the same context. */
+/* A client asks for this name from now on (SNI). */
+void bare_named(struct bare *b, const char *name);
+/* Begins (again): a new SSL on the same context; by a session that it had. */
 void bare_start(struct bare *b);
+void bare_resume(struct bare *b, SSL_SESSION *session);
 void bare_free(struct bare *b);
 void bare_send(struct bare *b, const void *bytes, size_t len);
 bool bare_is_open(const struct bare *b);
