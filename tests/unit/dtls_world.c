@@ -24,6 +24,7 @@ size_t world_queued;
 unsigned world_sent;
 struct world_note world_notes[WORLD_NOTES];
 size_t world_told;
+unsigned (*world_fate)(const struct world_datagram *d);
 void (*world_on_note)(const struct world_note *n);
 
 static struct bare *bares[16];
@@ -59,6 +60,7 @@ void world_begin(void)
 	assert_int_equal(dtls_open(&world.proxy), 0);
 	world_queued = world_told = world_sent = 0;
 	world_on_note = NULL;
+	world_fate = NULL;
 }
 
 void world_end(void)
@@ -237,8 +239,12 @@ void world_arrive(const struct world_datagram *d)
 
 void world_run(void)
 {
-	while (world_queued > 0)
-		world_arrive(world_take(0));
+	while (world_queued > 0) {
+		const struct world_datagram d = *world_take(0);
+
+		for (unsigned times = world_fate != NULL ? world_fate(&d) : 1; times > 0; times--)
+			world_arrive(&d);
+	}
 }
 
 void world_inject(const struct endpoint *from, const void *bytes, size_t len)
@@ -456,6 +462,19 @@ void bare_step(struct bare *b)
 void bare_send(struct bare *b, const void *bytes, size_t len)
 {
 	assert_int_equal(SSL_write(b->ssl, bytes, (int)len), (int)len);
+}
+
+void bare_wait(struct bare *b, uint64_t microseconds)
+{
+	uint64_t step = CLOCK_SECOND / 10;
+
+	world_run();
+	for (uint64_t waited = 0; waited < microseconds; waited += step) {
+		world_wait(step);
+		if (b->ssl != NULL && !SSL_is_init_finished(b->ssl))
+			DTLSv1_handle_timeout(b->ssl);
+		world_run();
+	}
 }
 
 bool bare_is_open(const struct bare *b)
