@@ -63,10 +63,17 @@ bool errands_are_short(const struct proxy *p)
 
 /* ---- life ---- */
 
+const struct errand_carrier *errand_carrier_of(const struct errand *e)
+{
+	return e->own_carrier != NULL ? e->own_carrier : e->proxy->carrier;
+}
+
 void errand_leave_carrier(struct errand *e)
 {
-	if (e->carried != NULL && e->proxy->carrier != NULL)
-		e->proxy->carrier->leave(e);
+	const struct errand_carrier *c = errand_carrier_of(e);
+
+	if (e->carried != NULL && c != NULL)
+		c->leave(e);
 	e->carried = NULL;
 }
 
@@ -177,6 +184,21 @@ struct errand *errand_new(struct proxy *p, const struct client *c, enum error *e
 		return NULL;
 	e->links.index = index;
 	return e;
+}
+
+static void leave_one(void *object, uint32_t index, void *arg)
+{
+	struct errand *e = object;
+
+	(void)index;
+	if (e->client == arg && e->first == NULL)
+		errand_release(e);
+}
+
+void errands_leave(struct proxy *p, const struct client *c)
+{
+	if (c->errands > 0)
+		slab_each(p->errands->slab, leave_one, (void *)(uintptr_t)c);
 }
 
 static void release_one(void *object, uint32_t index, void *arg)

@@ -153,6 +153,7 @@ struct exchange {
 	struct opt_block block2;
 	uint16_t block1;              /* 1: a Block1 option was present, 2: with more to come */
 	uint64_t resource;            /* hash of the target of a request with Block1 */
+	uint64_t body_key;            /* what an answer is found by that is too large for the client (held.h); 0: none can be */
 	struct opt_block upload_block; /* where it is SERVED: its Block1 */
 	uint64_t size_limit;          /* Size1 of a 4.13; 0: what a datagram holds */
 	/* the origin's side */

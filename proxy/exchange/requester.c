@@ -92,8 +92,9 @@ static struct exchange *admit(struct proxy *p, struct requester *r, const struct
 		return NULL;
 	}
 	/* His address was proved by the connection that he came over. */
-	c->trusted = true;
-	*e = exchange_check_room(p, c);
+	if (!from->errand)
+		c->trusted = true;
+	*e = from->errand ? ERR_NONE : exchange_check_room(p, c);
 	x = *e == ERR_NONE ? exchange_new(p, c) : NULL;
 	if (x == NULL) {
 		*e = *e != ERR_NONE ? *e : ERR_OVERLOAD;
