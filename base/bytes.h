@@ -87,6 +87,31 @@ static inline char byte_lower(char c)
 	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
 }
 
+/* Whether one of eight bytes lies below `low` (at most 0x80) or above '~'. Of a sum or difference the top bit of a byte is set if the byte is
+ * wrong; a carry or borrow into the next one comes only from a byte that is wrong itself. */
+static inline bool bytes_hidden(const uint8_t eight[8], uint8_t low)
+{
+	const uint64_t each = UINT64_C(0x0101010101010101);
+	uint64_t word;
+
+	memcpy(&word, eight, sizeof word);
+	return (((word - low * each) | (word + each) | word) & 0x80 * each) != 0;
+}
+
+/* How many bytes at the beginning are all from `low` to '~', as far as eight at a time tell: a quick look at what is nearly always so, behind
+ * which the bytes are to be looked at one by one. */
+static inline size_t bytes_visible(const void *bytes, size_t len, uint8_t low)
+{
+	const uint8_t *b = bytes;
+	size_t at = 0;
+
+	for (; len - at >= 8; at += 8)
+		if (bytes_hidden(b + at, low))
+			return at;
+	/* the last eight, of which some were seen already */
+	return len >= 8 && !bytes_hidden(b + len - 8, low) ? len : at;
+}
+
 /* The value of a hexadecimal digit, or -1. */
 static inline int byte_hex(char c)
 {

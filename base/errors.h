@@ -51,6 +51,7 @@
 	X(ERR_ORIGIN_TIMEOUT,   ORIGIN, COAP_CODE(5, 4),  COAP_CODE(5, 4),  504, "origin_timeout",        "No answer from the origin") \
 	X(ERR_ORIGIN_RESET,     ORIGIN, COAP_CODE(5, 2),  COAP_CODE(5, 2),  502, "origin_reset",          "Origin rejected the message") \
 	X(ERR_UNREACHABLE,      ORIGIN, COAP_CODE(5, 2),  COAP_CODE(5, 2),  502, "origin_unreachable",    "Origin unreachable")     \
+	X(ERR_ORIGIN_LOST,      ORIGIN, COAP_CODE(5, 4),  COAP_CODE(5, 4),  504, "origin_lost",           "Connection to the origin ended") \
 	X(ERR_NAME,             ORIGIN, COAP_CODE(5, 2),  COAP_CODE(5, 2),  502, "name_failed",           "Name did not resolve")   \
 	X(ERR_BAD_RESPONSE,     ORIGIN, COAP_CODE(5, 2),  COAP_CODE(5, 2),  502, "origin_bad_response",   "Origin's answer not understood") \
 	X(ERR_RESPONSE_SIZE,    ORIGIN, COAP_CODE(5, 2),  COAP_CODE(5, 2),  502, "origin_too_large",      "Origin's answer too large") \

@@ -1,6 +1,5 @@
 #include "coap/uri.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -20,28 +19,44 @@ const struct uri_scheme_row uri_schemes[URI_SCHEME_COUNT] = {
 	[URI_HTTPS] = {"https", 443, true, true},
 };
 
-/* Which parts of a URI a character may stand in unescaped (RFC 3986 appendix A), in the order of their codes. */
-enum { IN_HOST = 1, IN_SEGMENT = 2, IN_QUERY = 4 };
-#define U (IN_HOST | IN_SEGMENT | IN_QUERY) /* unreserved and sub-delims */
-#define P (IN_SEGMENT | IN_QUERY)           /* what else pchar has */
+/* Which parts of a URI a byte may stand in unescaped (RFC 3986 appendix A), in the order of their codes. */
+enum { IN_HOST = 1, IN_SEGMENT = 2, IN_PATH = 4, IN_QUERY = 8, IN_SCHEME = 16 };
+#define P (IN_SEGMENT | IN_PATH | IN_QUERY) /* what else pchar has */
+#define U (P | IN_HOST)                     /* unreserved and sub-delims */
+#define A (U | IN_SCHEME)
+#define S (IN_PATH | IN_QUERY)              /* the slash */
 #define Q IN_QUERY
-static const unsigned char places[128] = {
+static const unsigned char places[256] = {
 	0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
 	0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-	0, U, 0, 0, U, 0, U, U, U, U, U, U, U, U, U, Q,
-	U, U, U, U, U, U, U, U, U, U, P, U, 0, U, 0, Q,
-	P, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U,
-	U, U, U, U, U, U, U, U, U, U, U, 0, 0, 0, 0, U,
-	0, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U,
-	U, U, U, U, U, U, U, U, U, U, U, 0, 0, 0, U, 0,
+	0, U, 0, 0, U, 0, U, U, U, U, U, A, U, A, A, S,
+	A, A, A, A, A, A, A, A, A, A, P, U, 0, U, 0, Q,
+	P, A, A, A, A, A, A, A, A, A, A, A, A, A, A, A,
+	A, A, A, A, A, A, A, A, A, A, A, 0, 0, 0, 0, U,
+	0, A, A, A, A, A, A, A, A, A, A, A, A, A, A, A,
+	A, A, A, A, A, A, A, A, A, A, A, 0, 0, 0, U, 0,
 };
-#undef U
 #undef P
+#undef U
+#undef A
+#undef S
 #undef Q
 
-static unsigned char_places(unsigned char c)
+static bool may_stand(char c, unsigned place)
 {
-	return c < sizeof places ? places[c] : 0;
+	return places[(unsigned char)c] & place;
+}
+
+/* The byte that an escape without its '%' stands for, or -1 if two hexadecimal digits are not there. */
+static int escape_read(const char *at, const char *end)
+{
+	int high, low;
+
+	if (end - at < 2)
+		return -1;
+	high = byte_hex(at[0]);
+	low = byte_hex(at[1]);
+	return high < 0 || low < 0 ? -1 : high << 4 | low;
 }
 
 /* Takes the next byte of a percent-coded text whose escapes are sound (text_check() has seen it). */
@@ -63,7 +78,7 @@ int uri_text_decode(const char *text, size_t len, char *out, size_t room)
 	size_t out_len = 0;
 
 	while (at < end) {
-		if (out_len == room || (*at == '%' && (end - at < 3 || byte_hex(at[1]) < 0 || byte_hex(at[2]) < 0)))
+		if (out_len == room || (*at == '%' && escape_read(at + 1, end) < 0))
 			return -1;
 		out[out_len++] = (char)byte_decode(&at);
 	}
@@ -76,11 +91,9 @@ int uri_scheme_parse(const char *text, size_t len)
 		const char *name = uri_schemes[i].name;
 		size_t at = 0;
 
-		if (strlen(name) != len)
-			continue;
-		while (at < len && byte_lower(text[at]) == name[at])
+		while (at < len && name[at] != '\0' && byte_lower(text[at]) == name[at])
 			at++;
-		if (at == len)
+		if (at == len && name[at] == '\0')
 			return i;
 	}
 	return -1;
@@ -106,29 +119,20 @@ const char *uri_result_text(enum uri_result r)
 }
 
 /* Checks characters and escapes of one part. */
-static enum uri_result text_check(const char *at, const char *end, unsigned place, char also)
+static enum uri_result text_check(const char *at, const char *end, unsigned place)
 {
 	while (at < end) {
-		if (*at == '%') {
-			if (end - at < 3 || byte_hex(at[1]) < 0 || byte_hex(at[2]) < 0)
+		if (may_stand(*at, place)) {
+			at++;
+		} else if (*at != '%') {
+			return URI_BAD_CHARACTER;
+		} else {
+			if (escape_read(at + 1, end) < 0)
 				return URI_BAD_ESCAPE;
 			at += 3;
-		} else if ((char_places((unsigned char)*at) & place) || *at == also) {
-			at++;
-		} else {
-			return URI_BAD_CHARACTER;
 		}
 	}
 	return URI_OK;
-}
-
-static size_t decoded_length(const char *at, const char *end)
-{
-	size_t len = 0;
-
-	for (; at < end; len++)
-		byte_decode(&at);
-	return len;
 }
 
 static bool is_ipv6(const char *text, size_t len)
@@ -158,22 +162,51 @@ static enum uri_result port_parse(struct uri *u, const char *at, const char *end
 	return URI_OK;
 }
 
+/* Checks a name and decodes it into out, in lower case, in one pass. What is wrong with the text goes before what is wrong with the name. */
+static enum uri_result name_decode(const struct uri_part *name, char out[URI_HOST_MAX + 1], size_t *len)
+{
+	const char *at = name->at, *end = name->at + name->len;
+	bool is_sound = true;
+	size_t count = 0;
+
+	/* nearly always all of it */
+	while (at < end && may_stand(*at, IN_HOST) && count < URI_HOST_MAX)
+		out[count++] = byte_lower(*at++);
+	for (; at < end; count++) {
+		char c = *at++;
+
+		if (c == '%') {
+			int byte = escape_read(at, end);
+
+			if (byte < 0)
+				return URI_BAD_ESCAPE;
+			/* Beyond ASCII any byte will do. An escaped ':' or '[' must not make a literal of what was a name. */
+			c = (char)byte;
+			is_sound &= byte >= 0x80 || may_stand(c, IN_HOST);
+			at += 2;
+		} else if (!may_stand(c, IN_HOST)) {
+			return URI_BAD_CHARACTER;
+		}
+		if (count < URI_HOST_MAX)
+			out[count] = byte_lower(c);
+	}
+	if (count > URI_HOST_MAX)
+		return URI_TOO_LONG;
+	out[count] = '\0';
+	*len = count;
+	return is_sound && count > 0 ? URI_OK : URI_BAD_HOST;
+}
+
 static enum uri_result host_check(const struct uri *u)
 {
-	const char *end = u->host.at + u->host.len;
 	char name[URI_HOST_MAX + 1];
-	enum uri_result r;
+	size_t len;
 
 	if (u->host.len == 0)
 		return URI_NO_HOST;
 	if (u->host_is_ipv6)
 		return is_ipv6(u->host.at, u->host.len) ? URI_OK : URI_BAD_HOST;
-	r = text_check(u->host.at, end, IN_HOST, 0);
-	if (r != URI_OK)
-		return r;
-	if (decoded_length(u->host.at, end) > URI_HOST_MAX)
-		return URI_TOO_LONG;
-	return uri_host_decode(&u->host, name) < 0 ? URI_BAD_HOST : URI_OK;
+	return name_decode(&u->host, name, &len);
 }
 
 /* Splits host and port; u->scheme must be set. */
@@ -212,7 +245,7 @@ static enum uri_result bytes_check(const char *text, size_t len)
 {
 	if (len > URI_MAX)
 		return URI_TOO_LONG;
-	for (size_t i = 0; i < len; i++)
+	for (size_t i = bytes_visible(text, len, 0x21); i < len; i++)
 		if (text[i] <= 0x20 || text[i] > 0x7e)
 			return URI_BAD_CHARACTER;
 	return URI_OK;
@@ -224,9 +257,9 @@ static enum uri_result scheme_split(struct uri *u, const char **at, const char *
 	const char *c = *at;
 	int scheme;
 
-	while (c < end && ((*c & 0x80) == 0) && (isalnum((unsigned char)*c) || *c == '+' || *c == '-' || *c == '.'))
+	while (c < end && may_stand(*c, IN_SCHEME))
 		c++;
-	if (c == end || *c != ':' || c == *at || !isalpha((unsigned char)**at))
+	if (c == end || *c != ':' || c == *at || byte_lower(**at) < 'a')
 		return URI_RELATIVE;
 	scheme = uri_scheme_parse(*at, (size_t)(c - *at));
 	if (scheme < 0)
@@ -268,13 +301,13 @@ enum uri_result uri_parse(struct uri *u, const char *text, size_t len)
 	part = first_of(at, end, '?', '?');
 	u->path.at = at;
 	u->path.len = (size_t)(part - at);
-	r = text_check(at, part, IN_SEGMENT, '/');
+	r = text_check(at, part, IN_PATH);
 	if (r != URI_OK || part == end)
 		return r;
 	u->has_query = true;
 	u->query.at = part + 1;
 	u->query.len = (size_t)(end - u->query.at);
-	return text_check(u->query.at, end, IN_QUERY, 0);
+	return text_check(u->query.at, end, IN_QUERY);
 }
 
 enum uri_result uri_parse_authority(struct uri *u, const char *text, size_t len)
@@ -299,32 +332,23 @@ bool uri_host_is_valid(const uint8_t *bytes, size_t len)
 		return is_ipv6(text, len);
 	/* Beyond ASCII any byte will do: a URI shows it escaped. '%' will not: once decoded it is no escape any more. */
 	for (size_t i = 0; i < len; i++)
-		if (bytes[i] < 0x80 && !(char_places(bytes[i]) & IN_HOST))
+		if (bytes[i] < 0x80 && !may_stand(text[i], IN_HOST))
 			return false;
 	return true;
 }
 
 int uri_host_decode(const struct uri_part *host, char out[URI_HOST_MAX + 1])
 {
-	const char *at = host->at, *end = host->at + host->len;
-	size_t len = 0;
+	size_t len = host->len;
 
-	if (memchr(at, ':', host->len)) {
-		if (host->len > URI_HOST_MAX || !is_ipv6(at, host->len))
-			return -1;
-	} else if (text_check(at, end, IN_HOST, 0) != URI_OK) {
+	if (memchr(host->at, ':', len) == NULL)
+		return name_decode(host, out, &len) == URI_OK ? (int)len : -1;
+	if (len > URI_HOST_MAX || !is_ipv6(host->at, len))
 		return -1;
-	}
-	while (at < end) {
-		if (len == URI_HOST_MAX)
-			return -1;
-		out[len++] = byte_lower((char)byte_decode(&at));
-	}
+	for (size_t i = 0; i < len; i++)
+		out[i] = byte_lower(host->at[i]);
 	out[len] = '\0';
-	/* an escaped ':' or '[' must not make a literal of what was a name */
-	if (!memchr(host->at, ':', host->len) && (memchr(out, ':', len) || memchr(out, '[', len)))
-		return -1;
-	return uri_host_is_valid((const uint8_t *)out, len) ? (int)len : -1;
+	return (int)len;
 }
 
 typedef void uri_add(void *arg, uint16_t number, const uint8_t *value, size_t len);
@@ -421,7 +445,7 @@ static void escaped_write(struct writer *w, const uint8_t *bytes, size_t len, un
 	static const char hex[] = "0123456789ABCDEF";
 
 	for (size_t i = 0; i < len; i++) {
-		if ((char_places(bytes[i]) & place) && bytes[i] != (uint8_t)except) {
+		if (may_stand((char)bytes[i], place) && bytes[i] != (uint8_t)except) {
 			writer_u8(w, bytes[i]);
 		} else {
 			writer_u8(w, '%');

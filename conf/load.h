@@ -1,7 +1,7 @@
 /*
  * load - what the steps of loading one configuration share: where things go, and what was found wrong.
  *
- * Private to conf/: snapshot.c walks the file, read.c takes the values, check.c looks at them together.
+ * Private to conf/: snapshot.c walks the file, read.c takes the values, check.c looks at them together, files.c lists what else is read.
  */
 #ifndef CONF_LOAD_H
 #define CONF_LOAD_H
@@ -46,8 +46,17 @@ void conf_read_setting(struct conf_loader *l, const struct conf_row *row, const 
 /* An error in one setting of a route. */
 void conf_complain_route(struct conf_loader *l, const struct route *r, const char *key, const char *text);
 
+/* CoAP, by whatever it is carried; the others are HTTP. */
+static inline bool conf_is_coap(enum uri_scheme scheme)
+{
+	return scheme != URI_HTTP && scheme != URI_HTTPS;
+}
+
 /* Looks at what no single setting shows; conf_check_http(), a part of it, at what HTTP wants. */
 void conf_check(struct conf_loader *l);
 void conf_check_http(struct conf_loader *l);
+
+/* Lists the files that are read for the workers, and whether there are secured CoAP origins. */
+void conf_list_files(struct conf_loader *l, const config_setting_t *root);
 
 #endif

@@ -7,12 +7,8 @@
 #include "base/bytes.h"
 #include "coap/option.h"
 
-static const char unknown_scheme[] = "has no scheme that is served here: coap http https";
-
-static bool is_served(enum uri_scheme scheme)
-{
-	return scheme == URI_COAP || scheme == URI_HTTP || scheme == URI_HTTPS;
-}
+static const char unknown_scheme[] = "has no scheme that is spoken here: coap coaps coap+tcp coaps+tcp coap+ws coaps+ws http https";
+static const char session_prefix[] = "session:";
 
 const char *pattern_read_network(struct arena *a, const char *text, struct network *out)
 {
@@ -127,7 +123,7 @@ const char *pattern_read_target(struct arena *a, const char *text, struct target
 
 	out->text = arena_copy(a, text, strlen(text));
 	host = read_scheme(text, &out->scheme);
-	if (!host || !is_served(out->scheme))
+	if (!host)
 		return unknown_scheme;
 	if (*host == '[') {
 		host++;
@@ -276,6 +272,19 @@ static const char *read_literal(const char *host, bool bracketed, uint16_t port,
 	return NULL;
 }
 
+/* "session:NAME": a name as a pre-shared key, a certificate or a token gives it. */
+static const char *read_session(struct arena *a, const char *name, struct origin_conf *out)
+{
+	size_t len = strlen(name);
+
+	out->session = true;
+	out->host = arena_copy(a, name, len);
+	for (size_t i = 0; i < len; i++)
+		if (name[i] < ' ' || name[i] > '~')
+			return "names a session by other than ASCII characters";
+	return len == 0 || len > URI_HOST_MAX ? "does not name a session by 1 to 255 characters" : NULL;
+}
+
 const char *pattern_read_origin(struct arena *a, const char *text, struct origin_conf *out)
 {
 	struct path_sink sink = {a, out, false, false};
@@ -284,11 +293,11 @@ const char *pattern_read_origin(struct arena *a, const char *text, struct origin
 	struct uri u;
 
 	out->text = arena_copy(a, text, strlen(text));
+	if (strncmp(text, session_prefix, sizeof(session_prefix) - 1) == 0)
+		return read_session(a, text + sizeof(session_prefix) - 1, out);
 	wrong = read_uri(a, text, &u, &out->host);
 	if (wrong)
 		return wrong;
-	if (!is_served(u.scheme))
-		return unknown_scheme;
 	out->scheme = u.scheme;
 	out->port = u.port;
 	wrong = read_literal(out->host, u.host_is_ipv6, u.port, &out->address, &out->literal);
@@ -315,8 +324,8 @@ const char *pattern_read_listener(struct arena *a, const char *text, struct list
 	wrong = read_uri(a, text, &u, &host);
 	if (wrong)
 		return wrong;
-	if (!is_served(u.scheme))
-		return unknown_scheme;
+	if (u.scheme == URI_COAP_WS || u.scheme == URI_COAPS_WS)
+		return "is no scheme of a listener: coap+ws comes in by http, coaps+ws by https";
 	if (u.path.len > 0 || u.has_query)
 		return "has a path or query, which a listener cannot have";
 	out->scheme = u.scheme;

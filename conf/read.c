@@ -138,8 +138,10 @@ static const char *read_parent(struct conf_loader *l, const char *text, void *fi
 	if (*text) {
 		origin = arena_take(l->arena, sizeof(*origin));
 		wrong = pattern_read_origin(l->arena, text, origin);
-		if (!wrong && origin->scheme != URI_COAP)
-			wrong = "has no scheme that a parent proxy is asked by: coap";
+		if (!wrong && origin->session)
+			wrong = "is a session, and a parent proxy is a host";
+		else if (!wrong && !conf_is_coap(origin->scheme))
+			wrong = "has no scheme that a parent proxy is asked by: coap coaps coap+tcp coaps+tcp coap+ws coaps+ws";
 		else if (!wrong && origin->path_count > 0)
 			wrong = "has a path, which a parent proxy cannot have";
 	}
@@ -152,7 +154,9 @@ static const char *read_scheme(const char *text, void *field)
 	int scheme = *text ? uri_scheme_parse(text, strlen(text)) : -1;
 
 	memcpy(field, &scheme, sizeof(scheme));
-	return *text && scheme != URI_COAP ? "is no scheme that a target may be given: coap" : NULL;
+	if (*text && (scheme < 0 || !conf_is_coap((enum uri_scheme)scheme)))
+		return "is no scheme that a target may be given: coap coaps coap+tcp coaps+tcp coap+ws coaps+ws";
+	return NULL;
 }
 
 /* The template is on the heap; the snapshot frees it. */

@@ -227,67 +227,6 @@ static void place_by_index(struct snapshot *s)
 		s->routes[i].metrics_slot = (uint32_t)i;
 }
 
-/* ---- the files that workers want ---- */
-
-static void add_file(struct conf_loader *l, enum conf_file_kind kind, const char *path, const char *setting, unsigned line, const struct listener *of)
-{
-	struct snapshot *s = l->snapshot;
-
-	if (*path)
-		s->files[s->file_count++] = (struct conf_file){kind, path, arena_copy(l->arena, setting, strlen(setting)), line, of};
-}
-
-static void add_files_of(struct conf_loader *l, size_t i)
-{
-	const struct listener *at = &l->snapshot->listeners[i];
-	const struct {
-		enum conf_file_kind kind;
-		const char *key, *path;
-	} rows[] = {
-		{CONF_FILE_CERTIFICATE, "certificate", at->certificate}, {CONF_FILE_KEY, "key", at->key},
-		{CONF_FILE_CLIENT_CA, "client-ca", at->client_ca}, {CONF_FILE_PSK, "psk-file", at->psk_file},
-	};
-	char setting[PATH_TEXT_MAX];
-	size_t k;
-
-	for (k = 0; k < sizeof(rows) / sizeof(rows[0]); k++) {
-		snprintf(setting, sizeof(setting), "listeners.%s.%s", at->name, rows[k].key);
-		add_file(l, rows[k].kind, rows[k].path, setting, conf_line_of(l->listeners[i], rows[k].key), at);
-	}
-}
-
-static bool asks_by_https(const struct route *r)
-{
-	size_t i;
-
-	for (i = 0; i < r->to_count; i++)
-		if (r->to[i].scheme == URI_HTTPS)
-			return true;
-	for (i = 0; i < r->forward_count; i++)
-		if (r->forward_to[i].scheme == URI_HTTPS)
-			return true;
-	return r->via && r->via->scheme == URI_HTTPS;
-}
-
-static void list_files(struct conf_loader *l, const config_setting_t *root)
-{
-	const config_setting_t *http = config_setting_get_member(root, "http");
-	struct snapshot *s = l->snapshot;
-	size_t i;
-
-	s->files = arena_take(l->arena, CONF_FILES_MAX * sizeof(s->files[0]));
-	for (i = 0; i < s->listener_count; i++)
-		if (s->listeners[i].scheme == URI_HTTPS)
-			add_files_of(l, i);
-	add_file(l, CONF_FILE_CREDENTIALS, s->settings.http_credentials, "http.credentials", http ? conf_line_of(http, "credentials") : 1, NULL);
-	for (i = 0; i < s->route_count; i++) {
-		if (asks_by_https(&s->routes[i])) {
-			add_file(l, CONF_FILE_AUTHORITIES, s->settings.http_ca, "http.ca", http ? conf_line_of(http, "ca") : 1, NULL);
-			break;
-		}
-	}
-}
-
 /* ---- the whole ---- */
 
 static void read_tree(struct conf_loader *l, const config_setting_t *root)
@@ -319,7 +258,7 @@ static void read_tree(struct conf_loader *l, const config_setting_t *root)
 	if (!l->failed)
 		conf_check(l);
 	if (!l->failed)
-		list_files(l, root);
+		conf_list_files(l, root);
 }
 
 /* The line of an @include, or 0. One file is the whole configuration: a reload sends its text to processes that open none. */

@@ -244,12 +244,13 @@ struct conf_file {
 	unsigned line;       /* where it is written, or its group */
 	const struct listener *listener; /* or NULL */
 };
-enum { CONF_FILES_MAX = 4 * CONF_LISTENERS_MAX + 2 };
+enum { CONF_FILES_MAX = 512 };
 
 struct snapshot {
 	struct settings settings;
-	struct conf_file *files; /* in the order of listeners; that of `ca` only where an origin or target is of https */
+	struct conf_file *files; /* in the order of listeners; those for origins only where there are any that are secured */
 	size_t file_count;
+	bool asks_secured;       /* there are origins or targets of secured CoAP: coaps, coaps+tcp, coaps+ws */
 	struct listener *listeners;
 	size_t listener_count;
 	struct route *routes;

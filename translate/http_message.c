@@ -27,25 +27,20 @@ static bool is_value_char(char c)
 	return (c >= ' ' && c <= '~') || c == '\t';
 }
 
-bool http_text_is(struct http_text text, const char *word)
+bool http_bytes_match(const char *text, const char *word, size_t len)
 {
 	size_t i = 0;
 
-	while (i < text.len && word[i] != '\0' && byte_lower(text.at[i]) == byte_lower(word[i]))
+	while (i < len && byte_lower(text[i]) == byte_lower(word[i]))
 		i++;
-	return i == text.len && word[i] == '\0';
+	return i == len;
 }
 
-bool http_text_equal(struct http_text text, const char *word)
+const struct http_field *http_field_named(const struct http_head *head, const char *name, size_t len)
 {
-	return strlen(word) == text.len && (text.len == 0 || memcmp(text.at, word, text.len) == 0);
-}
-
-const struct http_field *http_field_find(const struct http_head *head, const char *name)
-{
-	for (size_t i = 0; i < head->field_count; i++)
-		if (http_text_is(head->fields[i].name, name))
-			return &head->fields[i];
+	for (const struct http_field *f = head->fields; f < head->fields + head->field_count; f++)
+		if (f->name.len == len && http_bytes_match(f->name.at, name, len))
+			return f;
 	return NULL;
 }
 

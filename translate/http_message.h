@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "base/bytes.h"
 
@@ -40,13 +41,29 @@ struct http_head {
 	struct http_field fields[HTTP_FIELDS_MAX];
 };
 
+/* For the functions below. They are inline because the names asked for are constants: their lengths are known when this is compiled, and the
+ * length alone tells most texts apart. */
+bool http_bytes_match(const char *text, const char *word, size_t len); /* without regard to case */
+const struct http_field *http_field_named(const struct http_head *head, const char *name, size_t len);
+
 /* ASCII without regard to case. */
-bool http_text_is(struct http_text text, const char *word);
+static inline bool http_text_is(struct http_text text, const char *word)
+{
+	return text.len == strlen(word) && http_bytes_match(text.at, word, text.len);
+}
+
 /* Exactly. */
-bool http_text_equal(struct http_text text, const char *word);
+static inline bool http_text_equal(struct http_text text, const char *word)
+{
+	return text.len == strlen(word) && (text.len == 0 || memcmp(text.at, word, text.len) == 0);
+}
 
 /* The first field with this name, or NULL; how many have it. */
-const struct http_field *http_field_find(const struct http_head *head, const char *name);
+static inline const struct http_field *http_field_find(const struct http_head *head, const char *name)
+{
+	return http_field_named(head, name, strlen(name));
+}
+
 size_t http_field_count(const struct http_head *head, const char *name);
 
 /* How many bytes at its beginning are a token (RFC 9110 5.6.2). */

@@ -369,18 +369,17 @@ static bool is_http(enum uri_scheme scheme)
 	return scheme == URI_HTTP || scheme == URI_HTTPS;
 }
 
-size_t map_request_write(const struct request_mapping *m, const char *target, size_t target_len, size_t accept_index,
-	uint8_t *bytes, size_t room, enum error *error)
+size_t map_request_write(const struct request_mapping *m, const struct uri *target, size_t accept_index, uint8_t *bytes, size_t room,
+	enum error *error)
 {
 	struct composer c = {.m = m};
-	struct uri u;
 	size_t len;
 
 	*error = ERR_BAD_URI;
-	if (target != NULL && (uri_parse(&u, target, target_len) != URI_OK || is_http(u.scheme)))
+	if (target != NULL && is_http(target->scheme))
 		return 0;
 	msg_begin(&c.w, bytes, room, MSG_CON, m->code, 0, NULL, 0);
-	*error = add_options(&c, target != NULL ? &u : NULL, accept_index);
+	*error = add_options(&c, target, accept_index);
 	if (*error != ERR_NONE)
 		return 0;
 	len = msg_end(&c.w);

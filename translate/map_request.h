@@ -71,12 +71,12 @@ struct request_mapping {
  * If-None-Match: * on GET. For If-None-Match a weak tag is as good as a strong one (RFC 9110 13.1.2). */
 void map_request_read(const struct http_head *head, const struct request_policy *policy, struct request_mapping *m);
 
-/* Writes the CoAP request in the form of a datagram: confirmable, Message ID 0, no token, no payload. target: the URI of the resource,
- * absolute and one of CoAP's, which is put into Proxy-Scheme and Uri-*; or NULL, and there is none of them (the null mapping: the route
+/* Writes the CoAP request in the form of a datagram: confirmable, Message ID 0, no token, no payload. target: the URI of the resource
+ * as uri_parse() took it apart, one of CoAP's, which is put into Proxy-Scheme and Uri-*; or NULL, and there is none of them (the null mapping: the route
  * knows). accept_index: which of m->accepts to ask for; beyond the last there is no Accept. Returns the length; or 0 and in *error
- * ERR_BAD_URI for a target that is none, or ERR_TOO_LARGE if it does not fit into room or has more than REQUEST_OPTIONS_MAX options. */
-size_t map_request_write(const struct request_mapping *m, const char *target, size_t target_len, size_t accept_index,
-	uint8_t *bytes, size_t room, enum error *error);
+ * ERR_BAD_URI for a target of HTTP, or ERR_TOO_LARGE if it does not fit into room or has more than REQUEST_OPTIONS_MAX options. */
+size_t map_request_write(const struct request_mapping *m, const struct uri *target, size_t accept_index, uint8_t *bytes, size_t room,
+	enum error *error);
 
 /* True for methods of CoAP whose payload means something (RFC 7252 5.8, RFC 8132). */
 bool map_request_has_body(uint8_t code);

@@ -229,6 +229,9 @@ static const char *value_end(const struct template *t, size_t i, const char *at,
 {
 	const struct element *e = &t->elements[i], *stop = e + 1, *last = t->elements + t->element_count;
 
+	/* what nothing may stand behind ends where the target does */
+	if (!e->coded && may_follow[e->variable][0] == '\0')
+		return end;
 	/* variables that follow directly may be empty */
 	while (stop < last && stop->is_variable)
 		stop++;
@@ -304,19 +307,19 @@ static enum template_result whole_write(struct writer *w, struct http_text tu, i
 {
 	const char *at = tu.at, *end = tu.at + tu.len, *behind = scheme_end(at, end), *authority_end;
 
-	if (behind)
-		at = behind;
+	if (behind) {
+		writer_bytes(w, tu.at, (size_t)(behind - tu.at));
+		authority_write(w, behind, end);
+		return TEMPLATE_OK;
+	}
 	for (authority_end = at; authority_end < end && *authority_end != '/' && *authority_end != '?';)
 		authority_end++;
 	/* "coap:/h" is what is left of a URI whose slashes somebody merged, not a host with an empty port */
-	if (!behind && (authority_end == at || authority_end[-1] == ':'))
+	if (authority_end == at || authority_end[-1] == ':')
 		return TEMPLATE_BAD_URI;
-	if (behind)
-		writer_bytes(w, tu.at, (size_t)(behind - tu.at));
-	else if (default_scheme < 0)
+	if (default_scheme < 0)
 		return TEMPLATE_NO_SCHEME;
-	else
-		default_scheme_write(w, default_scheme);
+	default_scheme_write(w, default_scheme);
 	authority_write(w, at, end);
 	return TEMPLATE_OK;
 }
@@ -380,14 +383,13 @@ static bool is_coap(enum uri_scheme scheme)
 }
 
 enum template_result template_match(const struct template *t, struct http_text target, int default_scheme, char out[URI_MAX + 1],
-	size_t *out_len)
+	size_t *out_len, struct uri *parts)
 {
 	char rooms[VARIABLE_COUNT][VALUE_MAX];
 	struct http_text values[VARIABLE_COUNT];
 	struct joints joints = {0, 0};
 	enum template_result r;
 	struct writer w;
-	struct uri u;
 
 	out[0] = '\0';
 	*out_len = 0;
@@ -402,9 +404,9 @@ enum template_result template_match(const struct template *t, struct http_text t
 		r = whole_write(&w, values[TU], default_scheme);
 	else
 		r = parts_write(&w, values, default_scheme, &joints);
-	if (r == TEMPLATE_OK && (w.failed || uri_parse(&u, out, writer_length(&w)) != URI_OK || !is_coap(u.scheme)))
+	if (r == TEMPLATE_OK && (w.failed || uri_parse(parts, out, writer_length(&w)) != URI_OK || !is_coap(parts->scheme)))
 		r = TEMPLATE_BAD_URI;
-	if (r == TEMPLATE_OK && !(t->variables & 1U << TU) && !joints_hold(&u, out, &joints))
+	if (r == TEMPLATE_OK && !(t->variables & 1U << TU) && !joints_hold(parts, out, &joints))
 		r = TEMPLATE_BAD_URI;
 	if (r == TEMPLATE_OK)
 		*out_len = writer_length(&w);
@@ -462,7 +464,7 @@ int template_expand(const struct template *t, const char *target_uri, size_t len
 	char back[URI_MAX + 1];
 	size_t back_len;
 	struct writer w;
-	struct uri u;
+	struct uri u, parts;
 
 	if (out_size == 0)
 		return -1;
@@ -482,7 +484,7 @@ int template_expand(const struct template *t, const char *target_uri, size_t len
 			plain_write(&w, values[e->variable].at, values[e->variable].len);
 	}
 	/* What the template has no place for (a query, another scheme), or what it would read otherwise, shows here. */
-	if (w.failed || template_match(t, (struct http_text){out, writer_length(&w)}, default_scheme, back, &back_len) != TEMPLATE_OK ||
+	if (w.failed || template_match(t, (struct http_text){out, writer_length(&w)}, default_scheme, back, &back_len, &parts) != TEMPLATE_OK ||
 		back_len != len || memcmp(back, target_uri, len) != 0) {
 		out[0] = '\0';
 		return -1;

@@ -51,13 +51,14 @@ enum template_result {
 
 /* Reads a request target in origin-form, exactly as it stood in the request line: never decoded, collapsed or normalised before. On
  * TEMPLATE_OK out holds the absolute target URI, terminated, for which uri_parse() says URI_OK and whose scheme is one of CoAP's; its
- * length is in *out_len. With the null mapping, and on every other result, out is the empty string.
+ * length is in *out_len, and its parts, views of out, in *parts. With the null mapping, and on every other result, out is the empty string
+ * and *parts says nothing.
  *
  * The target URI is what the client wrote, character for character, but for the brackets of an IPv6 literal: they come as %5B and %5D
  * (RFC 8075 5.3.2), or as they are. With {x} the value is decoded once. With "{+tu}" in the path the target's query is all that stands
  * behind the first '?'. default_scheme: enum uri_scheme of targets without one, or -1. */
 enum template_result template_match(const struct template *t, struct http_text target, int default_scheme, char out[URI_MAX + 1],
-	size_t *out_len) __attribute__((warn_unused_result));
+	size_t *out_len, struct uri *parts) __attribute__((warn_unused_result));
 
 /* The other way: writes the request target that stands for a target URI into out, terminated. Returns its length; or -1, and the empty
  * string, if it does not fit, the URI is none of CoAP's, or the template has no form from which template_match() with the same

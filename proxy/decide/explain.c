@@ -409,7 +409,8 @@ static int decide_http(FILE *out, const struct snapshot *s, struct sentence *q, 
 	q->uri.port = q->asked.port; /* the null mapping: the Host field's port is not asked for */
 	if (!q->direct) {
 		q->text = q->decision.uri;
-		q->uri_result = uri_parse(&q->uri, q->text, q->decision.uri_len);
+		q->uri = q->decision.parts;
+		q->uri_result = URI_OK;
 	}
 	return ERR_NONE;
 }

@@ -63,10 +63,10 @@ static enum error read_form(const struct route *r, const struct http_question *q
 		memcpy(d->uri, q->target.at, q->target.len);
 		d->uri_len = q->target.len;
 		d->uri[d->uri_len] = '\0';
-		return ERR_NONE;
+		return uri_parse(&d->parts, d->uri, d->uri_len) == URI_OK ? ERR_NONE : ERR_BAD_URI;
 	}
 	d->has_target = template_has_target(r->http_template);
-	switch (template_match(r->http_template, q->target, r->default_scheme, d->uri, &d->uri_len)) {
+	switch (template_match(r->http_template, q->target, r->default_scheme, d->uri, &d->uri_len, &d->parts)) {
 	case TEMPLATE_OK:
 		return ERR_NONE;
 	case TEMPLATE_BAD_URI:
@@ -114,7 +114,7 @@ static enum error check_conditions(const struct route *r, const struct http_ques
 	bool oscore = q->oscore || (q->legacy_oscore && r->legacy_header);
 	uint8_t bytes[QUESTION_ROOM];
 	struct target t;
-	enum error e = d->has_target ? target_read_uri(d->uri, d->uri_len, q->code, oscore, &q->client, q->listener, &t) :
+	enum error e = d->has_target ? target_read_uri(&d->parts, q->code, oscore, &q->client, q->listener, &t) :
 		read_reverse(q, oscore, bytes, &t);
 
 	if (e != ERR_NONE)

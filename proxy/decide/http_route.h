@@ -32,6 +32,7 @@ struct http_decision {
 	bool has_target;            /* `uri` is the target; else the null mapping */
 	size_t uri_len;
 	char uri[URI_MAX + 1];      /* absolute, of a CoAP scheme */
+	struct uri parts;           /* of `uri`, views of it: not to be copied */
 };
 
 /* Sets *d. */

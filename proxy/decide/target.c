@@ -30,26 +30,29 @@ static void set_host(struct target *t, size_t len)
 		q->literal.port = q->port;
 }
 
-static enum error read_uri(const char *text, size_t text_len, struct target *t)
+static enum error take_uri(const struct uri *u, struct target *t)
 {
-	struct uri u;
-	int len;
-	enum uri_result result = uri_parse(&u, text, text_len);
+	int len = uri_host_decode(&u->host, t->host);
 
-	if (result == URI_FOREIGN_SCHEME)
-		return ERR_NO_ROUTE_FORWARD;
-	if (result != URI_OK)
-		return ERR_BAD_URI;
-	len = uri_host_decode(&u.host, t->host);
 	if (len < 0)
 		return ERR_BAD_URI;
 	t->from_uri = true;
-	t->question.scheme = u.scheme;
-	t->question.port = u.port;
+	t->question.scheme = u->scheme;
+	t->question.port = u->port;
 	set_host(t, (size_t)len);
-	if (uri_each_option(&u, take_uri_option, t) != URI_OK || t->overflow)
+	if (uri_each_option(u, take_uri_option, t) != URI_OK || t->overflow)
 		return ERR_BAD_URI;
 	return ERR_NONE;
+}
+
+static enum error read_proxy_uri(const struct msg_option *o, struct target *t)
+{
+	struct uri u;
+	enum uri_result result = uri_parse(&u, (const char *)o->value, o->len);
+
+	if (result == URI_FOREIGN_SCHEME)
+		return ERR_NO_ROUTE_FORWARD;
+	return result == URI_OK ? take_uri(&u, t) : ERR_BAD_URI;
 }
 
 static enum error read_uri_port(const struct outer_request *r, uint16_t *port)
@@ -165,13 +168,13 @@ static void begin(struct target *t, const struct endpoint *client, unsigned list
 	q->forward = forward;
 }
 
-enum error target_read_uri(const char *uri, size_t len, uint8_t method, bool oscore, const struct endpoint *client, unsigned listener,
+enum error target_read_uri(const struct uri *u, uint8_t method, bool oscore, const struct endpoint *client, unsigned listener,
 	struct target *t)
 {
 	enum error e;
 
 	begin(t, client, listener, method, oscore, true);
-	e = read_uri(uri, len, t);
+	e = take_uri(u, t);
 	return e == ERR_NONE ? collect_path(t->options, t->option_count, t) : e;
 }
 
@@ -183,7 +186,7 @@ enum error target_read(const struct msg_view *m, const struct outer_request *r, 
 
 	begin(t, client, listener, m->code, r->oscore, r->forward);
 	if (r->proxy_uri != NULL)
-		e = read_uri((const char *)r->proxy_uri->value, r->proxy_uri->len, t);
+		e = read_proxy_uri(r->proxy_uri, t);
 	else if (r->proxy_scheme != NULL)
 		e = read_proxy_scheme(r, t);
 	else

@@ -32,9 +32,9 @@ void target_recognise_own(struct target *t, const struct snapshot *s, const stru
 enum error target_read(const struct msg_view *m, const struct outer_request *r, const struct endpoint *asked,
 	const struct endpoint *client, unsigned listener, bool stream, struct target *t);
 
-/* The same for a request that names its target by this URI alone (an HTTP request, http_route.h): always a forward one. The views of *t are of
- * *t. */
-enum error target_read_uri(const char *uri, size_t len, uint8_t method, bool oscore, const struct endpoint *client, unsigned listener,
+/* The same for a request that names its target by a URI alone (an HTTP request, http_route.h), which uri_parse() took: always a forward one. The
+ * views of *t are of *t. */
+enum error target_read_uri(const struct uri *u, uint8_t method, bool oscore, const struct endpoint *client, unsigned listener,
 	struct target *t);
 
 #endif

@@ -28,6 +28,7 @@ struct edge_traits {
 	bool secured;       /* the peer has proved who he is, or at least nobody else can speak for him */
 	bool proven;        /* the address of a peer is his: reliable or secured */
 	bool connects;      /* towards origins something is opened first: edge_connect_origin() */
+	bool named;         /* an origin there is told, or proves, its name: by another name it is another */
 	size_t message_max; /* bytes of the longest message that comes or goes, in the form of a datagram */
 };
 /* By endpoint.transport, an enum uri_scheme. */
@@ -107,7 +108,8 @@ void edge_let_origin_go(unsigned slot, const struct endpoint *peer);
 
 /* ---- of both: what the peer has said that it takes (RFC 8323 5.3); before it has, what every peer takes ---- */
 
-size_t edge_message_limit(unsigned slot, const struct endpoint *peer); /* bytes in the form of a datagram; slot: of origins */
+size_t edge_message_limit(unsigned slot, const struct endpoint *peer); /* bytes in the form of a datagram; slot: of origins. Before he has said:
+                                                                         * what his transport carries */
 bool edge_takes_blocks(unsigned slot, const struct endpoint *peer);    /* block-wise transfer */
 bool edge_takes_bert(unsigned slot, const struct endpoint *peer);      /* blocks of several kB in one message (RFC 8323 6) */
 
@@ -143,7 +145,10 @@ void upstream_datagram(struct proxy *p, unsigned slot, const struct endpoint *pe
 void upstream_unreachable(struct proxy *p, unsigned slot, const struct endpoint *peer, const uint8_t *quoted, size_t len);
 
 /* slot's connection to an origin could not be opened (`sent` is false: nothing that was queued has left), or has ended. `e`: what those get
- * whose requests had not left. */
+ * whose requests had not left. It is no more the edge's when this is called: what is sent there from now on opens another. */
 void upstream_lost(struct proxy *p, unsigned slot, const struct endpoint *peer, enum error e, bool sent);
+
+/* A message that was queued is longer than the origin, of which that was not known yet, takes. It was not sent. */
+void upstream_refused(struct proxy *p, unsigned slot, const struct endpoint *peer, const uint8_t *bytes, size_t len);
 
 #endif

@@ -1,6 +1,5 @@
 #include "proxy/edge/tls.h"
 
-#include <arpa/inet.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
@@ -8,12 +7,13 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "proxy/edge/tls_parts.h"
 #include "proxy/edge/tls_psk.h"
 
 enum { ERROR_MAX = 512 };
 
 /* In force; NULL: none. */
-static SSL_CTX *servers[CONF_SLOTS_MAX], *client;
+static SSL_CTX *servers[CONF_SLOTS_MAX], *client, *coap_client;
 
 /* ---- contexts in force ---- */
 
@@ -23,10 +23,10 @@ static void replace(SSL_CTX **in_force, SSL_CTX *next)
 	*in_force = next;
 }
 
-static int renew_server(const struct listener *l, const struct material *m)
+static int renew_server(const struct settings *s, const struct listener *l, const struct material *m)
 {
 	char error[ERROR_MAX];
-	SSL_CTX *next = tls_server_new(l, m, error, sizeof error);
+	SSL_CTX *next = tls_server_new(s, l, m, error, sizeof error);
 
 	if (next == NULL) {
 		log_error("listener %s: %s", l->name, error);
@@ -55,6 +55,24 @@ static int renew_client(const char *authorities, const struct material *m)
 	return 0;
 }
 
+static int renew_coap_client(const struct snapshot *conf, const struct material *m)
+{
+	char error[ERROR_MAX];
+	SSL_CTX *next = conf->asks_secured ? tls_coap_client_new(&conf->settings, m, error, sizeof error) : NULL;
+
+	if (conf->asks_secured && next == NULL) {
+		log_error("upstream: %s", error);
+		return -1;
+	}
+	replace(&coap_client, next);
+	return 0;
+}
+
+static bool is_wanted(const struct listener *l)
+{
+	return l != NULL && (l->scheme == URI_HTTPS || l->scheme == URI_COAPS_TCP);
+}
+
 int tls_renew(const struct snapshot *conf, const struct material *m)
 {
 	int status = renew_client(conf->settings.http_ca, m);
@@ -62,12 +80,14 @@ int tls_renew(const struct snapshot *conf, const struct material *m)
 	/* Even where nothing is wanted yet: a worker that is confined cannot open the library's own files any more. */
 	if (OPENSSL_init_ssl(0, NULL) != 1)
 		status = -1;
+	if (renew_coap_client(conf, m) < 0)
+		status = -1;
 	for (unsigned i = 0; i < CONF_SLOTS_MAX; i++) {
 		const struct listener *l = snapshot_listener(conf, i);
 
-		if (l == NULL || l->scheme != URI_HTTPS)
+		if (!is_wanted(l))
 			replace(&servers[i], NULL);
-		else if (renew_server(l, m) < 0)
+		else if (renew_server(&conf->settings, l, m) < 0)
 			status = -1;
 	}
 	return status;
@@ -78,6 +98,7 @@ void tls_close(void)
 	for (unsigned i = 0; i < CONF_SLOTS_MAX; i++)
 		replace(&servers[i], NULL);
 	replace(&client, NULL);
+	replace(&coap_client, NULL);
 }
 
 /* ---- connections ---- */
@@ -87,32 +108,27 @@ SSL *tls_accept(unsigned slot)
 	return slot < CONF_SLOTS_MAX && servers[slot] != NULL ? SSL_new(servers[slot]) : NULL;
 }
 
-/* Whom the certificate must be for. The subject's CN does not count (RFC 9525 2), nor does a literal go into SNI (RFC 6066 3). */
-static int expect_host(SSL *ssl, const char *host)
+/* Frees it where something about it has failed. */
+static SSL *unless(bool failed, SSL *ssl)
 {
-	uint8_t address[16];
-
-	if (inet_pton(AF_INET, host, address) == 1 || inet_pton(AF_INET6, host, address) == 1)
-		return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host);
-	SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
-	return host[0] != '\0' && SSL_set1_host(ssl, host) == 1 && SSL_set_tlsext_host_name(ssl, host) == 1;
+	if (!failed)
+		return ssl;
+	SSL_free(ssl);
+	return NULL;
 }
 
 SSL *tls_connect(const char *host)
 {
 	SSL *ssl = client != NULL ? SSL_new(client) : NULL;
-	char name[TLS_NAME_MAX];
-	int len = snprintf(name, sizeof name, "%s", host);
 
-	if (ssl == NULL)
-		return NULL;
-	/* The root's dot is no part of a name here (RFC 6066 3). */
-	if (len > 1 && len < (int)sizeof name && name[len - 1] == '.')
-		name[len - 1] = '\0';
-	if (len < (int)sizeof name && expect_host(ssl, name) == 1)
-		return ssl;
-	SSL_free(ssl);
-	return NULL;
+	return ssl != NULL ? unless(tls_origin_expect(ssl, host, "") < 0, ssl) : NULL;
+}
+
+SSL *tls_connect_coap(const char *host, const char *identity, bool websocket)
+{
+	SSL *ssl = coap_client != NULL ? SSL_new(coap_client) : NULL;
+
+	return ssl != NULL ? unless(tls_origin_expect(ssl, host, identity) < 0 || (websocket && tls_speak_http(ssl) < 0), ssl) : NULL;
 }
 
 /* ---- who is there ---- */
@@ -168,6 +184,13 @@ enum tls_identity tls_peer_name(const SSL *ssl, char *out, size_t room)
 		return TLS_BY_CERTIFICATE;
 	out[0] = '\0';
 	return TLS_ANONYMOUS;
+}
+
+const char *tls_asked_host(const SSL *ssl)
+{
+	const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+
+	return name != NULL && uri_host_is_valid((const uint8_t *)name, strlen(name)) ? name : NULL;
 }
 
 bool tls_is_closed(const SSL *ssl)

@@ -1,5 +1,6 @@
 /*
- * tls - TLS 1.2 and 1.3 by OpenSSL: a context for each https listener and one towards https origins, and connections on them.
+ * tls - TLS 1.2 and 1.3 by OpenSSL: a context for each listener of https and coaps+tcp, one towards https origins and one towards secured CoAP
+ * origins, and connections on them.
  *
  * A context is an SSL_CTX; what it needs besides (the pre-shared keys) hangs on it and goes with it. A connection keeps the context it
  * began with, so a reload, which makes new ones, drops none.
@@ -13,6 +14,7 @@
 #include <openssl/types.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "conf/snapshot.h"
 #include "proxy/http/material.h"
@@ -30,8 +32,8 @@ enum {
 
 /* ---- what the process has in force ---- */
 
-/* Makes the contexts that a configuration wants, by the files in `m`, and puts them in the place of the old ones: for each https listener
- * by its slot, and one for origins. Returns 0; or -1 with the reason in the log, and the old ones of what failed stay. */
+/* Makes the contexts that a configuration wants, by the files in `m`, and puts them in the place of the old ones: for each listener of https
+ * and coaps+tcp by its slot, and those for origins. Returns 0; or -1 with the reason in the log, and the old ones of what failed stay. */
 int tls_renew(const struct snapshot *conf, const struct material *m);
 /* Lets all of them go; connections keep theirs. */
 void tls_close(void);
@@ -41,6 +43,9 @@ void tls_close(void);
  * host: a name, or an address literal without brackets, without a zone; the origin's certificate must be for it. */
 SSL *tls_accept(unsigned slot);
 SSL *tls_connect(const char *host);
+/* The same to a CoAP origin, by coaps+tcp or (websocket) coaps+ws. identity: as which of upstream.psk-file's we come, or "": by the upstream
+ * certificate, if there is one. NULL also where there is no such identity. */
+SSL *tls_connect_coap(const char *host, const char *identity, bool websocket);
 
 /* ---- one connection ---- */
 
@@ -53,6 +58,13 @@ enum tls_identity {
 /* Who the client is, once the handshake is over. Writes his name, terminated ("" for an anonymous one): printable ASCII; a certificate
  * without such a name is anonymous. `out` has room for TLS_NAME_MAX. */
 enum tls_identity tls_peer_name(const SSL *ssl, char *out, size_t room);
+
+/* The host that the client asked for (SNI, RFC 8323 8.5), or NULL. Lives as long as the connection. */
+const char *tls_asked_host(const SSL *ssl);
+
+/* Of a connection to port `port` of an origin, once the handshake is over: the origin speaks CoAP, as it must say by ALPN unless the port is that
+ * of coaps+tcp (RFC 8323 8.2). Otherwise the connection is to be closed. */
+bool tls_speaks_coap(const SSL *ssl, uint16_t port);
 
 /* The other end has said that nothing follows (close_notify, RFC 8446 6.1). */
 bool tls_is_closed(const SSL *ssl);
@@ -67,9 +79,13 @@ const char *tls_take_error(char out[TLS_REASON_MAX]);
 
 /* ---- contexts by themselves ---- */
 
-/* A context for a listener, or for origins (authorities: the path of their certificates in `m`). The caller's to free by SSL_CTX_free().
- * NULL with the reason, "FILE: text" or "FILE:LINE: text", in `error`. */
-SSL_CTX *tls_server_new(const struct listener *l, const struct material *m, char *error, size_t room);
+/* A context for a listener, for https origins (authorities: the path of their certificates in `m`), or for secured CoAP origins. The caller's
+ * to free by SSL_CTX_free(). NULL with the reason, "FILE: text" or "FILE:LINE: text", in `error`. */
+SSL_CTX *tls_server_new(const struct settings *s, const struct listener *l, const struct material *m, char *error, size_t room);
 SSL_CTX *tls_client_new(const char *authorities, const struct material *m, char *error, size_t room);
+SSL_CTX *tls_coap_client_new(const struct settings *s, const struct material *m, char *error, size_t room);
+
+/* A connection of the last one is for HTTP after all: WebSockets begin as that. Returns 0, or -1 without memory. */
+int tls_speak_http(SSL *ssl);
 
 #endif

@@ -204,10 +204,15 @@ static int make_indices(void)
 	return keys_index < 0 || identity_index < 0 ? -1 : 0;
 }
 
+static const struct tls_psks *keys_of(const SSL *ssl)
+{
+	return SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), keys_index);
+}
+
 /* Notes whom it is about: the last one that was found is the one that counts, if the handshake is finished by it. */
 static const struct psk *look_up(SSL *ssl, const char *identity)
 {
-	const struct tls_psks *p = SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), keys_index);
+	const struct tls_psks *p = keys_of(ssl);
 	const struct psk *k = p != NULL ? find(p, identity) : NULL;
 
 	SSL_set_ex_data(ssl, identity_index, k != NULL ? k->identity : NULL);
@@ -255,28 +260,76 @@ static int on_find_key(SSL *ssl, const unsigned char *identity, size_t len, SSL_
 	return *out != NULL;
 }
 
+int tls_psks_keep(SSL_CTX *context, struct tls_psks *p)
+{
+	if (make_indices() == 0 && SSL_CTX_set_ex_data(context, keys_index, p) == 1)
+		return 0;
+	tls_psks_free(p);
+	return -1;
+}
+
 int tls_psks_use(SSL_CTX *context, struct tls_psks *p)
 {
-	if (make_indices() < 0 || SSL_CTX_set_ex_data(context, keys_index, p) != 1) {
-		tls_psks_free(p);
+	if (tls_psks_keep(context, p) < 0)
 		return -1;
-	}
 	SSL_CTX_set_psk_server_callback(context, on_server_key);
 	SSL_CTX_set_psk_find_session_callback(context, on_find_key);
 	return 0;
 }
 
+/* ---- what we show ---- */
+
+/* Of TLS 1.3 too: there OpenSSL takes the key for one of SHA-256. */
+static unsigned int on_client_key(SSL *ssl, const char *hint, char *identity, unsigned int identity_room, unsigned char *key, unsigned int room)
+{
+	const char *shown = SSL_get_ex_data(ssl, identity_index);
+	const struct psk *k = shown != NULL ? find(keys_of(ssl), shown) : NULL;
+
+	(void)hint;
+	if (k == NULL || k->key_len > room || strlen(k->identity) >= identity_room)
+		return 0;
+	memcpy(identity, k->identity, strlen(k->identity) + 1);
+	memcpy(key, k->key, k->key_len);
+	return k->key_len;
+}
+
+int tls_psk_show(SSL *ssl, const char *identity)
+{
+	const struct tls_psks *p = keys_index >= 0 ? keys_of(ssl) : NULL;
+	const struct psk *k = p != NULL ? find(p, identity) : NULL;
+
+	if (k == NULL || SSL_set_ex_data(ssl, identity_index, k->identity) != 1)
+		return -1;
+	SSL_set_psk_client_callback(ssl, on_client_key);
+	return 0;
+}
+
+/* ---- who was let in ---- */
+
+/* What was agreed upon earlier by TLS 1.2 or DTLS, and taken up again: by its key, unless that was withdrawn. */
+static const char *resumed_identity(const SSL *ssl)
+{
+	const char *identity = SSL_session_reused(ssl) == 1 ? SSL_get_psk_identity(ssl) : NULL;
+	const struct psk *k = identity != NULL && keys_of(ssl) != NULL ? find(keys_of(ssl), identity) : NULL;
+
+	return k != NULL ? k->identity : NULL;
+}
+
 const char *tls_psk_identity(const SSL *ssl)
 {
 	const SSL_CIPHER *cipher = SSL_get_current_cipher(ssl);
+	const char *shown;
 	bool used;
 
 	if (identity_index < 0 || cipher == NULL || !SSL_is_init_finished(ssl))
 		return NULL;
-	/* There is no other way to take up an earlier connection, so one that is taken up was let in by its key. */
+	/* There is no other way to take up an earlier connection of TLS 1.3, so one that is taken up was let in by its key. */
 	if (SSL_version(ssl) == TLS1_3_VERSION)
 		used = SSL_session_reused(ssl) == 1;
 	else
 		used = SSL_CIPHER_get_auth_nid(cipher) == NID_auth_psk;
-	return used ? SSL_get_ex_data(ssl, identity_index) : NULL;
+	if (!used)
+		return NULL;
+	shown = SSL_get_ex_data(ssl, identity_index);
+	return shown != NULL ? shown : resumed_identity(ssl);
 }

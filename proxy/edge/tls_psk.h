@@ -1,5 +1,5 @@
 /*
- * tls_psk - pre-shared keys of clients (RFC 4279, RFC 8446 4.2.11): a file of lines "identity:key", and how OpenSSL asks for them.
+ * tls_psk - pre-shared keys, of clients and ours (RFC 4279, RFC 8446 4.2.11): a file of lines "identity:key", and how OpenSSL asks for them.
  *
  * A line's identity is 1 to TLS_PSK_IDENTITY_MAX printable ASCII characters without spaces, of which the last ':' is not one; its key is
  * TLS_PSK_MIN to TLS_PSK_MAX bytes in hexadecimal. Empty lines and those that begin with '#' say nothing.
@@ -20,6 +20,11 @@ void tls_psks_free(struct tls_psks *psks);
 
 /* Makes a server's context take clients that have one of them (takes psks, also where it fails). Returns 0, or -1 without memory. */
 int tls_psks_use(SSL_CTX *context, struct tls_psks *psks) __attribute__((warn_unused_result));
+
+/* Keeps them with a client's context, for its connections (takes psks likewise). Returns 0, or -1 without memory. */
+int tls_psks_keep(SSL_CTX *context, struct tls_psks *psks) __attribute__((warn_unused_result));
+/* A connection of such a context shows one of them. Returns 0, or -1 if there is none of that identity. */
+int tls_psk_show(SSL *ssl, const char *identity) __attribute__((warn_unused_result));
 
 /* The identity by which the client of a finished handshake was let in, or NULL if it was not by a pre-shared key. Lives as long as the
  * connection. */

@@ -32,6 +32,12 @@ static inline bool client_is_stand_in(const struct client *c)
 	return c->listener & STAND_IN;
 }
 
+/* What is sent to it arrives: no types, Message IDs and repeats. */
+static inline bool client_is_reliable(const struct client *c)
+{
+	return edge_of(&c->peer)->reliable;
+}
+
 /* A Message ID for a message of ours to it, or -1 if none is free (RFC 7252 4.4). */
 int32_t client_take_mid(struct proxy *p, const struct client *c);
 

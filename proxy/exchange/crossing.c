@@ -101,12 +101,14 @@ static void wait_for_home(struct proxy *p, struct exchange *x)
 	exchange_schedule(p, x);
 }
 
-enum error crossing_request(struct proxy *p, struct exchange *x, unsigned home, const struct endpoint *origin, const uint8_t *bytes,
-	size_t len)
+enum error crossing_request(struct proxy *p, struct exchange *x, unsigned home, const struct endpoint *origin,
+	const struct edge_credentials *c, const uint8_t *bytes, size_t len)
 {
+	char texts[CROSSING_TEXTS_MAX];
+	int texts_len = crossing_write_texts(origin, c, texts);
 	struct crossing_request q;
 
-	if (x->index >= HOUSE_SENT)
+	if (x->index >= HOUSE_SENT || texts_len < 0)
 		return ERR_OVERLOAD;
 	x->crossing = crossing_new(p, home, house_incarnation(&p->house, home));
 	if (x->crossing == NULL)
@@ -117,7 +119,8 @@ enum error crossing_request(struct proxy *p, struct exchange *x, unsigned home, 
 	memcpy(x->crossing->salt, x->salt, sizeof x->salt);
 	atomic_store_explicit(&p->cell->sent[x->index], 0, memory_order_relaxed);
 	q = request_of(p, x);
-	if (crossing_put_request(p, home, &q, bytes, len) < 0) {
+	q.texts_len = (uint16_t)texts_len;
+	if (crossing_put_request(p, home, &q, texts, bytes, len) < 0) {
 		x->crossing->ended = true;
 		return ERR_OVERLOAD;
 	}
@@ -132,7 +135,7 @@ enum error crossing_request_again(struct proxy *p, struct exchange *x, const uin
 
 	q.record.kind = CROSSING_AGAIN;
 	atomic_store_explicit(&p->cell->sent[x->index], 0, memory_order_relaxed);
-	if (crossing_put_request(p, x->crossing->worker, &q, bytes, len) < 0)
+	if (crossing_put_request(p, x->crossing->worker, &q, NULL, bytes, len) < 0)
 		return ERR_OVERLOAD;
 	proxy_count(p, COUNT_CROSSED);
 	wait_for_home(p, x);
@@ -303,11 +306,16 @@ static void refuse_request(struct proxy *p, unsigned from, const struct crossing
 
 static void on_request(struct proxy *p, unsigned from, const struct crossing_request *q, uint8_t *bytes, size_t len)
 {
+	struct edge_credentials c;
 	struct exchange *x;
 	enum error e = ERR_NONE;
 
-	if (q->record.index >= HOUSE_SENT || q->listener >= CONF_SLOTS_MAX || len < MSG_HEADER + UPSTREAM_TOKEN)
+	if (q->record.index >= HOUSE_SENT || q->listener >= CONF_SLOTS_MAX || q->origin.transport >= URI_SCHEME_COUNT ||
+		q->client.transport >= URI_SCHEME_COUNT || len < q->texts_len + (size_t)MSG_HEADER + UPSTREAM_TOKEN ||
+		!crossing_read_texts(bytes, q->texts_len, &c))
 		return;
+	bytes += q->texts_len;
+	len -= q->texts_len;
 	x = slab_get(p->exchanges, *half_of(p, from, q->record.index) - 1);
 	if (x != NULL && x->crossing != NULL)
 		let_go(p, x, true); /* of an incarnation that died */
@@ -322,7 +330,7 @@ static void on_request(struct proxy *p, unsigned from, const struct crossing_req
 	if (x->observe == OBSERVE_REGISTER)
 		e = observe_begin(p, x, NULL);
 	if (e == ERR_NONE)
-		e = forward_to_origin(p, x, &q->origin, bytes, len);
+		e = forward_to_origin(p, x, &q->origin, &c, bytes, len);
 	if (e == ERR_NONE)
 		return;
 	crossing_tell_error(p, x, e, 0);

@@ -37,8 +37,8 @@ bool crossing_is_readable(struct proxy *p);
 
 /* Sends the datagram (its token is written by the home) for x to its home. x is then EXCHANGE_CROSSED. Returns ERR_NONE, or
  * ERR_OVERLOAD if the ring is full. */
-enum error crossing_request(struct proxy *p, struct exchange *x, unsigned home, const struct endpoint *origin, const uint8_t *bytes,
-	size_t len) __attribute__((warn_unused_result));
+enum error crossing_request(struct proxy *p, struct exchange *x, unsigned home, const struct endpoint *origin,
+	const struct edge_credentials *c, const uint8_t *bytes, size_t len) __attribute__((warn_unused_result));
 /* A refresh or cancel of an observation, in the same exchange. */
 enum error crossing_request_again(struct proxy *p, struct exchange *x, const uint8_t *bytes, size_t len)
 	__attribute__((warn_unused_result));

@@ -31,11 +31,19 @@ static bool put_parts(struct ring *ring, const void *head, size_t head_len, cons
 	return true;
 }
 
-int crossing_put_request(struct proxy *p, unsigned to, const struct crossing_request *q, const uint8_t *bytes, size_t len)
+int crossing_put_request(struct proxy *p, unsigned to, const struct crossing_request *q, const char *texts, const uint8_t *bytes, size_t len)
 {
 	struct crossing_peer *peer = &p->crossings->peers[to];
+	uint8_t *at = peer->first == NULL ? ring_reserve(&peer->out, sizeof *q + q->texts_len + len) : NULL;
 
-	return peer->first == NULL && put_parts(&peer->out, q, sizeof *q, bytes, len) ? 0 : -1;
+	if (at == NULL)
+		return -1;
+	memcpy(at, q, sizeof *q);
+	if (q->texts_len > 0)
+		memcpy(at + sizeof *q, texts, q->texts_len);
+	memcpy(at + sizeof *q + q->texts_len, bytes, len);
+	ring_put(&peer->out, sizeof *q + q->texts_len + len);
+	return 0;
 }
 
 static void fill_late(struct crossing_late *l, const struct crossing_record *r, const uint8_t *bytes, size_t len)
@@ -96,7 +104,7 @@ void crossing_put_notification(struct proxy *p, struct exchange *x, const struct
 	}
 	if (peer->first == NULL && put_parts(&peer->out, r, sizeof *r, bytes, len))
 		return;
-	l = wait_for_room(p, peer, r, bytes, len, MSG_DATAGRAM_MAX);
+	l = wait_for_room(p, peer, r, bytes, len, MSG_MAX);
 	if (l != NULL)
 		l->owner = x->crossing;
 	x->crossing->newest = l;
@@ -247,4 +255,33 @@ void crossings_destroy(struct proxy *p)
 	slab_destroy(c->slab);
 	free(c);
 	p->crossings = NULL;
+}
+
+/* ---- names of origins ---- */
+
+int crossing_write_texts(const struct endpoint *origin, const struct edge_credentials *c, char texts[CROSSING_TEXTS_MAX])
+{
+	size_t host = strlen(c->host) + 1, identity = strlen(c->identity) + 1;
+
+	if (!edge_of(origin)->named)
+		return 0;
+	if (host + identity > CROSSING_TEXTS_MAX)
+		return -1;
+	memcpy(texts, c->host, host);
+	memcpy(texts + host, c->identity, identity);
+	return (int)(host + identity);
+}
+
+bool crossing_read_texts(const uint8_t *texts, size_t len, struct edge_credentials *c)
+{
+	const uint8_t *end = len > 0 ? memchr(texts, '\0', len) : NULL;
+
+	*c = (struct edge_credentials){ "", "" };
+	if (len == 0)
+		return true;
+	if (end == NULL || end + 1 == texts + len || memchr(end + 1, '\0', (size_t)(texts + len - end - 1)) != texts + len - 1)
+		return false;
+	c->host = (const char *)texts;
+	c->identity = (const char *)end + 1;
+	return true;
 }

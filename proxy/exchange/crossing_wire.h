@@ -7,7 +7,8 @@
 #include "proxy/exchange/proxy.h"
 
 enum crossing_kind {
-	/* from the client's half to the home; behind the first two stands the datagram as it will leave */
+	/* from the client's half to the home; behind the first two stands the datagram as it will leave, and before that the texts of
+	 * struct edge_credentials, terminated, if their length is not 0 */
 	CROSSING_REQUEST = 1,
 	CROSSING_AGAIN,       /* a refresh or cancel of an observation */
 	CROSSING_ACKNOWLEDGE, /* the notification `mid` was passed on */
@@ -43,10 +44,11 @@ struct crossing_request {
 	uint8_t code, observe, no_response, block1;
 	uint8_t verified, oscore, confirmable, has_block2; /* 0 or not */
 	uint32_t patience, patience_acknowledged, rest, patience_in_all; /* milliseconds */
+	uint16_t texts_len;
 	uint64_t resource, arrived_at, deadline;
 };
 
-enum { CROSSING_RECORD_MAX = sizeof(struct crossing_request) + BUFFER_LARGEST };
+enum { CROSSING_TEXTS_MAX = 512, CROSSING_RECORD_MAX = sizeof(struct crossing_request) + CROSSING_TEXTS_MAX + BUFFER_LARGEST };
 
 /* A record that found no room in its ring. */
 struct crossing_late;
@@ -67,9 +69,14 @@ struct crossings {
 	struct crossing_peer peers[HOUSE_WORKERS_MAX];
 };
 
-/* Puts a request in. Returns 0, or -1 if it found no room: it is then not sent. */
-int crossing_put_request(struct proxy *p, unsigned to, const struct crossing_request *q, const uint8_t *bytes, size_t len)
+/* Puts a request in, with texts of q->texts_len bytes. Returns 0, or -1 if it found no room: it is then not sent. */
+int crossing_put_request(struct proxy *p, unsigned to, const struct crossing_request *q, const char *texts, const uint8_t *bytes, size_t len)
 	__attribute__((warn_unused_result));
+
+/* Writes host and identity behind each other, terminated. Returns their length, 0 if the origin is not named, or -1 if they are too long. */
+int crossing_write_texts(const struct endpoint *origin, const struct edge_credentials *c, char texts[CROSSING_TEXTS_MAX]);
+/* Reads them, if there are any. Returns false if they are not two texts that fill their length. */
+bool crossing_read_texts(const uint8_t *texts, size_t len, struct edge_credentials *c);
 
 /* Puts any other record in, behind what waits: these answer, or end, what was taken on, so they wait for room. */
 void crossing_put(struct proxy *p, unsigned to, const struct crossing_record *r, const uint8_t *bytes, size_t len);

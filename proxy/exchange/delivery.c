@@ -55,8 +55,8 @@ static void finish(struct proxy *p, struct delivery *d)
 		start(p, c->first);
 }
 
-/* The client fell silent: what waits for it would wait in vain, message by message. */
-static void give_up(struct proxy *p, struct client *c)
+/* Also where a client fell silent: what waits for it would wait in vain, message by message. */
+void delivery_drop_all(struct proxy *p, struct client *c)
 {
 	while (c->first != NULL) {
 		struct delivery *d = c->first;
@@ -87,7 +87,7 @@ static void on_timer(struct wheel_timer *t)
 	struct proxy *p = d->proxy;
 
 	if (!may_repeat(p, d)) {
-		give_up(p, d->client);
+		delivery_drop_all(p, d->client);
 		return;
 	}
 	if (d->observation != NULL)

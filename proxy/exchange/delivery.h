@@ -22,6 +22,9 @@ void delivery_replace(struct proxy *p, struct delivery *d, const uint8_t *bytes,
 /* An ACK or RST of this client. Returns true if it was for a delivery of ours. */
 bool delivery_on_answer(struct proxy *p, struct client *c, uint16_t mid, bool reset);
 
+/* Its client is gone: what waits for it goes, and observations that something waited of end. */
+void delivery_drop_all(struct proxy *p, struct client *c);
+
 /* The observation ends: its delivery, if not yet sent, goes too; if in flight it is finished without it. */
 void delivery_detach(struct proxy *p, struct delivery *d);
 

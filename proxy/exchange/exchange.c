@@ -85,6 +85,39 @@ void exchange_schedule(struct proxy *p, struct exchange *x)
 		wheel_set(p->wheel, &x->timer, due);
 }
 
+/* ---- its origin ---- */
+
+void exchange_set_origin(struct exchange *x, struct origin *o)
+{
+	x->origin = o;
+	x->group = endpoint_is_multicast(&o->peer);
+	o->exchanges++;
+	if (!edge_of(&o->peer)->connects)
+		return;
+	x->beside_previous = NULL;
+	x->beside = o->connected;
+	if (x->beside != NULL)
+		x->beside->beside_previous = x;
+	o->connected = x;
+}
+
+static void leave_origin(struct exchange *x)
+{
+	struct origin *o = x->origin;
+
+	o->exchanges--;
+	if (!edge_of(&o->peer)->connects)
+		return;
+	if (o->cursor == x)
+		o->cursor = x->beside;
+	if (x->beside_previous != NULL)
+		x->beside_previous->beside = x->beside;
+	else
+		o->connected = x->beside;
+	if (x->beside != NULL)
+		x->beside->beside_previous = x->beside_previous;
+}
+
 /* ---- life ---- */
 
 struct exchange *exchange_new(struct proxy *p, struct client *c)
@@ -138,7 +171,7 @@ void exchange_free(struct proxy *p, struct exchange *x)
 		if (x->state == EXCHANGE_WAITING)
 			origin_stop_waiting(p, x);
 		origin_leave_window(x);
-		o->exchanges--;
+		leave_origin(x);
 	}
 	buffers_drop(p->buffers, &x->request);
 	free(x->long_token);
@@ -201,13 +234,6 @@ uint64_t exchange_sent_at(const struct exchange *x)
 unsigned exchange_retransmissions(const struct exchange *x)
 {
 	return x->crossing != NULL ? x->crossing->retransmissions : x->retransmissions;
-}
-
-void exchange_set_origin(struct exchange *x, struct origin *o)
-{
-	x->origin = o;
-	x->group = endpoint_is_multicast(&o->peer);
-	o->exchanges++;
 }
 
 /* ---- tokens ---- */

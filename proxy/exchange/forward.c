@@ -1,5 +1,6 @@
 #include "proxy/exchange/forward.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "proxy/decide/outgoing.h"
@@ -112,11 +113,12 @@ static uint64_t target_hash(const struct passage *g)
 	return q->method == CODE_FETCH ? hash_mix(&g->p->hash_key, hash, g->m->payload, g->m->payload_len) : hash;
 }
 
-enum error forward_to_origin(struct proxy *p, struct exchange *x, const struct endpoint *address, uint8_t *bytes, size_t len)
+enum error forward_to_origin(struct proxy *p, struct exchange *x, const struct endpoint *peer, const struct edge_credentials *c,
+	uint8_t *bytes, size_t len)
 {
-	struct origin *o = origin_get(p, address);
+	struct origin *o = origin_get(p, peer);
 
-	if (o == NULL)
+	if (o == NULL || origin_introduce(o, c) < 0)
 		return ERR_OVERLOAD;
 	ports_soon(p, x->client, o);
 	if (!client_may_take(x->client, o->exchanges, p->conf->settings.origin_exchanges))
@@ -139,6 +141,45 @@ static enum error check_address(const struct passage *g, const struct origin_con
 		.stream = uri_schemes[scheme_of(g, to)].stream, .oscore = g->x->oscore };
 
 	return policy_check_address(g->x->conf, g->x->route, &target, &own);
+}
+
+/* ---- who the origin is ---- */
+
+struct destination {
+	char host[URI_HOST_MAX + 1];
+	struct edge_credentials credentials;
+	struct endpoint peer;
+};
+
+static void find_destination(const struct passage *g, const struct endpoint *address, const struct origin_conf *to, struct destination *d)
+{
+	const struct route_question *q = &g->target.question;
+
+	d->host[0] = '\0';
+	if (edge_traits[scheme_of(g, to)].named)
+		snprintf(d->host, sizeof d->host, "%.*s", to != NULL ? URI_HOST_MAX : (int)q->host_len, to != NULL ? to->host : q->host);
+	d->credentials = (struct edge_credentials){ .host = d->host, .identity = "" };
+	d->peer = origin_named(g->p, address, scheme_of(g, to), &d->credentials);
+}
+
+static bool rests(const struct passage *g, const struct endpoint *address, const struct origin_conf *to)
+{
+	struct destination d;
+
+	find_destination(g, address, to, &d);
+	return origin_rests(g->p, &d.peer);
+}
+
+/* Sends it to the origin's home, which may be this one. */
+static enum error pass_home(struct passage *g, const struct endpoint *address, const struct origin_conf *to, uint8_t *bytes, size_t len)
+{
+	struct destination d;
+	unsigned home;
+
+	find_destination(g, address, to, &d);
+	home = origin_home(g->p, &d.peer);
+	return home == g->p->house.self ? forward_to_origin(g->p, g->x, &d.peer, &d.credentials, bytes, len) :
+		crossing_request(g->p, g->x, home, &d.peer, &d.credentials, bytes, len);
 }
 
 /* ---- origins that take bodies whole ---- */
@@ -195,26 +236,25 @@ static void pass_to(struct passage *g, const struct endpoint *address, const str
 {
 	struct proxy *p = g->p;
 	struct exchange *x = g->x;
-	uint8_t bytes[MSG_DATAGRAM_MAX + OUTER_ROOM];
+	uint8_t bytes[MSG_MAX + OUTER_ROOM];
 	enum error e = check_address(g, to, address, configured);
-	unsigned home;
 	size_t len;
 
 	if (e == ERR_NONE && endpoint_is_multicast(address))
-		e = group_prepare(p, x);
+		e = edge_traits[scheme_of(g, to)].connects ? ERR_ADDRESS : group_prepare(p, x);
 	if (e != ERR_NONE) {
 		refuse(p, x, e, 0);
 		return;
 	}
 	len = write_request(g, to, bytes, sizeof bytes);
-	if (len == 0 || len > BUFFER_LARGEST) {
-		refuse(p, x, ERR_TOO_LARGE, 0);
-		return;
-	}
-	if (scheme_of(g, to) != URI_COAP) {
-		e = is_carried(g, to) ? carry(g, address, to, bytes, len) : ERR_NO_ROUTE_FORWARD;
+	if (len > 0 && is_carried(g, to)) {
+		e = carry(g, address, to, bytes, len);
 		if (e != ERR_NONE)
 			refuse(p, x, e, 0);
+		return;
+	}
+	if (len == 0 || len > edge_traits[scheme_of(g, to)].message_max) {
+		refuse(p, x, edge_traits[scheme_of(g, to)].message_max == 0 ? ERR_NO_ROUTE_FORWARD : ERR_TOO_LARGE, 0);
 		return;
 	}
 	x->deadline = x->arrived_at + x->patience * CLOCK_MS;
@@ -224,8 +264,7 @@ static void pass_to(struct passage *g, const struct endpoint *address, const str
 		x->observation->target = target_hash(g);
 		x->observation->to = to;
 	}
-	home = origin_home(p, address);
-	e = home == p->house.self ? forward_to_origin(p, x, address, bytes, len) : crossing_request(p, x, home, address, bytes, len);
+	e = pass_home(g, address, to, bytes, len);
 	if (e != ERR_NONE)
 		refuse(p, x, e, 0);
 }
@@ -310,7 +349,7 @@ static void try_origins(struct passage *g, size_t from)
 	for (size_t i = from; i < count; i++) {
 		const struct origin_conf *to = &list[(first + i) % count];
 
-		if (to->literal && count > 1 && origin_rests(g->p, &to->address)) {
+		if (to->literal && count > 1 && rests(g, &to->address, to)) {
 			resting = true;
 			continue;
 		}
@@ -328,7 +367,7 @@ static void try_origins(struct passage *g, size_t from)
 			return;
 		if (result != RESOLVE_OK)
 			continue;
-		if (count > 1 && origin_rests(g->p, &address)) {
+		if (count > 1 && rests(g, &address, to)) {
 			resting = true;
 			continue;
 		}
@@ -474,7 +513,7 @@ static void on_resolved(struct resolve_waiter *w, enum resolve_result result, co
 		address = pick_address(&g, to, addresses, count);
 		address.port = l->port;
 	}
-	if (result == RESOLVE_OK && count > 0 && (origin_count < 2 || !origin_rests(p, &address))) {
+	if (result == RESOLVE_OK && count > 0 && (origin_count < 2 || !rests(&g, &address, to))) {
 		exchange_end_lookup(p, x);
 		pass_to(&g, &address, to, false);
 	} else if (origin_count > 0) {
@@ -500,7 +539,7 @@ void forward_again(struct proxy *p, struct exchange *x, const struct msg_view *m
 	const struct endpoint *asked)
 {
 	struct passage g;
-	uint8_t bytes[MSG_DATAGRAM_MAX + OUTER_ROOM];
+	uint8_t bytes[MSG_MAX + OUTER_ROOM];
 	enum error e;
 	size_t len;
 
@@ -514,7 +553,7 @@ void forward_again(struct proxy *p, struct exchange *x, const struct msg_view *m
 	x->confirmable = x->client_type == MSG_CON || x->route->confirmable;
 	x->deadline = clock_now() + x->route->timeout;
 	len = write_request(&g, x->observation->to, bytes, sizeof bytes);
-	if (len == 0 || len > BUFFER_LARGEST) {
+	if (len == 0 || len > edge_of(exchange_origin_peer(x))->message_max) {
 		refuse(p, x, ERR_TOO_LARGE, 0);
 		return;
 	}
@@ -522,75 +561,4 @@ void forward_again(struct proxy *p, struct exchange *x, const struct msg_view *m
 	e = x->crossing != NULL ? crossing_request_again(p, x, bytes, len) : transmit_or_wait(p, x, bytes, len, true);
 	if (e != ERR_NONE)
 		refuse(p, x, e, 0);
-}
-
-/* ---- a new configuration ---- */
-
-static bool is_same_origin(const struct origin_conf *a, const struct origin_conf *b)
-{
-	return a->port == b->port && a->literal == b->literal && strcmp(a->host, b->host) == 0;
-}
-
-/* Of the origins that the route has for the request of x the one that it has now; NULL if there is none. */
-static const struct origin_conf *same_origin(const struct exchange *x, const struct route *route, bool forward)
-{
-	const struct origin_conf *list = forward ? route->via : route->to, *was = x->observation->to;
-	size_t count = forward ? route->via != NULL : route->to_count;
-
-	for (size_t i = 0; i < count; i++)
-		if (was != NULL && is_same_origin(&list[i], was))
-			return &list[i];
-	return NULL;
-}
-
-static enum error judge_again(struct proxy *p, const struct exchange *x, const struct target *target, const struct route *route,
-	const struct origin_conf **to)
-{
-	const struct policy_own own = { p->own_addresses, p->own_count };
-	bool forward = target->question.forward, listed = !forward || route->via != NULL;
-	enum error e = policy_check_request(route, &target->question);
-
-	*to = listed ? same_origin(x, route, forward) : NULL;
-	if (e != ERR_NONE)
-		return e;
-	if (listed ? *to == NULL : x->observation->to != NULL)
-		return ERR_WITHDRAWN;
-	return policy_check_address(p->conf, route, &(struct policy_target){ .address = exchange_origin_peer(x),
-		.configured = *to != NULL && (*to)->literal, .oscore = x->oscore }, &own);
-}
-
-enum error forward_decide_again(struct proxy *p, struct exchange *x)
-{
-	const struct listener *l = snapshot_listener(p->conf, x->client->listener);
-	const struct policy_own own = { p->own_addresses, p->own_count };
-	const struct buffer *message = &x->observation->message;
-	struct endpoint asked = { .scope = x->local.ifindex };
-	const struct origin_conf *to;
-	const struct route *route;
-	struct outer_request r;
-	struct target target;
-	struct msg_view m;
-	uint16_t offender;
-	enum error e;
-
-	if (l == NULL || msg_parse_datagram(&m, message->bytes, message->len) != MSG_OK ||
-		outer_read_request(&m, &r, &offender) != ERR_NONE)
-		return ERR_WITHDRAWN;
-	memcpy(asked.addr, x->local.addr, sizeof asked.addr);
-	asked.port = l->address.port;
-	e = target_read(&m, &r, &asked, &x->client->peer, listener_index(p->conf, x->client), x->inner, &target);
-	if (e != ERR_NONE)
-		return e;
-	target_recognise_own(&target, p->conf, &own);
-	route = x->requester != NULL ? x->requester->decide(x->requester, p->conf) : route_find(p->conf, &target.question);
-	if (route == NULL)
-		return target.question.forward ? ERR_NO_ROUTE_FORWARD : ERR_NO_ROUTE;
-	e = judge_again(p, x, &target, route, &to);
-	if (e != ERR_NONE)
-		return e;
-	x->observation->to = to;
-	exchange_set_route(p, x, route);
-	snapshot_release(x->conf);
-	x->conf = snapshot_keep(p->conf);
-	return ERR_NONE;
 }

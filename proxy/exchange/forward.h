@@ -14,8 +14,8 @@ void forward_begin(struct proxy *p, struct exchange *x, const struct msg_view *m
 
 /* The last step for an origin of this worker: limits, then sends or queues the datagram (its token is set, its Message ID is not). Returns
  * ERR_NONE, or why not: the caller then ends the exchange. */
-enum error forward_to_origin(struct proxy *p, struct exchange *x, const struct endpoint *address, uint8_t *bytes, size_t len)
-	__attribute__((warn_unused_result));
+enum error forward_to_origin(struct proxy *p, struct exchange *x, const struct endpoint *peer, const struct edge_credentials *c, uint8_t *bytes,
+	size_t len) __attribute__((warn_unused_result));
 
 /* Decides about the observation of x anew, by the configuration now in force, which x is under from then on. Returns ERR_NONE, or why it
  * would be refused now; also where the new configuration would go to another origin. */

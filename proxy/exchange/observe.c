@@ -1,5 +1,6 @@
 #include "proxy/exchange/observe.h"
 
+#include "proxy/exchange/client.h"
 #include "proxy/exchange/crossing.h"
 #include "proxy/exchange/delivery.h"
 #include "proxy/exchange/exchange.h"
@@ -86,8 +87,9 @@ static bool is_newer(const struct exchange *x, struct observation *o, uint32_t v
 {
 	uint64_t now = clock_now();
 	uint32_t ahead = (value - o->upstream_value) & SEQUENCE_MASK;
+	bool ordered = edge_of(&x->origin->peer)->reliable; /* the value means nothing there (RFC 8323 7.1) */
 
-	if (!x->oscore && o->upstream_at != 0 && now - o->upstream_at <= REORDER_WINDOW && (ahead == 0 || ahead >= 1u << 23))
+	if (!x->oscore && !ordered && o->upstream_at != 0 && now - o->upstream_at <= REORDER_WINDOW && (ahead == 0 || ahead >= 1u << 23))
 		return false;
 	o->upstream_value = value & SEQUENCE_MASK;
 	o->upstream_at = now;
@@ -141,6 +143,8 @@ static bool wants_confirmation(const struct exchange *x, const struct observatio
 {
 	uint64_t limit = x->client->trusted ? CONFIRM_TRUSTED : CONFIRM_UNTRUSTED;
 
+	if (client_is_reliable(x->client))
+		return false;
 	/* Whoever was never seen gets nothing that he does not acknowledge: a spoofed registration dies at its first
 	 * notification. */
 	if (x->route->echo && !reachability_is_verified(x->client))
@@ -228,7 +232,7 @@ void observe_deliver(struct proxy *p, struct exchange *x, const struct msg_view 
 {
 	struct observation *o = x->observation;
 
-	if (o->delivery != NULL && !is_last(m)) {
+	if ((o->delivery != NULL || (!x->inner && edge_client_is_slow(&x->client->peer))) && !is_last(m)) {
 		keep_pending(p, x, m);
 		return;
 	}
@@ -266,10 +270,15 @@ void observe_supersede(struct proxy *p, struct observation *o)
 	buffers_drop(p->buffers, &o->pending);
 }
 
-/* OSCORE: an unknown token is reset from now on, which cancels at the origin. Plain: told by Observe=1 (RFC 7641 3.6). */
+/* OSCORE: an unknown token is reset from now on, which cancels at the origin. Where it cannot be reset, what the origin goes on to send is thrown
+ * away, and ends with the connection (RFC 8323 7.4), unless others need that. Plain: told by Observe=1 (RFC 7641 3.6). */
 void observe_client_gone(struct proxy *p, struct observation *o)
 {
 	struct exchange *x = o->exchange;
+	const struct origin *origin = x->origin;
+	struct endpoint peer;
+	unsigned slot = x->slot;
+	bool alone;
 
 	/* A request of the observation is under way: it still gets its answer, and a next notification will tell. */
 	if (x->state != EXCHANGE_OBSERVING) {
@@ -279,7 +288,12 @@ void observe_client_gone(struct proxy *p, struct observation *o)
 	if (x->oscore || x->request.bytes == NULL) {
 		if (x->crossing != NULL)
 			x->crossing->tell_origin = true;
+		alone = origin != NULL && edge_of(&origin->peer)->reliable && origin->exchanges == 1;
+		if (alone)
+			peer = origin->peer;
 		exchange_free(p, x);
+		if (alone)
+			edge_let_origin_go(slot, &peer);
 		return;
 	}
 	observe_end(p, o);

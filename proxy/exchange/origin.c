@@ -1,5 +1,8 @@
 #include "proxy/exchange/origin.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 #include "proxy/exchange/ports.h"
 #include "proxy/exchange/table.h"
 #include "proxy/exchange/transmit.h"
@@ -26,6 +29,14 @@ struct origin *origin_find(const struct proxy *p, const struct endpoint *peer)
 enum { EVICTION_LOOKS = 64 };
 #define REST_TICK (CLOCK_SECOND / 16)
 
+/* Frees what lies outside of the slab. */
+static void release(struct origin *o)
+{
+	ports_free(o);
+	free(o->host);
+	free(o->identity);
+}
+
 /* Forgets the least recently used origin that has nothing under way; its Message IDs live elsewhere (ports.c). */
 static bool evict_one(struct proxy *p)
 {
@@ -35,7 +46,7 @@ static bool evict_one(struct proxy *p)
 		if (o->exchanges == 0) {
 			table_remove(&p->origin_table, hash_of(p, &o->peer), o);
 			wheel_cancel(&o->timer);
-			ports_free(o);
+			release(o);
 			slab_free(p->origins, o->links.index);
 			return true;
 		}
@@ -74,8 +85,38 @@ struct origin *origin_get(struct proxy *p, const struct endpoint *peer)
 	o->peer = *peer;
 	o->hash = (uint32_t)(hash >> 32);
 	congestion_init(&o->congestion, (uint16_t)s->origin_window, (uint32_t)s->ack_timeout);
+	/* A reliable transport has a congestion control of its own. */
+	if (edge_of(peer)->reliable)
+		o->congestion.window = (uint16_t)s->origin_window;
 	table_insert(&p->origin_table, hash, o, index);
 	return o;
+}
+
+int origin_introduce(struct origin *o, const struct edge_credentials *c)
+{
+	if (!edge_of(&o->peer)->named || o->host != NULL || edge_is_clients_session(&o->peer))
+		return 0;
+	o->host = strdup(c->host);
+	o->identity = strdup(c->identity);
+	if (o->host != NULL && o->identity != NULL)
+		return 0;
+	free(o->host);
+	free(o->identity);
+	o->host = o->identity = NULL;
+	return -1;
+}
+
+struct endpoint origin_named(const struct proxy *p, const struct endpoint *address, enum uri_scheme transport,
+	const struct edge_credentials *c)
+{
+	struct endpoint peer = *address;
+
+	peer.transport = (uint16_t)transport;
+	/* Two names, or identities of ours, whose hashes meet would share a connection: the hash is keyed, so nobody can look for them. */
+	if (edge_traits[transport].named)
+		peer.session = (hash_mix(&p->hash_key, hash_bytes(&p->hash_key, c->host, strlen(c->host) + 1), c->identity,
+			strlen(c->identity)) & ~EDGE_SESSION_OF_CLIENT) | 1;
+	return peer;
 }
 
 /* ---- waiting, fair between clients ---- */
@@ -300,7 +341,7 @@ unsigned origin_home(const struct proxy *p, const struct endpoint *peer)
 static void free_one(void *object, uint32_t index, void *arg)
 {
 	(void)index, (void)arg;
-	ports_free(object);
+	release(object);
 }
 
 void origins_free(struct proxy *p)

@@ -11,6 +11,13 @@
 struct origin *origin_get(struct proxy *p, const struct endpoint *peer);
 struct origin *origin_find(const struct proxy *p, const struct endpoint *peer);
 
+/* Keeps how it is to be recognised; does nothing if it is known, or is not named. Returns 0, or -1 without memory. */
+int origin_introduce(struct origin *o, const struct edge_credentials *c) __attribute__((warn_unused_result));
+
+/* The endpoint of an origin at this address, over this transport, known by this name to whom we show this identity. */
+struct endpoint origin_named(const struct proxy *p, const struct endpoint *address, enum uri_scheme transport,
+	const struct edge_credentials *c);
+
 /* Puts an exchange behind its client's others; clients are served in turn. Returns 0, or -1 without memory. */
 int origin_wait(struct proxy *p, struct exchange *x) __attribute__((warn_unused_result));
 /* Takes the next waiting exchange out, or NULL. */

@@ -28,7 +28,8 @@ static int grow(struct proxy *p, struct origin *o, unsigned wanted)
 	if (count <= o->port_count)
 		return -1;
 	for (unsigned i = o->port_count; i < count; i++) {
-		if (edge_open_slot(i, endpoint_is_ipv4(&o->peer)) == 0)
+		/* Where messages are reliable a slot is no more than the number of a connection. */
+		if (edge_of(&o->peer)->reliable || edge_open_slot(i, endpoint_is_ipv4(&o->peer)) == 0)
 			continue;
 		/* What could be opened is used as far as it doubles the pool. */
 		while (count > i)
@@ -241,11 +242,15 @@ static int take_id(struct proxy *p, struct exchange *x, unsigned slot)
 	struct origin *o = x->origin;
 	struct origin_port *port = space_of(p, o, slot);
 	uint32_t chunk_took;
-	int32_t mid = message_ids_take(&port->ids, clock_now(), &chunk_took);
+	int32_t mid;
 
+	x->slot = (uint16_t)slot;
+	x->mid = 0;
+	if (edge_of(&o->peer)->reliable)
+		return 0;
+	mid = message_ids_take(&port->ids, clock_now(), &chunk_took);
 	if (mid < 0)
 		return -1;
-	x->slot = (uint16_t)slot;
 	x->mid = (uint16_t)mid;
 	if (chunk_took > 0)
 		note_rate(p, o, port, chunk_took);

@@ -70,6 +70,7 @@ struct client {
 	uint64_t verified_until;
 	uint16_t listener;
 	bool trusted;
+	bool gone;                  /* its session has ended: nothing is sent there any more */
 	uint64_t challenged_at;     /* 0: never */
 };
 
@@ -99,6 +100,9 @@ struct origin {
 	uint16_t failures;           /* in a row */
 	uint64_t quiet_until;        /* silent: nothing more leaves for it before (origin_stay_quiet()) */
 	struct upload *uploads;
+	struct exchange *connected;  /* where something is connected: all exchanges that name this origin, by their `beside` */
+	struct exchange *cursor;     /* the next of them that upstream_lost() looks at */
+	char *host, *identity;       /* owned; where it is named: see struct edge_credentials. Else NULL */
 };
 
 /* The waiting exchanges of one client at one origin. */
@@ -177,6 +181,7 @@ struct exchange {
 	struct crossing *crossing;    /* NULL: client and origin belong to this worker */
 	struct errand *errand;        /* what it waits for, where it is SERVED */
 	struct origin *origin;
+	struct exchange *beside, *beside_previous; /* on origin->connected */
 	struct exchange *next, *previous; /* in flight at the origin, or waiting in a flow or for an errand (next alone) */
 	struct buffer request;        /* the upstream datagram while it may be sent (again) */
 	uint64_t arrived_at, sent_at, acknowledge_at, retransmit_at, deadline;

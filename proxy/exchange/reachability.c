@@ -6,6 +6,8 @@ bool reachability_is_trusted(const struct proxy *p, const struct endpoint *peer)
 {
 	const struct settings *s = &p->conf->settings;
 
+	if (edge_of(peer)->proven)
+		return true;
 	for (size_t i = 0; i < s->trusted_count; i++)
 		if (network_contains(&s->trusted[i], peer))
 			return true;

@@ -20,13 +20,14 @@ struct arrival {
 	const struct local_address *to;
 	const struct msg_view *m;
 	bool truncated;
+	bool reliable; /* it comes once: there are no duplicates, and nothing is acknowledged or reset */
 	uint64_t hash;
 };
 
 static void reject(const struct arrival *a)
 {
 	proxy_count(a->p, COUNT_REJECTED);
-	if (a->m->type == MSG_CON)
+	if (a->m->type == MSG_CON && !a->reliable)
 		respond_empty(a->listener, a->peer, a->to, MSG_RST, a->m->mid);
 }
 
@@ -34,7 +35,9 @@ static void reject(const struct arrival *a)
 static void fill(struct exchange *x, const struct arrival *a)
 {
 	x->client_mid = a->m->mid;
-	x->client_type = a->m->type;
+	/* What came reliably goes on so, and is acknowledged already. */
+	x->client_type = a->reliable ? MSG_CON : a->m->type;
+	x->client_acknowledged = a->reliable;
 	x->local = *a->to;
 	x->code = a->m->code;
 	x->request_len = (uint16_t)a->m->len;
@@ -43,6 +46,24 @@ static void fill(struct exchange *x, const struct arrival *a)
 static bool is_safe(uint8_t code)
 {
 	return code == CODE_GET || code == CODE_FETCH;
+}
+
+/* Enters a request as the one of exchange x. Returns false if it must not be carried out, because its repeat would be. */
+static bool remember(const struct arrival *a, struct exchange *x, bool unsafe)
+{
+	if (a->reliable)
+		return true;
+	x->record_hash = a->hash;
+	x->record = duplicates_add(a->p->duplicates, a->hash, clock_now(), x->index, a->m->type == MSG_CON, unsafe,
+		reachability_is_verified(x->client));
+	return x->record != DUPLICATES_NONE || !unsafe;
+}
+
+/* When its Empty ACK is due. */
+static void owe_acknowledgement(const struct arrival *a, struct exchange *x)
+{
+	if (x->client_type == MSG_CON && !a->reliable)
+		x->acknowledge_at = x->arrived_at + x->conf->settings.separate_after;
 }
 
 /* Answers without an exchange: there is no room for one, or the message is not to be looked into. Where there is no room the
@@ -57,7 +78,7 @@ static void refuse_at_once(const struct arrival *a, enum error e, bool oscore)
 	fill(&x, a);
 	if (exchange_set_token(&x, a->m->token, a->m->token_len) < 0)
 		return;
-	if (e == ERR_OVERLOAD || e == ERR_CLIENT_LIMIT) {
+	if ((e == ERR_OVERLOAD || e == ERR_CLIENT_LIMIT) && !a->reliable) {
 		x.record_hash = a->hash;
 		x.record = duplicates_add(a->p->duplicates, a->hash, clock_now(), DUPLICATES_NONE, a->m->type == MSG_CON,
 			oscore || !is_safe(a->m->code), c.trusted);
@@ -146,6 +167,7 @@ static struct endpoint asked_address(const struct arrival *a)
 
 	memcpy(asked.addr, a->to->addr, sizeof asked.addr);
 	asked.port = snapshot_listener(a->p->conf, a->listener)->address.port;
+	asked.transport = a->peer->transport;
 	return asked;
 }
 
@@ -179,25 +201,17 @@ static bool continue_observation(const struct arrival *a, struct client *c, cons
 {
 	struct exchange *x = observation_meant(a, c, r);
 	struct endpoint asked = asked_address(a);
-	bool unsafe = r->oscore || !is_safe(a->m->code);
-	uint32_t record;
 
 	if (x == NULL)
 		return false;
-	record = duplicates_add(a->p->duplicates, a->hash, clock_now(), x->index, a->m->type == MSG_CON, unsafe,
-		reachability_is_verified(c));
-	if (record == DUPLICATES_NONE && unsafe) {
+	if (!remember(a, x, r->oscore || !is_safe(a->m->code))) {
 		refuse_at_once(a, ERR_DUPLICATES_FULL, r->oscore);
 		return true;
 	}
 	fill(x, a);
 	read_wishes(x, r);
-	x->record = record;
-	x->record_hash = a->hash;
-	x->client_acknowledged = false;
 	x->arrived_at = clock_now();
-	if (x->client_type == MSG_CON)
-		x->acknowledge_at = x->arrived_at + x->conf->settings.separate_after;
+	owe_acknowledgement(a, x);
 	forward_again(a->p, x, a->m, r, &asked);
 	return true;
 }
@@ -220,18 +234,13 @@ static struct exchange *admit(const struct arrival *a, struct client *c, bool un
 		return NULL;
 	}
 	fill(x, a);
-	x->record_hash = a->hash;
-	x->record = duplicates_add(a->p->duplicates, a->hash, clock_now(), x->index, a->m->type == MSG_CON, unsafe,
-		reachability_is_verified(c));
-	if (exchange_set_token(x, a->m->token, a->m->token_len) < 0 || (x->record == DUPLICATES_NONE && unsafe)) {
+	if (!remember(a, x, unsafe) || exchange_set_token(x, a->m->token, a->m->token_len) < 0) {
 		exchange_free(a->p, x);
 		refuse_at_once(a, ERR_DUPLICATES_FULL, oscore);
 		return NULL;
 	}
-	if (x->client_type == MSG_CON) {
-		x->acknowledge_at = x->arrived_at + x->conf->settings.separate_after;
-		exchange_schedule(a->p, x);
-	}
+	owe_acknowledgement(a, x);
+	exchange_schedule(a->p, x);
 	return x;
 }
 
@@ -267,7 +276,7 @@ static void on_request(struct arrival *a)
 	uint16_t offender = 0;
 	enum error e;
 
-	if (is_repeat(a))
+	if (!a->reliable && is_repeat(a))
 		return;
 	proxy_count(p, COUNT_REQUESTS);
 	e = outer_read_request(a->m, &r, &offender);
@@ -384,24 +393,62 @@ void receive_datagram(struct proxy *p, unsigned listener, const struct endpoint 
 	}
 }
 
+/* ---- clients whose transport is reliable ---- */
+
 bool receive_message(struct proxy *p, unsigned listener, const struct endpoint *peer, const struct local_address *to,
 	const uint8_t *bytes, size_t len)
 {
-	(void)p, (void)listener, (void)peer, (void)to, (void)bytes, (void)len;
-	return false;
+	struct msg_view m;
+	struct arrival a = { .p = p, .listener = listener, .peer = peer, .to = to, .m = &m, .reliable = true };
+	enum msg_result result = msg_parse_datagram(&m, bytes, len);
+
+	if (result == MSG_TOO_MANY_OPTIONS && msg_code_is_request(m.code)) {
+		refuse_at_once(&a, ERR_BAD_REQUEST, msg_option(&m, OPT_OSCORE) != NULL);
+		return true;
+	}
+	if (result != MSG_OK) {
+		proxy_count(p, COUNT_REJECTED);
+		return false;
+	}
+	if (msg_code_is_request(m.code))
+		on_request(&a);
+	else
+		proxy_count(p, COUNT_UNEXPECTED_RESPONSES);
+	return true;
 }
+
+/* ---- sessions ---- */
 
 void receive_session(struct proxy *p, unsigned listener, const struct endpoint *peer, const struct local_address *to)
 {
 	(void)p, (void)listener, (void)peer, (void)to;
 }
 
+/* What is under way goes on, with nobody to answer to (RFC 8323 5.6, 7.4; RFC 8075 8.1 says the same of HTTP). */
 void receive_gone(struct proxy *p, unsigned listener, const struct endpoint *peer)
 {
-	(void)p, (void)listener, (void)peer;
+	struct client *c = client_find(p, listener, peer);
+
+	if (c == NULL)
+		return;
+	c->gone = true;
+	delivery_drop_all(p, c);
+	while (c->observations != NULL) {
+		struct observation *o = c->observations;
+
+		observe_client_gone(p, o);
+		if (c->observations == o)
+			observe_end(p, o); /* its request is under way, and ends by itself */
+	}
 }
 
 void receive_writable(struct proxy *p, unsigned listener, const struct endpoint *peer)
 {
-	(void)p, (void)listener, (void)peer;
+	struct client *c = client_find(p, listener, peer);
+
+	/* Each may end, or be slow again. */
+	for (struct observation *o = c != NULL ? c->observations : NULL, *next; o != NULL && !edge_client_is_slow(peer); o = next) {
+		next = o->next;
+		observe_delivered(p, o);
+	}
 }

@@ -19,7 +19,7 @@ struct answer {
 	struct msg_writer w;
 	enum msg_type type;
 	enum error error;   /* why the gateway made it, or ERR_NONE */
-	uint8_t bytes[MSG_DATAGRAM_MAX + ANSWER_ROOM];
+	uint8_t bytes[MSG_MAX + ANSWER_ROOM];
 };
 
 void respond_empty(unsigned listener, const struct endpoint *peer, const struct local_address *local, enum msg_type type,
@@ -48,9 +48,9 @@ static int begin_as(struct proxy *p, struct exchange *x, struct answer *a, uint8
 	int32_t mid = 0;
 
 	a->error = ERR_NONE;
-	if (requester_is_gone(x))
+	if (requester_is_gone(x) || x->client->gone)
 		return -1;
-	if (x->inner) {
+	if (x->inner || client_is_reliable(x->client)) {
 		a->type = MSG_NON;
 	} else if (x->client_type == MSG_CON && !x->client_acknowledged) {
 		a->type = MSG_ACK;
@@ -81,11 +81,17 @@ static size_t unverified_limit(const struct exchange *x)
 	return limit > UNVERIFIED_BYTES ? limit : UNVERIFIED_BYTES;
 }
 
+/* What the client takes in one message. */
+static size_t message_limit(const struct exchange *x)
+{
+	return x->inner ? MSG_DATAGRAM_MAX : edge_message_limit(0, &x->client->peer);
+}
+
 size_t respond_size_limit(const struct exchange *x)
 {
 	bool anything = x->inner || reachability_is_verified(x->client) || (x->route != NULL && !x->route->echo);
 
-	return anything ? MSG_DATAGRAM_MAX : unverified_limit(x);
+	return anything ? message_limit(x) : unverified_limit(x);
 }
 
 /* What may be sent to a client who was never seen in answer to x, the Empty ACK taken off; never less than the message once. */
@@ -137,7 +143,7 @@ static bool end(struct proxy *p, struct exchange *x, struct answer *a)
 		requester_tell(x, a->bytes, len, a->error, 0);
 		return true;
 	}
-	if (len == 0 || len > MSG_DATAGRAM_MAX || (a->type == MSG_CON && !send_separately(p, x, a, len))) {
+	if (len == 0 || len > message_limit(x) || (a->type == MSG_CON && !send_separately(p, x, a, len))) {
 		proxy_count(p, COUNT_ABANDONED);
 		return false;
 	}
@@ -359,7 +365,7 @@ static void relay_cut(struct proxy *p, struct exchange *x, const struct msg_view
 
 void respond_document(struct proxy *p, struct exchange *x, unsigned content_format, const void *bytes, size_t len)
 {
-	size_t limit = reachability_is_verified(x->client) ? MSG_DATAGRAM_MAX : unverified_limit(x);
+	size_t limit = reachability_is_verified(x->client) ? message_limit(x) : unverified_limit(x);
 	uint8_t head[32];
 	struct msg_writer w;
 	struct msg_view m;
@@ -470,17 +476,18 @@ struct delivery *respond_notify(struct proxy *p, struct exchange *x, const struc
 	struct outer_plan plan;
 	struct answer a;
 	struct client *c = x->client;
-	int32_t mid = confirmable || x->inner ? 0 : client_take_mid(p, c);
+	bool numbered = !x->inner && !client_is_reliable(c);
+	int32_t mid = confirmable || !numbered ? 0 : client_take_mid(p, c);
 	size_t len;
 
-	if (mid < 0)
+	if (mid < 0 || c->gone)
 		return NULL;
 	msg_begin(&a.w, a.bytes, sizeof a.bytes, confirmable ? MSG_CON : MSG_NON, m->code, (uint16_t)mid, exchange_token(x),
 		x->token_len);
 	plan_response(&plan, x, m, age);
 	outer_write(&a.w, m, &plan);
 	len = msg_end(&a.w);
-	if (len == 0)
+	if (len == 0 || (!x->inner && len > message_limit(x)))
 		return NULL;
 	proxy_count(p, COUNT_NOTIFICATIONS);
 	p->cell->routes[x->route->metrics_slot].notifications++;
@@ -488,9 +495,10 @@ struct delivery *respond_notify(struct proxy *p, struct exchange *x, const struc
 		requester_tell(x, a.bytes, len, ERR_NONE, age);
 		return NULL;
 	}
-	if (confirmable)
+	if (confirmable && numbered)
 		return notify_confirmable(p, x, a.bytes, len);
-	observe_remember_mid(x->observation, (uint16_t)mid);
+	if (numbered)
+		observe_remember_mid(x->observation, (uint16_t)mid);
 	edge_send_client(c->listener, &c->peer, &x->local, a.bytes, len);
 	return NULL;
 }

@@ -26,14 +26,46 @@ static uint64_t non_hold(const struct exchange *x, size_t len, uint64_t rto)
 	return hold > rto ? hold : rto;
 }
 
-static int transmit_first(struct proxy *p, struct exchange *x, uint8_t *bytes, size_t len, bool keep_slot)
+/* Over what is reliable: nothing is repeated, only the answer is waited for. */
+static void await_answer(struct proxy *p, struct exchange *x)
+{
+	x->retransmit_at = 0;
+	x->deadline = wants_nothing(x) ? x->sent_at + NO_RESPONSE_PACE : x->patience_in_all > 0 ?
+		x->arrived_at + x->patience_in_all * CLOCK_MS : x->sent_at + x->patience_acknowledged * CLOCK_MS;
+	exchange_set_state(x, EXCHANGE_SENT);
+	origin_enter_window(x);
+	exchange_schedule(p, x);
+}
+
+/* What x goes out by is ready, or is being opened. */
+static enum error make_way(struct proxy *p, struct exchange *x, size_t len, bool keep_slot)
+{
+	const struct origin *o = x->origin;
+	const struct edge_credentials c = { .host = o->host, .identity = o->identity };
+	size_t limit;
+
+	if (ports_assign(p, x, keep_slot) < 0)
+		return ERR_MESSAGE_IDS;
+	if (!edge_of(&o->peer)->connects)
+		return ERR_NONE;
+	if (edge_connect_origin(x->slot, &o->peer, &c) < 0)
+		return ERR_OVERLOAD;
+	limit = edge_message_limit(x->slot, &o->peer);
+	if (len <= limit)
+		return ERR_NONE;
+	x->size_limit = limit;
+	return ERR_TOO_LARGE;
+}
+
+static enum error transmit_first(struct proxy *p, struct exchange *x, uint8_t *bytes, size_t len, bool keep_slot)
 {
 	struct origin *o = x->origin;
 	uint64_t now = clock_now();
 	uint32_t percent = p->conf->settings.ack_random_factor_percent;
+	enum error e = make_way(p, x, len, keep_slot);
 
-	if (ports_assign(p, x, keep_slot) < 0)
-		return -1;
+	if (e != ERR_NONE)
+		return e;
 	msg_set_mid(bytes, x->mid);
 	edge_send_origin(x->slot, &o->peer, bytes, len);
 	proxy_count(p, COUNT_FORWARDED);
@@ -47,7 +79,11 @@ static int transmit_first(struct proxy *p, struct exchange *x, uint8_t *bytes, s
 			x->deadline = now + NO_RESPONSE_PACE;
 		exchange_set_state(x, EXCHANGE_SENT);
 		exchange_schedule(p, x);
-		return 0;
+		return ERR_NONE;
+	}
+	if (edge_of(&o->peer)->reliable) {
+		await_answer(p, x);
+		return ERR_NONE;
 	}
 	x->timeout = x->first_timeout = (uint32_t)congestion_first_timeout(&o->congestion, now, percent, random_u32());
 	x->retransmit_at = now + (x->confirmable ? x->timeout : non_hold(x, len, x->timeout));
@@ -56,7 +92,7 @@ static int transmit_first(struct proxy *p, struct exchange *x, uint8_t *bytes, s
 	exchange_set_state(x, EXCHANGE_SENT);
 	origin_enter_window(x);
 	exchange_schedule(p, x);
-	return 0;
+	return ERR_NONE;
 }
 
 /* Plain registrations keep their bytes: the cancel is made from them. */
@@ -70,6 +106,9 @@ enum error transmit_or_wait(struct proxy *p, struct exchange *x, uint8_t *bytes,
 	struct origin *o = x->origin;
 	bool now = o->flow_first == NULL && origin_has_room(o);
 
+	/* Its type is nobody's business there, and nothing is repeated. */
+	if (edge_of(&o->peer)->reliable)
+		x->confirmable = false;
 	if ((!now || must_keep(x)) && buffers_keep(p->buffers, &x->request, bytes, len) < 0)
 		return ERR_OVERLOAD;
 	if (!now) {
@@ -80,9 +119,7 @@ enum error transmit_or_wait(struct proxy *p, struct exchange *x, uint8_t *bytes,
 		transmit_pump(p, o); /* a quiet time may have passed */
 		return ERR_NONE;
 	}
-	if (transmit_first(p, x, x->request.bytes != NULL ? x->request.bytes : bytes, len, keep_slot) < 0)
-		return ERR_MESSAGE_IDS;
-	return ERR_NONE;
+	return transmit_first(p, x, x->request.bytes != NULL ? x->request.bytes : bytes, len, keep_slot);
 }
 
 /* No answer can be expected in the time that is left: it would be executed for nobody. */
@@ -101,12 +138,15 @@ void transmit_pump(struct proxy *p, struct origin *o)
 	p->pumping = true;
 	while (o->flow_first != NULL && origin_has_room(o)) {
 		struct exchange *x = origin_next_waiting(p, o);
-		bool again = x->observation != NULL && x->observation->established, late = is_too_late(x);
+		bool again = x->observation != NULL && x->observation->established;
+		/* For a client who has gone nothing new is begun. */
+		enum error e = is_too_late(x) || x->client->gone ? ERR_ORIGIN_TIMEOUT :
+			transmit_first(p, x, x->request.bytes, x->request.len, again);
 
-		if (late || transmit_first(p, x, x->request.bytes, x->request.len, again) < 0) {
+		if (e != ERR_NONE) {
 			/* No longer in a flow: step over the waiting state before it is freed. */
 			exchange_set_state(x, EXCHANGE_SENT);
-			respond_error(p, x, late ? ERR_ORIGIN_TIMEOUT : ERR_MESSAGE_IDS, 0);
+			respond_error(p, x, e, 0);
 			exchange_free(p, x);
 			continue;
 		}
@@ -171,14 +211,14 @@ static size_t write_cancel(const struct exchange *x, uint8_t *bytes, size_t room
 
 void transmit_cancel(struct proxy *p, struct exchange *x)
 {
-	uint8_t bytes[MSG_DATAGRAM_MAX];
+	uint8_t bytes[MSG_MAX];
 	size_t len = write_cancel(x, bytes, sizeof bytes);
 
 	x->client->exchanges--;
 	x->client = NULL;
-	x->confirmable = true;
+	x->confirmable = !edge_of(&x->origin->peer)->reliable;
 	buffers_drop(p->buffers, &x->request);
-	if (len == 0 || buffers_keep(p->buffers, &x->request, bytes, len) < 0 || ports_assign(p, x, true) < 0) {
+	if (len == 0 || buffers_keep(p->buffers, &x->request, bytes, len) < 0 || make_way(p, x, len, true) != ERR_NONE) {
 		exchange_free(p, x); /* the next notification is reset, which cancels too */
 		return;
 	}
@@ -189,7 +229,7 @@ void transmit_cancel(struct proxy *p, struct exchange *x)
 	x->retransmissions = 0;
 	x->timeout = x->first_timeout = (uint32_t)congestion_first_timeout(&x->origin->congestion, x->sent_at,
 		p->conf->settings.ack_random_factor_percent, random_u32());
-	x->retransmit_at = x->sent_at + x->timeout;
+	x->retransmit_at = x->confirmable ? x->sent_at + x->timeout : 0;
 	x->deadline = x->sent_at + x->patience * CLOCK_MS;
 	/* It follows a message of the origin, so it does not wait for room, but it counts. */
 	origin_enter_window(x);

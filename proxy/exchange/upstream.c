@@ -36,6 +36,8 @@ static void send_empty(unsigned slot, const struct endpoint *peer, enum msg_type
 {
 	uint8_t bytes[MSG_HEADER];
 
+	if (edge_of(peer)->reliable)
+		return;
 	msg_write_empty(bytes, type, mid);
 	edge_send_origin(slot, peer, bytes, sizeof bytes);
 }
@@ -113,10 +115,9 @@ static void round_trip(struct proxy *p, struct exchange *x)
 {
 	struct origin *o = x->origin;
 
-	if (x->in_window) {
+	if (x->in_window && !edge_of(&o->peer)->reliable)
 		congestion_on_answer(&o->congestion, clock_now(), clock_now() - x->sent_at, x->retransmissions, x->limited);
-		origin_leave_window(x);
-	}
+	origin_leave_window(x);
 	x->retransmit_at = 0;
 	if (!x->group)
 		origin_answered(o);
@@ -278,7 +279,7 @@ static void on_notification(const struct answer_arrival *a, struct exchange *x)
 		return;
 	}
 	/* A NON that the network doubled must not be delivered twice; a CON is remembered when it is acknowledged. */
-	if (a->m->type == MSG_NON)
+	if (a->m->type == MSG_NON && !edge_of(a->peer)->reliable)
 		remember(a->p, a->slot, a->peer, a->m->mid, false, false);
 	observe_on_notification(a->p, x, a->m);
 }
@@ -330,7 +331,7 @@ static void on_response(const struct answer_arrival *a)
 			on_acknowledged(p, x);
 		return;
 	}
-	if ((m->type == MSG_CON || (x != NULL && x->observation != NULL)) && is_repeat(a, x))
+	if ((m->type == MSG_CON || (x != NULL && x->observation != NULL)) && !edge_of(a->peer)->reliable && is_repeat(a, x))
 		return;
 	if (a->slot == GROUP_SLOT && (x == NULL || !expects_answer(x))) {
 		on_late(a);
@@ -420,7 +421,56 @@ void upstream_unreachable(struct proxy *p, unsigned slot, const struct endpoint 
 	fail(p, x, ERR_UNREACHABLE);
 }
 
+/* ---- connections ---- */
+
+/* What the end of its connection means to x: its answer, or more of its observation, will not come. */
+static void lose(struct proxy *p, struct exchange *x, enum error e)
+{
+	if (x->state == EXCHANGE_CANCELLING) {
+		exchange_free(p, x);
+		return;
+	}
+	if (x->state != EXCHANGE_OBSERVING)
+		origin_failed(x->origin, x->rest * CLOCK_MS);
+	fail(p, x, e);
+}
+
+static bool hangs_on(const struct exchange *x, unsigned slot)
+{
+	return x->slot == slot && (x->state == EXCHANGE_SENT || x->state == EXCHANGE_ACKNOWLEDGED || x->state == EXCHANGE_OBSERVING ||
+		x->state == EXCHANGE_CANCELLING);
+}
+
 void upstream_lost(struct proxy *p, unsigned slot, const struct endpoint *peer, enum error e, bool sent)
 {
-	(void)p, (void)slot, (void)peer, (void)e, (void)sent;
+	struct origin *o = origin_find(p, peer);
+	bool pumping = p->pumping;
+
+	if (o == NULL)
+		return;
+	/* Who is told may end others, and ask anew: that goes before the first. What waits is not to join them yet. */
+	p->pumping = true;
+	o->exchanges++;
+	for (struct exchange *x = o->connected; x != NULL; x = o->cursor) {
+		o->cursor = x->beside;
+		if (hangs_on(x, slot))
+			lose(p, x, sent ? ERR_ORIGIN_LOST : e);
+	}
+	o->exchanges--;
+	p->pumping = pumping;
+	transmit_pump(p, o);
+}
+
+void upstream_refused(struct proxy *p, unsigned slot, const struct endpoint *peer, const uint8_t *bytes, size_t len)
+{
+	struct exchange *x;
+	struct msg_view m;
+
+	if (msg_parse_datagram(&m, bytes, len) != MSG_OK)
+		return;
+	x = exchange_by_token(p, m.token, m.token_len);
+	if (x == NULL || !is_from_origin(x, slot, peer) || !hangs_on(x, slot))
+		return;
+	x->size_limit = edge_message_limit(slot, peer);
+	fail(p, x, ERR_TOO_LARGE);
 }

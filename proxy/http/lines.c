@@ -41,7 +41,7 @@ static bool is_letter(char c)
 /* How many bytes, at most len, may be part of this one after another: nearly all are stepped over so. */
 static size_t run_of(unsigned part, const uint8_t *bytes, size_t len)
 {
-	size_t run = 0;
+	size_t run = part == IN_VALUE ? bytes_visible(bytes, len, ' ') : 0;
 
 	while (run < len && (places[bytes[run]] & part))
 		run++;
@@ -259,10 +259,7 @@ static enum http_error target_check(struct http_text method, struct http_text ta
 	bool known = target.len > 0 && (target.at[0] == '/' || http_target_is_absolute(target) || http_text_equal(method, "CONNECT") ||
 	                                (http_text_equal(method, "OPTIONS") && http_text_equal(target, "*")));
 
-	for (size_t i = 0; i < target.len; i++)
-		if (target.at[i] == '\t' || target.at[i] == '#')
-			known = false;
-	if (known)
+	if (known && memchr(target.at, '\t', target.len) == NULL && memchr(target.at, '#', target.len) == NULL)
 		return HTTP_OK;
 	*why = "a request target of no known form";
 	return HTTP_BAD;

@@ -47,6 +47,7 @@ struct http_parser {
 	uint64_t left;
 	uint8_t *bytes;       /* first line without its end, then the fields */
 	size_t len, capacity, line_len;
+	bool moved;           /* they lie elsewhere since the first line was read */
 	struct http_text name, value; /* what llhttp is at */
 	struct http_text piece;
 	bool head_read;
@@ -155,6 +156,7 @@ static bool keep(struct http_parser *p, const uint8_t *bytes, size_t len)
 			return false;
 		p->bytes = grown;
 		p->capacity = capacity;
+		p->moved = true;
 	}
 	memcpy(p->bytes + p->len, bytes, len);
 	p->len += len;
@@ -208,6 +210,7 @@ static enum http_event line_step(struct http_parser *p, const uint8_t *bytes, si
 	error = first_line_parse(p, &why);
 	if (error != HTTP_OK)
 		return fail(p, error, why);
+	p->moved = false;
 	memset(&p->section, 0, sizeof(p->section));
 	p->place = IN_FIELDS;
 	return HTTP_MORE;
@@ -215,24 +218,38 @@ static enum http_event line_step(struct http_parser *p, const uint8_t *bytes, si
 
 /* ---- the fields -------------------------------------------------------------------------------------------------------- */
 
-/* Gives llhttp the head, under a first line that says nothing but the status. Returns whether it read the same fields as we, to
- * their end. */
-static bool fields_split(struct http_parser *p)
+/* Makes llhttp read a first line. */
+static bool inner_begin(llhttp_t *inner, llhttp_type_t type, const char *line)
 {
-	const char *line = "POST / HTTP/1.1\r\n";
+	llhttp_init(inner, type, &settings);
+	return llhttp_execute(inner, line, strlen(line)) == HPE_OK;
+}
+
+/* llhttp behind the first line that says nothing but the status. That of all requests is the same, so it is read once and its state copied. */
+static bool first_line_give(struct http_parser *p)
+{
+	static llhttp_t behind_request_line;
+	static bool is_read;
 	char status_line[STATUS_LINE_MAX];
 
 	if (p->response) {
 		snprintf(status_line, sizeof(status_line), "HTTP/1.1 %u X\r\n", p->head.status);
-		line = status_line;
+		return inner_begin(&p->inner, HTTP_RESPONSE, status_line);
 	}
-	llhttp_init(&p->inner, p->response ? HTTP_RESPONSE : HTTP_REQUEST, &settings);
-	p->inner.data = p;
+	is_read = is_read || inner_begin(&behind_request_line, HTTP_REQUEST, "POST / HTTP/1.1\r\n");
+	p->inner = behind_request_line;
+	return is_read;
+}
+
+/* Gives llhttp the head. Returns whether it read the same fields as we, to their end. */
+static bool fields_split(struct http_parser *p)
+{
 	p->head.field_count = 0;
+	if (!first_line_give(p))
+		return false;
+	p->inner.data = p;
 	p->head_read = false;
 	p->name = p->value = (struct http_text){NULL, 0};
-	if (llhttp_execute(&p->inner, line, strlen(line)) != HPE_OK)
-		return false;
 	if (llhttp_execute(&p->inner, (const char *)p->bytes + p->line_len, p->len - p->line_len) != HPE_PAUSED)
 		return false;
 	return p->head_read && p->head.field_count == p->section.count;
@@ -290,8 +307,7 @@ static enum http_event fields_step(struct http_parser *p, const uint8_t *bytes, 
 		return fail(p, p->section.error, p->section.why);
 	if (!p->section.ended)
 		return HTTP_MORE;
-	/* again, since the buffer may lie elsewhere by now */
-	error = first_line_parse(p, &why);
+	error = p->moved ? first_line_parse(p, &why) : HTTP_OK;
 	if (error != HTTP_OK)
 		return fail(p, error, why);
 	split = fields_split(p);

@@ -416,7 +416,7 @@ static enum error translate(struct http_request *r, const struct http_head *head
 		*why = r->mapping.why;
 		return ERR_NONE;
 	}
-	r->head_len = map_request_write(&r->mapping, d.has_target ? d.uri : NULL, d.uri_len, 0, bytes, sizeof bytes, &e);
+	r->head_len = map_request_write(&r->mapping, d.has_target ? &d.parts : NULL, 0, bytes, sizeof bytes, &e);
 	if (r->head_len == 0)
 		return e;
 	r->head = malloc(r->head_len);

@@ -126,7 +126,7 @@ static void read_one(struct files *f, const struct conf_file *at, struct report 
 static void check_listener(const struct files *f, const struct snapshot *conf, const struct listener *l, struct report *r)
 {
 	char why[WHY_MAX];
-	SSL_CTX *c = tls_server_new(l, &f->material, why, sizeof why);
+	SSL_CTX *c = tls_server_new(&conf->settings, l, &f->material, why, sizeof why);
 	const struct conf_file *told = NULL;
 
 	SSL_CTX_free(c);

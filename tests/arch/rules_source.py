@@ -20,7 +20,8 @@ ROOMS = {
 HTTP_ROOM = "proxy/http/"
 HTTP_MAY_INCLUDE = ("base/", "coap/", "conf/", "translate/", "oscore/option.h", "proxy/decide/", "proxy/exchange/", "proxy/edge/", HTTP_ROOM)
 MAY_INCLUDE_HTTP = (HTTP_ROOM, "proxy/process/", "proxy/main.c")
-HTTP_EXCEPT = {("proxy/edge/tls.h", "proxy/http/material.h")}  # the files that a context of TLS is made of
+# the files that a context of TLS or DTLS is made of
+HTTP_EXCEPT = {("proxy/edge/tls.h", "proxy/http/material.h"), ("proxy/edge/dtls.h", "proxy/http/material.h")}
 
 # Decisions and translations are functions of their arguments: no time, chance, log, socket, event loop or cipher.
 PURE = ("coap/", "translate/", "proxy/decide/")

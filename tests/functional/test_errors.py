@@ -22,6 +22,8 @@ OURS_ALONE = {"ERR_INTERNAL"}
 # What only an HTTP request runs into: test_http_errors.py
 OF_HTTP = {"ERR_SCHEME_MISSING", "ERR_SCHEME", "ERR_CREDENTIALS", "ERR_IDENTITY", "ERR_MEDIA_TYPE", "ERR_HALF_OSCORE", "ERR_HTTP_METHOD", "ERR_SENDER_SLOW", "ERR_BODY_INCOMPLETE"}
 OF_PROCESSES = {"ERR_DRAINING", "ERR_WITHDRAWN", "ERR_LOST_UNSENT", "ERR_LOST_SENT"}
+# Where connections end: test_streams.py
+OF_CONNECTIONS = {"ERR_ORIGIN_LOST"}
 
 
 class World:
@@ -255,7 +257,7 @@ PLAIN_ONLY = {"ERR_METHOD", "ERR_OSCORE_REQUIRED"}
 
 def test_every_row_has_a_test():
     assert len(TABLE) > 20
-    assert set(ROWS) | OURS_ALONE | OF_PROCESSES | OF_HTTP == set(TABLE)
+    assert set(ROWS) | OURS_ALONE | OF_PROCESSES | OF_CONNECTIONS | OF_HTTP == set(TABLE)
 
 
 @pytest.mark.covers("C7252-5.5.2-1", "C7252-5.5.2-2", "C7252-5.7.1-1")

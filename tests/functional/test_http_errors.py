@@ -18,7 +18,7 @@ OF_COAP = {"ERR_BAD_OPTION", "ERR_BLOCK_SIZE", "ERR_HOP_LIMIT_VALUE", "ERR_METHO
            "ERR_HOP_LIMIT",
            "ERR_DUPLICATES_FULL", "ERR_BODY_INCOMPLETE"}
 # The same whoever asks, and long to wait for: test_errors.py; where processes end: test_crossing.py; who drains takes no further request.
-ELSEWHERE = {"ERR_MESSAGE_IDS", "ERR_LOST_UNSENT", "ERR_LOST_SENT", "ERR_DRAINING", "ERR_INTERNAL"}
+ELSEWHERE = {"ERR_MESSAGE_IDS", "ERR_ORIGIN_LOST", "ERR_LOST_UNSENT", "ERR_LOST_SENT", "ERR_DRAINING", "ERR_INTERNAL"}
 SECRET = "s3cret-of-alice"
 OWN_TEXT = {"ERR_BAD_REQUEST", "ERR_MEDIA_TYPE", "ERR_HALF_OSCORE", "ERR_LOOP", "ERR_HTTP_METHOD"}  # what exactly is wrong is told
 

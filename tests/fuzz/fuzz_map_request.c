@@ -119,6 +119,7 @@ static void take_head(struct http_text text, const struct request_policy *policy
 	static uint8_t bytes[BYTES];
 	static struct msg_view v;
 	struct request_mapping m;
+	struct uri uri;
 	enum error e;
 	size_t len;
 
@@ -131,20 +132,24 @@ static void take_head(struct http_text text, const struct request_policy *policy
 		return;
 	}
 	CHECK(m.accept_count <= MEDIA_ACCEPT_MAX && m.etag_count <= REQUEST_TAGS_MAX && m.if_match_count <= REQUEST_TAGS_MAX);
-	len = map_request_write(&m, target, sizeof target - 1, 0, bytes, sizeof bytes, &e);
+	CHECK(uri_parse(&uri, target, sizeof target - 1) == URI_OK);
+	len = map_request_write(&m, &uri, 0, bytes, sizeof bytes, &e);
 	CHECK(len > 0 && e == ERR_NONE);
 	CHECK(msg_parse_datagram(&v, bytes, len) == MSG_OK);
 	options_are_sound(&m, &v);
-	CHECK(map_request_write(&m, target, sizeof target - 1, 0, bytes, len - 1, &e) == 0 && e == ERR_TOO_LARGE);
+	CHECK(map_request_write(&m, &uri, 0, bytes, len - 1, &e) == 0 && e == ERR_TOO_LARGE);
 
 	/* the head's own target, if it is a URI */
-	len = map_request_write(&m, head.target.at, head.target.len, m.accept_count, bytes, sizeof bytes, &e);
-	CHECK(len > 0 || e == ERR_BAD_URI || e == ERR_TOO_LARGE);
+	len = 0;
+	if (uri_parse(&uri, head.target.at, head.target.len) == URI_OK) {
+		len = map_request_write(&m, &uri, m.accept_count, bytes, sizeof bytes, &e);
+		CHECK(len > 0 || e == ERR_BAD_URI || e == ERR_TOO_LARGE);
+	}
 	if (len > 0) {
 		CHECK(msg_parse_datagram(&v, bytes, len) == MSG_OK);
 		options_are_sound(&m, &v);
 	}
-	len = map_request_write(&m, NULL, 0, 0, bytes, sizeof bytes, &e);
+	len = map_request_write(&m, NULL, 0, bytes, sizeof bytes, &e);
 	CHECK(len > 0 && msg_parse_datagram(&v, bytes, len) == MSG_OK);
 	options_are_sound(&m, &v);
 	same_again(&m, &v);

@@ -38,13 +38,14 @@ static void there_and_back(const struct template *t, const char *uri, size_t len
 {
 	char *out = malloc(EXPANDED_MAX), *back = malloc(URI_MAX + 1), *small;
 	int target_len = template_expand(t, uri, len, scheme, out, EXPANDED_MAX);
+	struct uri parts;
 	size_t back_len;
 
 	CHECK(!always || target_len > 0);
 	if (target_len >= 0) {
 		CHECK(is_of_coap(uri, len));
 		CHECK(strlen(out) == (size_t)target_len && out[0] == '/' && !strpbrk(out, "[]# "));
-		CHECK(template_match(t, (struct http_text){out, (size_t)target_len}, scheme, back, &back_len) == TEMPLATE_OK);
+		CHECK(template_match(t, (struct http_text){out, (size_t)target_len}, scheme, back, &back_len, &parts) == TEMPLATE_OK);
 		CHECK(back_len == len && memcmp(back, uri, len) == 0 && back[len] == '\0');
 		small = malloc((size_t)target_len + 1);
 		CHECK(template_expand(t, uri, len, scheme, small, (size_t)target_len) == -1);
@@ -60,8 +61,9 @@ static void there_and_back(const struct template *t, const char *uri, size_t len
 static void target_tried(const struct template *t, const char *target, size_t len, int scheme, bool always)
 {
 	char *out = malloc(URI_MAX + 1);
+	struct uri parts;
 	size_t out_len = 1;
-	enum template_result r = template_match(t, (struct http_text){target, len}, scheme, out, &out_len);
+	enum template_result r = template_match(t, (struct http_text){target, len}, scheme, out, &out_len, &parts);
 
 	CHECK(out_len <= URI_MAX && out[out_len] == '\0' && strlen(out) == out_len);
 	if (r == TEMPLATE_NO_SCHEME)
@@ -69,7 +71,7 @@ static void target_tried(const struct template *t, const char *target, size_t le
 	if (r != TEMPLATE_OK || !template_has_target(t)) {
 		CHECK(out_len == 0);
 	} else {
-		CHECK(is_of_coap(out, out_len));
+		CHECK(is_of_coap(out, out_len) && parts.path.at + parts.path.len + parts.has_query + parts.query.len == out + out_len);
 		there_and_back(t, out, out_len, scheme, always);
 	}
 	free(out);

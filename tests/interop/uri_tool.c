@@ -102,6 +102,7 @@ static void answer_template(char *rest, bool expand)
 	char *text = strtok_r(rest, " ", &rest), *value = strtok_r(rest, " ", &rest);
 	char error[TEMPLATE_ERROR_MAX], out[URI_ROOM] = "";
 	struct template *t;
+	struct uri parts;
 	size_t len;
 
 	if (!value || !(t = template_compile(text, error)))
@@ -109,7 +110,7 @@ static void answer_template(char *rest, bool expand)
 	if (expand)
 		puts(template_expand(t, value, strlen(value), -1, out, sizeof(out)) < 0 ? "-" : out);
 	else
-		puts(template_match(t, (struct http_text){value, strlen(value)}, -1, out, &len) == TEMPLATE_OK ? out : "-");
+		puts(template_match(t, (struct http_text){value, strlen(value)}, -1, out, &len, &parts) == TEMPLATE_OK ? out : "-");
 	template_free(t);
 }
 

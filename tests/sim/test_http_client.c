@@ -1,4 +1,4 @@
-/* objects: proxy/http/client.o proxy/http/client_link.o proxy/http/material.o proxy/edge/tls.o proxy/edge/tls_context.o proxy/edge/tls_psk.o proxy/http/lines.o proxy/http/framing.o proxy/http/parse.o BASE_OBJS COAP_OBJS CONF_OBJS TRANSLATE_OBJS base/clock_steered.o base/random_seeded.o */
+/* objects: TLS_OBJS proxy/http/client.o proxy/http/client_link.o proxy/http/material.o base/endpoint.o coap/uri.o coap/message.o base/bytes.o proxy/http/lines.o proxy/http/framing.o proxy/http/parse.o BASE_OBJS COAP_OBJS CONF_OBJS TRANSLATE_OBJS base/clock_steered.o base/random_seeded.o */
 /*
  * Requests to HTTP origins: answers of every kind, connections that are kept and shared out, times, what is sent twice.
  */

@@ -1,4 +1,4 @@
-/* objects: proxy/exchange/access_log.o oscore/option.o base/bytes.o base/clock_steered.o base/endpoint.o base/hash.o base/log.o base/random_seeded.o coap/message.o coap/uri.o conf/arena.o conf/check.o conf/check_http.o conf/fixed.o conf/grammar.o conf/members.o conf/pattern.o conf/print.o conf/read.o conf/snapshot.o conf/value.o conf/words.o translate/map_template.o */
+/* objects: proxy/exchange/access_log.o oscore/option.o base/bytes.o base/clock_steered.o base/endpoint.o base/hash.o base/log.o base/random_seeded.o coap/message.o coap/uri.o CONF_OBJS translate/map_template.o */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,4 +1,4 @@
-/* objects: proxy/process/files.o proxy/http/credentials.o translate/http_message.o proxy/edge/tls.o proxy/edge/tls_context.o proxy/edge/tls_psk.o proxy/http/material.o conf/arena.o conf/check.o conf/check_http.o conf/fixed.o conf/grammar.o conf/manual.o conf/members.o conf/pattern.o conf/print.o conf/read.o conf/snapshot.o conf/value.o conf/words.o base/bytes.o base/clock.o base/endpoint.o base/log.o coap/message.o coap/uri.o translate/map_template.o tests/unit/certificates.o */
+/* objects: TLS_OBJS proxy/process/files.o proxy/http/credentials.o translate/http_message.o proxy/http/material.o CONF_OBJS base/bytes.o base/clock.o base/endpoint.o base/log.o coap/message.o coap/uri.o translate/map_template.o tests/unit/certificates.o */
 /* The files that a configuration names: what the parent takes, what it refuses, and how it says so. */
 #include <setjmp.h>
 #include <stdarg.h>

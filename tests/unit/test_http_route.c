@@ -1,4 +1,4 @@
-/* objects: conf/arena.o conf/check.o conf/check_http.o conf/grammar.o conf/manual.o conf/members.o conf/pattern.o conf/print.o conf/read.o conf/snapshot.o conf/value.o conf/words.o base/clock.o base/endpoint.o base/log.o coap/message.o coap/uri.o base/bytes.o base/errors.o coap/option.o translate/outer.o proxy/decide/route.o proxy/decide/policy.o proxy/decide/target.o proxy/decide/http_route.o translate/map_template.o translate/http_message.o */
+/* objects: CONF_OBJS base/clock.o base/endpoint.o base/log.o coap/message.o coap/uri.o base/bytes.o base/errors.o coap/option.o translate/outer.o proxy/decide/route.o proxy/decide/policy.o proxy/decide/target.o proxy/decide/http_route.o translate/map_template.o translate/http_message.o */
 /* Which route takes a request over HTTP, and that nobody gets by one that denies. */
 #include "proxy/decide/http_route.h"
 #include "tests/unit/covers.h"

@@ -209,7 +209,7 @@ static void there_and_back(void **state)
 		head_of(&parsed, head);
 		map_request_read(&parsed, &policy, &m);
 		assert_int_equal(m.refused, 0);
-		len = map_request_write(&m, NULL, 0, 0, written, sizeof written, &e);
+		len = map_request_write(&m, NULL, 0, written, sizeof written, &e);
 		/* what stands before the options is the same too, but for the Message ID */
 		msg_set_mid(request.bytes, 0);
 		assert_int_equal(len, request.m.len);

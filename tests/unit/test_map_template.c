@@ -32,16 +32,19 @@ static enum template_result match_bytes(const struct template *t, const char *by
 	char *copy = malloc(len + (len == 0)), *room = malloc(URI_MAX + 1);
 	struct http_text target = {copy, len};
 	enum template_result r;
+	struct uri parts;
 	size_t out_len = 4711;
 
 	assert_non_null(copy);
 	assert_non_null(room);
 	memset(room, 'a', URI_MAX + 1);
 	memcpy(copy, bytes, len);
-	r = template_match(t, target, scheme, room, &out_len);
+	r = template_match(t, target, scheme, room, &out_len, &parts);
 	assert_int_equal(out_len, strlen(room));
 	if (r != TEMPLATE_OK)
 		assert_int_equal(out_len, 0);
+	if (out_len > 0)
+		assert_ptr_equal(parts.path.at + parts.path.len + parts.has_query + parts.query.len, room + out_len);
 	memcpy(out, room, out_len + 1);
 	free(room);
 	free(copy);

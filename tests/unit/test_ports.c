@@ -1,4 +1,4 @@
-/* objects: proxy/exchange/ports.o proxy/exchange/message_ids.o base/endpoint.o base/random_seeded.o base/clock_steered.o */
+/* objects: proxy/edge/traits.o proxy/exchange/ports.o proxy/exchange/message_ids.o base/endpoint.o base/random_seeded.o base/clock_steered.o */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

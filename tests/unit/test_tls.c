@@ -1,4 +1,4 @@
-/* objects: proxy/edge/tls.o proxy/edge/tls_context.o proxy/edge/tls_psk.o proxy/http/material.o base/log.o base/clock.o tests/unit/certificates.o */
+/* objects: TLS_OBJS base/endpoint.o coap/uri.o coap/message.o base/bytes.o proxy/http/material.o base/log.o base/clock.o tests/unit/certificates.o */
 /* Handshakes in memory: a listener's context, and a client of the test's own. */
 #include <setjmp.h>
 #include <stdarg.h>

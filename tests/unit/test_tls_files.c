@@ -1,4 +1,4 @@
-/* objects: proxy/edge/tls.o proxy/edge/tls_context.o proxy/edge/tls_psk.o proxy/http/material.o base/log.o base/clock.o tests/unit/certificates.o */
+/* objects: TLS_OBJS base/endpoint.o coap/uri.o coap/message.o base/bytes.o proxy/http/material.o base/log.o base/clock.o tests/unit/certificates.o */
 /* What a context is made from: files that are wrong are refused with a reason that names them and says nothing of their secrets. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -90,7 +90,7 @@ static bool is_taken(const char *certificate, const char *key, const char *clien
 		if (texts[i] != NULL)
 			assert_int_equal(material_add(&m, paths[i], (const uint8_t *)texts[i], strlen(texts[i])), 0);
 	error[0] = '\0';
-	c = tls_server_new(&l, &m, error, room);
+	c = tls_server_new(NULL, &l, &m, error, room);
 	SSL_CTX_free(c);
 	return c != NULL;
 }

@@ -1,4 +1,4 @@
-/* objects: proxy/edge/tls.o proxy/edge/tls_context.o proxy/edge/tls_psk.o proxy/http/material.o base/log.o base/clock.o tests/unit/certificates.o */
+/* objects: TLS_OBJS base/endpoint.o coap/uri.o coap/message.o base/bytes.o proxy/http/material.o base/log.o base/clock.o tests/unit/certificates.o */
 /* Handshakes in memory: the context towards origins, and a server of the test's own; how connections end; errors. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -179,7 +179,7 @@ static SSL_CTX *own_context(void)
 	SSL_CTX *c;
 
 	add_text(&m, path, both);
-	c = tls_server_new(&l, &m, error, sizeof error);
+	c = tls_server_new(NULL, &l, &m, error, sizeof error);
 	assert_non_null(c);
 	free(both);
 	return c;
