@@ -151,12 +151,14 @@ static void set_asked(struct sentence *q, const struct snapshot *s)
 	const char *loopback = endpoint_is_ipv4(&q->client) ? "127.0.0.1" : "::1";
 
 	q->asked = l->address;
+	q->asked.transport = (uint16_t)l->scheme;
 	if (!l->any)
 		return;
 	if ((!q->direct || endpoint_parse_literal(&q->asked, q->uri.host.at, q->uri.host.len, false) != 0) &&
 		endpoint_parse_literal(&q->asked, loopback, strlen(loopback), false) != 0)
 		return;
 	q->asked.port = l->address.port;
+	q->asked.transport = (uint16_t)l->scheme;
 }
 
 static int understand(struct sentence *q, const struct snapshot *s, const char *text, FILE *out)
@@ -443,7 +445,7 @@ int explain_request(const struct snapshot *s, const char *text, FILE *out, const
 		return misunderstood(out, "no message holds this URI", q.text);
 	e = outer_read_request(&m, &request, &offender);
 	if (e == ERR_NONE)
-		e = target_read(&m, &request, &q.asked, &q.client, q.listener, q.http, &target);
+		e = target_read(&m, &request, &(struct target_asked){ .address = q.asked, .http = q.http }, &q.client, q.listener, &target);
 	if (e == ERR_NONE && !q.http)
 		target_recognise_own(&target, s, own);
 	if (e != ERR_NONE) {

@@ -98,7 +98,7 @@ static enum error read_reverse(const struct http_question *q, bool oscore, uint8
 	if (msg_parse_datagram(&m, bytes, msg_end(&w)) != MSG_OK)
 		return ERR_BAD_URI;
 	e = outer_read_request(&m, &outer, &offender);
-	return e != ERR_NONE ? e : target_read(&m, &outer, &q->asked, &q->client, q->listener, true, t);
+	return e != ERR_NONE ? e : target_read(&m, &outer, &(struct target_asked){ .address = q->asked, .http = true }, &q->client, q->listener, t);
 }
 
 /* Devices are reached by coap; what the others take for transport or security is not there yet. */

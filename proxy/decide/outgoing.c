@@ -59,8 +59,11 @@ static int plan_authority(struct outer_plan *plan, const struct route *route, co
 	outer_drop(plan, OPT_PROXY_SCHEME);
 	if (q->forward)
 		return q->host_is_literal ? 0 : outer_add(plan, OPT_URI_HOST, (const uint8_t *)q->host, q->host_len);
+	if (route->keep_host && r->uri_host != NULL)
+		return outer_add(plan, OPT_URI_HOST, r->uri_host->value, r->uri_host->len);
+	/* What the client's connection implied, the next hop's does not. */
 	if (route->keep_host)
-		return r->uri_host == NULL ? 0 : outer_add(plan, OPT_URI_HOST, r->uri_host->value, r->uri_host->len);
+		return q->host_is_literal ? 0 : outer_add(plan, OPT_URI_HOST, (const uint8_t *)q->host, q->host_len);
 	if (to == NULL || to->literal)
 		return 0;
 	return outer_add(plan, OPT_URI_HOST, (const uint8_t *)to->host, strlen(to->host));

@@ -101,12 +101,24 @@ static enum error read_proxy_scheme(const struct outer_request *r, struct target
 	return e;
 }
 
-static enum error read_reverse(const struct outer_request *r, const struct endpoint *asked, struct target *t)
+/* A name that the client's connection gave, as Uri-Host would (RFC 8323 8.5). Returns false if it is none. */
+static bool take_default_host(const char *host, struct target *t)
 {
+	struct uri_part part = { host, strlen(host) };
+	int len = uri_host_decode(&part, t->host);
+
+	if (len > 0)
+		set_host(t, (size_t)len);
+	return len > 0;
+}
+
+static enum error read_reverse(const struct outer_request *r, const struct target_asked *from, struct target *t)
+{
+	const struct endpoint *asked = &from->address;
 	char text[ENDPOINT_TEXT_MAX];
 	enum error e;
 
-	t->question.scheme = URI_COAP;
+	t->question.scheme = asked->transport;
 	t->question.port = asked->port;
 	e = read_uri_port(r, &t->question.port);
 	if (e != ERR_NONE)
@@ -115,6 +127,8 @@ static enum error read_reverse(const struct outer_request *r, const struct endpo
 		copy_uri_host(r, t);
 		return ERR_NONE;
 	}
+	if (from->host != NULL && take_default_host(from->host, t))
+		return ERR_NONE;
 	endpoint_format_address(asked, text);
 	memcpy(t->host, text, strlen(text) + 1);
 	t->question.host = t->host;
@@ -139,18 +153,20 @@ static enum error collect_path(const struct msg_option *options, size_t count, s
 	return ERR_NONE;
 }
 
-/* A request over HTTP was asked at a port of TCP; the same number of UDP is somebody else's. */
-static bool is_ourselves(const struct route_question *q, const struct endpoint *asked, bool stream)
+/* By another transport the same number of a port is somebody else's. */
+static bool is_ourselves(const struct route_question *q, const struct target_asked *asked)
 {
-	return !stream && q->host_is_literal && q->scheme == URI_COAP && q->port == asked->port &&
-		memcmp(q->literal.addr, asked->addr, sizeof asked->addr) == 0;
+	const struct endpoint *a = &asked->address;
+
+	return !asked->http && q->host_is_literal && q->scheme == a->transport && q->port == a->port &&
+		memcmp(q->literal.addr, a->addr, sizeof a->addr) == 0;
 }
 
 void target_recognise_own(struct target *t, const struct snapshot *s, const struct policy_own *own)
 {
 	struct route_question *q = &t->question;
 
-	if (q->forward && q->host_is_literal && q->scheme == URI_COAP && policy_is_own_listener(s, own, &q->literal, false))
+	if (q->forward && q->host_is_literal && q->scheme < URI_HTTP && policy_is_own_listener(s, own, &q->literal, uri_schemes[q->scheme].stream))
 		q->forward = false;
 }
 
@@ -178,8 +194,8 @@ enum error target_read_uri(const struct uri *u, uint8_t method, bool oscore, con
 	return e == ERR_NONE ? collect_path(t->options, t->option_count, t) : e;
 }
 
-enum error target_read(const struct msg_view *m, const struct outer_request *r, const struct endpoint *asked,
-	const struct endpoint *client, unsigned listener, bool stream, struct target *t)
+enum error target_read(const struct msg_view *m, const struct outer_request *r, const struct target_asked *asked,
+	const struct endpoint *client, unsigned listener, struct target *t)
 {
 	struct route_question *q = &t->question;
 	enum error e;
@@ -193,7 +209,7 @@ enum error target_read(const struct msg_view *m, const struct outer_request *r, 
 		e = read_reverse(r, asked, t);
 	if (e == ERR_NONE)
 		e = t->from_uri ? collect_path(t->options, t->option_count, t) : collect_path(m->options, m->option_count, t);
-	if (e == ERR_NONE && q->forward && is_ourselves(q, asked, stream))
+	if (e == ERR_NONE && q->forward && is_ourselves(q, asked))
 		q->forward = false;
 	return e;
 }

@@ -26,11 +26,18 @@ struct target {
 struct policy_own;
 void target_recognise_own(struct target *t, const struct snapshot *s, const struct policy_own *own);
 
-/* Reads the target of a request that outer_read_request() took. `asked` is the local address and port it was sent to
- * (the default host of a reverse request), `stream` whether over a connection. A forward request for `asked` itself is a local one:
- * question.forward is then false (RFC 7252 5.7.2). ERR_NONE, ERR_BAD_URI, or ERR_NO_ROUTE_FORWARD for a scheme this gateway does not speak. */
-enum error target_read(const struct msg_view *m, const struct outer_request *r, const struct endpoint *asked,
-	const struct endpoint *client, unsigned listener, bool stream, struct target *t);
+/* Where a request was sent to. */
+struct target_asked {
+	struct endpoint address; /* local, with port and transport */
+	const char *host;        /* that the client thinks he speaks to where Uri-Host does not say (RFC 8323 8.5); NULL: the address */
+	bool http;               /* over HTTP */
+};
+
+/* Reads the target of a request that outer_read_request() took; what is asked is the default host of a reverse request. A forward request for
+ * the address asked itself is a local one: question.forward is then false (RFC 7252 5.7.2). ERR_NONE, ERR_BAD_URI, or ERR_NO_ROUTE_FORWARD for
+ * a scheme this gateway does not speak. */
+enum error target_read(const struct msg_view *m, const struct outer_request *r, const struct target_asked *asked,
+	const struct endpoint *client, unsigned listener, struct target *t);
 
 /* The same for a request that names its target by a URI alone (an HTTP request, http_route.h), which uri_parse() took: always a forward one. The
  * views of *t are of *t. */

@@ -158,7 +158,7 @@ static void find_destination(const struct passage *g, const struct endpoint *add
 	d->host[0] = '\0';
 	if (edge_traits[scheme_of(g, to)].named)
 		snprintf(d->host, sizeof d->host, "%.*s", to != NULL ? URI_HOST_MAX : (int)q->host_len, to != NULL ? to->host : q->host);
-	d->credentials = (struct edge_credentials){ .host = d->host, .identity = "" };
+	d->credentials = (struct edge_credentials){ .host = d->host, .identity = g->x->route->origin_identity };
 	d->peer = origin_named(g->p, address, scheme_of(g, to), &d->credentials);
 }
 
@@ -408,12 +408,18 @@ static unsigned listener_index(const struct snapshot *conf, const struct client 
 	return conf->listener_of_slot[c->listener];
 }
 
-static bool read_passage(struct passage *g, const struct endpoint *asked, enum error *e)
+struct target_asked forward_asked(const struct client *c, const struct endpoint *address, bool inner)
+{
+	return (struct target_asked){ .address = *address, .host = inner ? NULL : edge_client_host(&c->peer), .http = inner };
+}
+
+static bool read_passage(struct passage *g, const struct endpoint *address, enum error *e)
 {
 	const struct client *c = g->x->client;
 	const struct policy_own own = { g->p->own_addresses, g->p->own_count };
+	const struct target_asked asked = forward_asked(c, address, g->x->inner);
 
-	*e = target_read(g->m, g->r, asked, &c->peer, listener_index(g->x->conf, c), g->x->inner, &g->target);
+	*e = target_read(g->m, g->r, &asked, &c->peer, listener_index(g->x->conf, c), &g->target);
 	if (*e == ERR_NONE)
 		target_recognise_own(&g->target, g->x->conf, &own);
 	return *e == ERR_NONE;
@@ -492,7 +498,8 @@ static void on_resolved(struct resolve_waiter *w, enum resolve_result result, co
 	struct msg_view m;
 	struct buffer message = l->message;
 	struct passage g = { .p = p, .x = x, .m = &m, .r = &r };
-	struct endpoint asked = { .port = snapshot_listener(x->conf, x->client->listener)->address.port }, address;
+	struct endpoint asked = { .port = snapshot_listener(x->conf, x->client->listener)->address.port,
+		.transport = x->client->peer.transport }, address;
 	const struct origin_conf *list, *to = NULL;
 	size_t origin_count;
 	uint16_t offender;
@@ -531,8 +538,10 @@ bool forward_is_same(struct proxy *p, const struct exchange *x, const struct msg
 {
 	struct passage g = { .p = p, .m = m, .r = r };
 	const struct client *c = x->client;
+	const struct target_asked from = forward_asked(c, asked, x->inner);
 
-	return target_read(m, r, asked, &c->peer, listener_index(p->conf, c), x->inner, &g.target) == ERR_NONE && target_hash(&g) == x->observation->target;
+	return target_read(m, r, &from, &c->peer, listener_index(p->conf, c), &g.target) == ERR_NONE &&
+		target_hash(&g) == x->observation->target;
 }
 
 void forward_again(struct proxy *p, struct exchange *x, const struct msg_view *m, const struct outer_request *r,

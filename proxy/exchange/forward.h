@@ -4,6 +4,7 @@
 #ifndef PROXY_EXCHANGE_FORWARD_H
 #define PROXY_EXCHANGE_FORWARD_H
 
+#include "proxy/decide/target.h"
 #include "proxy/exchange/proxy.h"
 #include "translate/outer.h"
 
@@ -11,6 +12,9 @@
  * that takes it, where that is known already (requester.h), else NULL. On a refusal the client was answered and the exchange is gone. */
 void forward_begin(struct proxy *p, struct exchange *x, const struct msg_view *m, const struct outer_request *r,
 	const struct endpoint *asked, const struct route *found);
+
+/* What a request of a client asked, who came by an edge or (`inner`) by a requester. */
+struct target_asked forward_asked(const struct client *c, const struct endpoint *address, bool inner);
 
 /* The last step for an origin of this worker: limits, then sends or queues the datagram (its token is set, its Message ID is not). Returns
  * ERR_NONE, or why not: the caller then ends the exchange. */

@@ -46,7 +46,8 @@ enum error forward_decide_again(struct proxy *p, struct exchange *x)
 	const struct listener *l = snapshot_listener(p->conf, x->client->listener);
 	const struct policy_own own = { p->own_addresses, p->own_count };
 	const struct buffer *message = &x->observation->message;
-	struct endpoint asked = { .scope = x->local.ifindex };
+	struct endpoint address = { .scope = x->local.ifindex, .transport = x->client->peer.transport };
+	struct target_asked asked;
 	const struct origin_conf *to;
 	const struct route *route;
 	struct outer_request r;
@@ -58,9 +59,10 @@ enum error forward_decide_again(struct proxy *p, struct exchange *x)
 	if (l == NULL || msg_parse_datagram(&m, message->bytes, message->len) != MSG_OK ||
 		outer_read_request(&m, &r, &offender) != ERR_NONE)
 		return ERR_WITHDRAWN;
-	memcpy(asked.addr, x->local.addr, sizeof asked.addr);
-	asked.port = l->address.port;
-	e = target_read(&m, &r, &asked, &x->client->peer, p->conf->listener_of_slot[x->client->listener], x->inner, &target);
+	memcpy(address.addr, x->local.addr, sizeof address.addr);
+	address.port = l->address.port;
+	asked = forward_asked(x->client, &address, x->inner);
+	e = target_read(&m, &r, &asked, &x->client->peer, p->conf->listener_of_slot[x->client->listener], &target);
 	if (e != ERR_NONE)
 		return e;
 	target_recognise_own(&target, p->conf, &own);

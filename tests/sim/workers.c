@@ -86,6 +86,7 @@ void raise_worker(unsigned worker)
 void workers_begin(unsigned count, const char *routes, const char *settings)
 {
 	memset(&the, 0, sizeof the);
+	edge_says = (struct edge_says){ 0 };
 	the.count = count;
 	log_open(STDERR_FILENO, LOG_LEVEL_ERROR);
 	random_seed_for_test(count);
@@ -194,6 +195,13 @@ struct endpoint origin_endpoint(unsigned n)
 
 struct endpoint client_endpoint(unsigned n)
 {
+	struct endpoint peer = endpoint_of(203, 0, 113, n, 40000);
+
+	if (n >= RELIABLE_CLIENTS) {
+		peer.transport = URI_COAP_TCP;
+		peer.session = EDGE_SESSION_OF_CLIENT | n;
+		return peer;
+	}
 	return n >= UNKNOWN_CLIENTS ? endpoint_of(203, 0, 113, n, 40000) : endpoint_of(10, 0, 0, n, (uint16_t)(40000 + n));
 }
 
@@ -241,7 +249,32 @@ static void from_client(unsigned worker, unsigned client, const uint8_t *bytes, 
 	struct endpoint peer = client_endpoint(client);
 
 	the.current = worker;
-	receive_datagram(the.proxy[worker], 0, &peer, &to, bytes, len, false, false);
+	if (edge_of(&peer)->reliable)
+		assert_true(receive_message(the.proxy[worker], 0, &peer, &to, bytes, len));
+	else
+		receive_datagram(the.proxy[worker], 0, &peer, &to, bytes, len, false, false);
+}
+
+void client_gone(unsigned worker, unsigned client)
+{
+	struct endpoint peer = client_endpoint(client);
+
+	the.current = worker;
+	receive_gone(the.proxy[worker], 0, &peer);
+}
+
+void client_writable(unsigned worker, unsigned client)
+{
+	struct endpoint peer = client_endpoint(client);
+
+	the.current = worker;
+	receive_writable(the.proxy[worker], 0, &peer);
+}
+
+void origin_lost(const struct sent *request, enum error e, bool sent)
+{
+	the.current = request->worker;
+	upstream_lost(the.proxy[request->worker], request->slot, &request->peer, e, sent);
 }
 
 void ask_as(uint16_t token, unsigned worker, unsigned client, enum msg_type type, uint8_t code, uint16_t mid, unsigned origin,

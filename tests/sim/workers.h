@@ -3,7 +3,8 @@
  *
  * A test says what clients and origins send, and looks at what they were sent. Nothing moves by itself: a worker takes turns, a
  * worker dies, time passes only when the test says so. One house at a time. Origin N is 10.9.0.N, taken by the reverse route "oN"
- * with the host name "oN"; client N is 10.0.0.N (trusted), or 203.0.113.N from UNKNOWN_CLIENTS on.
+ * with the host name "oN"; client N is 10.0.0.N (trusted), or 203.0.113.N from UNKNOWN_CLIENTS on, of which those from RELIABLE_CLIENTS on come
+ * over connections.
  */
 #ifndef TESTS_SIM_WORKERS_H
 #define TESTS_SIM_WORKERS_H
@@ -20,8 +21,9 @@
 #include "proxy/exchange/crossing.h"
 #include "proxy/exchange/exchange.h"
 #include "proxy/exchange/proxy.h"
+#include "tests/unit/edge_says.h"
 
-enum { WORKERS_MAX = 4, ORIGINS = 24, UNKNOWN_CLIENTS = 100, SENT_MAX = 16384 };
+enum { WORKERS_MAX = 4, ORIGINS = 24, UNKNOWN_CLIENTS = 100, RELIABLE_CLIENTS = 150, SENT_MAX = 16384 };
 
 /* A datagram that a worker sent. */
 struct sent {
@@ -76,11 +78,17 @@ void ask(unsigned worker, unsigned client, enum msg_type type, uint8_t code, uin
 /* The same with a token of its own. */
 void ask_as(uint16_t token, unsigned worker, unsigned client, enum msg_type type, uint8_t code, uint16_t mid, unsigned origin,
 	const char *options, const char *payload);
+/* The connection of a client ends; it can be written to again. */
+void client_gone(unsigned worker, unsigned client);
+void client_writable(unsigned worker, unsigned client);
 void client_empty(unsigned worker, unsigned client, enum msg_type type, uint16_t mid);
 
 /* The origin answers a request that it got, by this type (an ACK has the request's Message ID, others `mid`). */
 void answer(const struct sent *request, enum msg_type type, uint16_t mid, uint8_t code, const char *options, const char *payload);
 void origin_empty(const struct sent *request, enum msg_type type, uint16_t mid);
+
+/* The connection that a request went out by ends, or was never opened. */
+void origin_lost(const struct sent *request, enum error e, bool sent);
 
 /* The next datagram sent that was not looked at yet; fails if there is none. */
 const struct sent *next_to_client(void);

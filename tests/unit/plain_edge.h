@@ -1,8 +1,11 @@
-/* The part of the edge that only sessions and connections need, for worlds that have none. Included once by what defines the rest. */
+/* The part of the edge that only sessions and connections need, as a test says. Included once by what defines the rest. */
 #ifndef TESTS_UNIT_PLAIN_EDGE_H
 #define TESTS_UNIT_PLAIN_EDGE_H
 
 #include "proxy/edge/edge.h"
+#include "tests/unit/edge_says.h"
+
+struct edge_says edge_says;
 
 uint64_t edge_session_number(const struct proxy *p)
 {
@@ -14,60 +17,66 @@ uint64_t edge_session_number(const struct proxy *p)
 
 bool edge_client_is_slow(const struct endpoint *peer)
 {
-	(void)peer;
-	return false;
+	return edge_of(peer)->reliable && edge_says.slow;
 }
 
 const char *edge_client_name(const struct endpoint *peer)
 {
-	(void)peer;
-	return NULL;
+	return peer->session != 0 ? edge_says.client_name : NULL;
 }
 
 const char *edge_client_host(const struct endpoint *peer)
 {
-	(void)peer;
-	return NULL;
+	return peer->session != 0 ? edge_says.client_host : NULL;
 }
 
 bool edge_client_session(const struct endpoint *peer, unsigned *listener, struct local_address *local)
 {
-	(void)peer, (void)listener, (void)local;
-	return false;
+	if (peer->session == 0)
+		return false;
+	*listener = 0;
+	*local = (struct local_address){ .addr = { [10] = 0xff, [11] = 0xff, [12] = 10, [15] = 9 } };
+	return true;
 }
 
 void edge_end_client(const struct endpoint *peer)
 {
-	(void)peer;
+	edge_says.ended++;
+	edge_says.ended_last = *peer;
 }
 
 int edge_connect_origin(unsigned slot, const struct endpoint *peer, const struct edge_credentials *c)
 {
-	(void)slot, (void)c;
-	return edge_of(peer)->connects ? -1 : 0;
+	(void)slot;
+	if (!edge_of(peer)->connects)
+		return 0;
+	edge_says.connects++;
+	edge_says.named = c->host != NULL && c->host[0] != '\0';
+	return edge_says.connects_fail ? -1 : 0;
 }
 
 void edge_let_origin_go(unsigned slot, const struct endpoint *peer)
 {
 	(void)slot, (void)peer;
+	edge_says.let_go++;
 }
 
 size_t edge_message_limit(unsigned slot, const struct endpoint *peer)
 {
 	(void)slot;
-	return edge_of(peer)->message_max;
+	return edge_of(peer)->reliable && edge_says.message_limit != 0 ? edge_says.message_limit : edge_of(peer)->message_max;
 }
 
 bool edge_takes_blocks(unsigned slot, const struct endpoint *peer)
 {
 	(void)slot;
-	return !edge_of(peer)->reliable;
+	return !edge_of(peer)->reliable || !edge_says.no_blocks;
 }
 
 bool edge_takes_bert(unsigned slot, const struct endpoint *peer)
 {
-	(void)slot, (void)peer;
-	return false;
+	(void)slot;
+	return edge_of(peer)->reliable && edge_says.bert;
 }
 
 #endif

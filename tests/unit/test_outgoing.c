@@ -25,6 +25,8 @@ struct planned {
 	int result;
 };
 
+static const char *implied_host; /* by the client's connection */
+
 static void plan_row(struct planned *p, const struct route *route, const struct row *row, bool drop_echo)
 {
 	struct endpoint asked = address("192.0.2.250", 5683), client = address("192.0.2.1", 40000);
@@ -34,7 +36,7 @@ static void plan_row(struct planned *p, const struct route *route, const struct 
 
 	made_message(&p->made, row->code, row->options, "payload");
 	assert_int_equal(outer_read_request(&p->made.m, &r, &offender), ERR_NONE);
-	assert_int_equal(target_read(&p->made.m, &r, &asked, &client, 0, false, &p->target), ERR_NONE);
+	assert_int_equal(target_read(&p->made.m, &r, &(struct target_asked){ .address = asked, .host = implied_host }, &client, 0, &p->target), ERR_NONE);
 	p->result = outgoing_plan(&p->plan, route, to, &p->made.m, &r, &p->target, drop_echo, &p->hop_limit);
 }
 
@@ -220,10 +222,31 @@ static void too_many_options(void **state)
 	snapshot_release(s);
 }
 
+/* A host that the client's connection implied is written out where the next hop would imply another (RFC 8323 8.5). */
+static void the_host_of_a_connection(void **state)
+{
+	static const struct row rows[] = {
+		{REVERSE "keep-host = true;", CODE_GET, "11='a'", "3='gw.example' 11='a' 16=10"},
+		{REVERSE "keep-host = true;", CODE_POST, "9=090a", "3='gw.example' 9=090a 16=10"},
+		{REVERSE "keep-host = true;", CODE_GET, "3='Lab'", "3='Lab' 16=10"},
+		{NAMED "keep-host = true;", CODE_GET, "11='a'", "3='gw.example' 11='a' 16=10"},
+		{REVERSE, CODE_GET, "11='a'", "11='a' 16=10"},
+	};
+
+	(void)state;
+	covers("S-31 C8323-8.5-1");
+	implied_host = "GW.example";
+	check_rows(rows, sizeof(rows) / sizeof(rows[0]), false);
+	implied_host = "no host/at all";
+	check_rows(&rows[2], 1, false);
+	implied_host = NULL;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(forward), cmocka_unit_test(via), cmocka_unit_test(reverse), cmocka_unit_test(what_goes_through),
+		cmocka_unit_test(forward),
+		cmocka_unit_test(the_host_of_a_connection), cmocka_unit_test(via), cmocka_unit_test(reverse), cmocka_unit_test(what_goes_through),
 		cmocka_unit_test(hop_limits), cmocka_unit_test(payloads), cmocka_unit_test(too_many_options),
 	};
 

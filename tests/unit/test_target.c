@@ -27,7 +27,7 @@ static enum error read_target(struct made *made, struct target *t, const char *a
 	uint16_t offender;
 
 	assert_int_equal(outer_read_request(&made->m, &r, &offender), ERR_NONE);
-	return target_read(&made->m, &r, &ours, &client, 3, false, t);
+	return target_read(&made->m, &r, &(struct target_asked){ .address = ours }, &client, 3, t);
 }
 
 struct row {
@@ -242,10 +242,45 @@ static void more_than_there_is_room_for(void **state)
 	assert_int_equal(read_target(&made, &t, "192.0.2.250"), ERR_BAD_URI);
 }
 
+/* The name that the client's connection gave stands where Uri-Host would; by another transport a port is another's. */
+static void connections(void **state)
+{
+	static struct target t;
+	struct target_asked asked = { .address = address("192.0.2.250", 5684), .host = "Lab.Example" };
+	struct endpoint client = address("192.0.2.1", 40000);
+	struct outer_request r;
+	struct made made;
+	uint16_t offender;
+
+	(void)state;
+	covers("C8323-8.5-1 S-31 C8323-8-1");
+	asked.address.transport = URI_COAPS_TCP;
+	made_message(&made, CODE_GET, "11='a'", NULL);
+	assert_int_equal(outer_read_request(&made.m, &r, &offender), ERR_NONE);
+	assert_int_equal(target_read(&made.m, &r, &asked, &client, 3, &t), ERR_NONE);
+	assert_false(t.question.forward || t.question.host_is_literal);
+	assert_int_equal(t.question.scheme, URI_COAPS_TCP);
+	assert_int_equal(t.question.host_len, 11);
+	assert_memory_equal(t.question.host, "lab.example", 11);
+	made_message(&made, CODE_GET, "3='other' 11='a'", NULL);
+	assert_int_equal(outer_read_request(&made.m, &r, &offender), ERR_NONE);
+	assert_int_equal(target_read(&made.m, &r, &asked, &client, 3, &t), ERR_NONE);
+	assert_memory_equal(t.question.host, "other", 5);
+	made_message(&made, CODE_GET, "35='coaps+tcp://192.0.2.250/a'", NULL);
+	assert_int_equal(outer_read_request(&made.m, &r, &offender), ERR_NONE);
+	assert_int_equal(target_read(&made.m, &r, &asked, &client, 3, &t), ERR_NONE);
+	assert_false(t.question.forward);
+	made_message(&made, CODE_GET, "35='coaps://192.0.2.250/a'", NULL);
+	assert_int_equal(outer_read_request(&made.m, &r, &offender), ERR_NONE);
+	assert_int_equal(target_read(&made.m, &r, &asked, &client, 3, &t), ERR_NONE);
+	assert_true(t.question.forward);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(by_proxy_uri), cmocka_unit_test(by_proxy_scheme), cmocka_unit_test(without_either),
+		cmocka_unit_test(by_proxy_uri),
+		cmocka_unit_test(connections), cmocka_unit_test(by_proxy_scheme), cmocka_unit_test(without_either),
 		cmocka_unit_test(for_ourselves), cmocka_unit_test(oscore_is_told), cmocka_unit_test(more_than_there_is_room_for),
 	};
 
