@@ -77,6 +77,8 @@ static void schedule(struct errand *e)
 
 	if (e->first != NULL)
 		wheel_cancel(&e->timer);
+	else if (e->client->gone)
+		wheel_set(e->proxy->wheel, &e->timer, clock_now());
 	else
 		wheel_set(e->proxy->wheel, &e->timer, clock_now() + wait);
 }

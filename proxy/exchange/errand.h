@@ -76,6 +76,9 @@ struct errand_ask {
 
 bool errand_is_carried(const struct proxy *p, enum uri_scheme scheme);
 
+/* Of what a request has in common with those that go on with its blocks; `resource`: hash of its target. */
+uint64_t errand_key(const struct proxy *p, const struct client *c, const struct msg_view *m, uint64_t resource);
+
 /* Whether the client has an errand of this key. */
 bool errand_is_known(const struct proxy *p, const struct client *c, uint64_t key);
 

@@ -116,6 +116,25 @@ void errand_release(struct errand *e)
 
 /* ---- finding ---- */
 
+uint64_t errand_key(const struct proxy *p, const struct client *c, const struct msg_view *m, uint64_t resource)
+{
+	static const uint16_t numbers[] = { OPT_OSCORE, OPT_ACCEPT, OPT_REQUEST_TAG };
+	const struct hash_key *k = &p->hash_key;
+	const uint32_t head[] = { c->hash, m->code };
+	uint64_t hash = hash_mix(k, resource, head, sizeof head);
+
+	for (size_t n = 0; n < sizeof numbers / sizeof numbers[0]; n++)
+		for (unsigned i = 0; i < m->option_count; i++) {
+			const struct msg_option *o = &m->options[i];
+
+			if (o->number != numbers[n])
+				continue;
+			hash = hash_mix(k, hash, &o->number, sizeof o->number);
+			hash = hash_mix(k, hash, o->value, o->len);
+		}
+	return hash;
+}
+
 struct errand *errand_find(const struct proxy *p, const struct client *c, uint64_t key)
 {
 	struct errand *e = p->errands != NULL ? table_first(&p->errands->table, key) : NULL;

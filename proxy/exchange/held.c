@@ -127,7 +127,8 @@ static enum error hold(struct proxy *p, struct exchange *x, const struct arrived
 		return ERR_RESPONSE_SIZE;
 	if (msg_parse_datagram(&head, bytes, len) != MSG_OK)
 		log_fatal("held: a head of our own cannot be read");
-	return errand_keep(p, x, x->body_key, &kept) == 0 ? ERR_NONE : ERR_OVERLOAD;
+	/* What can be asked anew is told anyhow. */
+	return errand_keep(p, x, x->body_key, &kept) == 0 || (x->code == CODE_GET && !x->oscore) ? ERR_NONE : ERR_OVERLOAD;
 }
 
 /* The beginning of a text. */

@@ -138,6 +138,7 @@ struct exchange {
 	struct requester *requester;  /* who asked, where it was no datagram's client (requester.h) */
 	bool inner;                   /* it was one; without `requester` nobody is told anything any more */
 	bool telling;                 /* he is being told of an observation that goes on */
+	bool of_errand;               /* inner, but for an errand of its client (reblock.h) */
 	uint8_t *long_token;          /* owned; where the token is longer than MSG_TOKEN_BASE */
 	uint8_t token[MSG_TOKEN_BASE];
 	uint16_t token_len;

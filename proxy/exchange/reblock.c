@@ -8,6 +8,7 @@
 #include "proxy/exchange/blocks.h"
 #include "proxy/exchange/client.h"
 #include "proxy/exchange/errand_state.h"
+#include "proxy/exchange/forward.h"
 #include "proxy/exchange/observe.h"
 
 /* ---- what needs it ---- */
@@ -191,7 +192,8 @@ static const struct route *on_decide(struct transfer *t, struct snapshot *conf)
 	const struct proxy *p = c->errand != NULL ? c->errand->proxy : NULL;
 	const struct listener *l = client != NULL ? snapshot_listener(conf, client->listener) : NULL;
 	const struct policy_own own = { p != NULL ? p->own_addresses : NULL, p != NULL ? p->own_count : 0 };
-	struct endpoint asked;
+	struct endpoint address;
+	struct target_asked asked;
 	struct outer_request r;
 	struct target target;
 	struct msg_view m;
@@ -199,9 +201,10 @@ static const struct route *on_decide(struct transfer *t, struct snapshot *conf)
 
 	if (l == NULL || msg_parse_datagram(&m, c->head, c->head_len) != MSG_OK || outer_read_request(&m, &r, &offender) != ERR_NONE)
 		return NULL;
-	asked = (struct endpoint){ .scope = c->errand->local.ifindex, .port = l->address.port, .transport = client->peer.transport };
-	memcpy(asked.addr, c->errand->local.addr, sizeof asked.addr);
-	if (target_read(&m, &r, &asked, &client->peer, conf->listener_of_slot[client->listener], client_is_reliable(client), &target) != ERR_NONE)
+	address = (struct endpoint){ .scope = c->errand->local.ifindex, .port = l->address.port, .transport = client->peer.transport };
+	memcpy(address.addr, c->errand->local.addr, sizeof address.addr);
+	asked = forward_asked(client, &address, false);
+	if (target_read(&m, &r, &asked, &client->peer, conf->listener_of_slot[client->listener], &target) != ERR_NONE)
 		return NULL;
 	target_recognise_own(&target, conf, &own);
 	return route_find(conf, &target.question);
