@@ -14,6 +14,8 @@
 #include "proxy/edge/edge.h"
 #include "proxy/http/material.h"
 
+enum { DTLS_DATAGRAM_MAX = MSG_DATAGRAM_MAX + 128 }; /* bytes of the longest datagram that is taken: a message, and what protects it */
+
 /* Sets it up without any listener or context. Returns 0, or -1 without memory. */
 int dtls_open(struct proxy *p);
 /* Ends every session with close_notify, which udp_flush() sends, and frees everything. */
@@ -32,7 +34,8 @@ void dtls_remove_listener(unsigned slot);
 
 /* ---- what udp.c gives ---- */
 
-/* A datagram at a listener for which dtls_has_listener() is true. `whole`: it was not truncated. */
+/* A datagram at a listener for which dtls_has_listener() is true. `whole`: it was not truncated. One that was, or came to a group's address, is
+ * dropped. */
 void dtls_datagram(unsigned listener, const struct endpoint *peer, const struct local_address *to, const uint8_t *bytes, size_t len, bool whole);
 /* Tells that one of these will come soon: what its look-up needs is fetched into the cache meanwhile. */
 void dtls_soon(const struct endpoint *peer);

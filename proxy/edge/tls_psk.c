@@ -277,6 +277,17 @@ int tls_psks_use(SSL_CTX *context, struct tls_psks *p)
 	return 0;
 }
 
+const uint8_t *tls_psk_find(const SSL_CTX *context, const char *identity, size_t *len)
+{
+	const struct tls_psks *p = keys_index >= 0 ? SSL_CTX_get_ex_data(context, keys_index) : NULL;
+	const struct psk *k = p != NULL ? find(p, identity) : NULL;
+
+	if (k == NULL)
+		return NULL;
+	*len = k->key_len;
+	return k->key;
+}
+
 /* ---- what we show ---- */
 
 /* Of TLS 1.3 too: there OpenSSL takes the key for one of SHA-256. */

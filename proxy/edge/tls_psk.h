@@ -21,6 +21,9 @@ void tls_psks_free(struct tls_psks *psks);
 /* Makes a server's context take clients that have one of them (takes psks, also where it fails). Returns 0, or -1 without memory. */
 int tls_psks_use(SSL_CTX *context, struct tls_psks *psks) __attribute__((warn_unused_result));
 
+/* The key that an identity has in a context of either kind, or NULL. Lives as long as the context. */
+const uint8_t *tls_psk_find(const SSL_CTX *context, const char *identity, size_t *len);
+
 /* Keeps them with a client's context, for its connections (takes psks likewise). Returns 0, or -1 without memory. */
 int tls_psks_keep(SSL_CTX *context, struct tls_psks *psks) __attribute__((warn_unused_result));
 /* A connection of such a context shows one of them. Returns 0, or -1 if there is none of that identity. */

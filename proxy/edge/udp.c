@@ -12,6 +12,7 @@
 
 #include "base/log.h"
 #include "proxy/edge/datagrams.h"
+#include "proxy/edge/dtls.h"
 #include "proxy/edge/sockets.h"
 #include "proxy/exchange/proxy.h"
 
@@ -19,7 +20,7 @@ enum {
 	BATCH = 64,
 	BATCHES_A_TURN = 4,       /* of one socket, so that one flooded socket does not starve the others */
 	SEND_SLOTS = 1024,        /* datagrams queued in a turn before they are sent early */
-	RECEIVE_ROOM = MSG_DATAGRAM_MAX + 1,
+	RECEIVE_ROOM = DTLS_DATAGRAM_MAX + 1,
 	SEND_ROOM = MSG_DATAGRAM_MAX + 1024,
 	CONTROL_ROOM = 128,
 };
@@ -253,6 +254,14 @@ static void flush_all(void)
 	}
 }
 
+static void tell_unreachable(const struct udp_socket *s, const struct endpoint *peer, const uint8_t *quoted, size_t len)
+{
+	if (dtls_is_datagram(quoted, len))
+		dtls_origin_unreachable(s->number, peer);
+	else
+		upstream_unreachable(edge.proxy, s->number, peer, quoted, len);
+}
+
 static void report_refused(void)
 {
 	while (edge.refused != NULL) {
@@ -262,7 +271,7 @@ static void report_refused(void)
 
 		edge.refused = slot->next;
 		endpoint_from_sockaddr(&peer, (const struct sockaddr *)&slot->to);
-		upstream_unreachable(edge.proxy, s->number, &peer, slot->bytes, slot->len);
+		tell_unreachable(s, &peer, slot->bytes, slot->len);
 		slot->refused_by = NULL;
 		give_back(slot);
 	}
@@ -322,8 +331,25 @@ static size_t length_of(unsigned i)
 static void announce(struct udp_socket *s, unsigned i)
 {
 	endpoint_from_sockaddr(&edge.peers[i], (const struct sockaddr *)&edge.from[i]);
-	if (!s->upstream)
+	if (!s->upstream && dtls_has_listener(s->number))
+		dtls_soon(&edge.peers[i]);
+	else if (!s->upstream)
 		receive_soon(edge.proxy, s->number, &edge.peers[i], edge.in[i], length_of(i));
+}
+
+/* Returns whether it is of DTLS, which has it then. What protects a message comes on top of its length. */
+static bool take_secured(struct udp_socket *s, unsigned i, const struct local_address *to)
+{
+	const struct mmsghdr *m = &edge.messages[i];
+	bool whole = (m->msg_hdr.msg_flags & MSG_TRUNC) == 0;
+
+	if (!s->upstream && dtls_has_listener(s->number))
+		dtls_datagram(s->number, &edge.peers[i], to, edge.in[i], m->msg_len, whole);
+	else if (s->upstream && dtls_is_datagram(edge.in[i], m->msg_len))
+		dtls_origin_datagram(s->number, &edge.peers[i], edge.in[i], m->msg_len, whole);
+	else
+		return false;
+	return true;
 }
 
 static void take(struct udp_socket *s, unsigned i)
@@ -336,6 +362,8 @@ static void take(struct udp_socket *s, unsigned i)
 	const struct endpoint *peer = &edge.peers[i];
 
 	read_control(s, h, &to);
+	if (take_secured(s, i, &to))
+		return;
 	if (s->upstream) {
 		upstream_datagram(edge.proxy, s->number, peer, edge.in[i], len, truncated);
 		return;
@@ -426,7 +454,7 @@ static void read_errors(struct udp_socket *s)
 				continue;
 			memcpy(&e, CMSG_DATA(c), sizeof e);
 			if (is_final(&e))
-				upstream_unreachable(edge.proxy, s->number, &peer, quoted, (size_t)len);
+				tell_unreachable(s, &peer, quoted, (size_t)len);
 		}
 	}
 }
@@ -512,6 +540,7 @@ void udp_remove_listener(unsigned slot)
 {
 	if (!udp_has_listener(slot))
 		return;
+	dtls_remove_listener(slot);
 	udp_flush();
 	close_socket(edge.listeners[slot]);
 	edge.listeners[slot] = NULL;

@@ -4,6 +4,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/random.h"
+
 static size_t align_up(size_t value)
 {
 	return (value + 4095) / 4096 * 4096;
@@ -69,6 +71,7 @@ void house_begin(struct house *h)
 {
 	hash_key_init(&h->state->hash_key);
 	hash_key_init(&h->state->echo_key);
+	random_bytes(h->state->session_secret, sizeof h->state->session_secret);
 }
 
 void house_next_incarnation(struct house *h, unsigned worker)

@@ -26,6 +26,7 @@ enum {
 	HOUSE_HOPS = 4096,      /* origins of which it is known what they take in one message (hop.c) */
 	DOWN_ID_SPACES = 4096,  /* Message-ID spaces towards clients, shared by hash of the endpoint: no state per client */
 	PORT_SPACES = 65536,    /* of source ports towards origins (ports.c) */
+	HOUSE_SECRET = 64,      /* bytes */
 	HOUSE_SENT = 1 << 22,   /* exchanges of a worker whose sending by another is told here; of the others it counts as told */
 };
 
@@ -62,6 +63,7 @@ struct house_refusal {
 
 struct house_state {
 	struct hash_key hash_key, echo_key;
+	uint8_t session_secret[HOUSE_SECRET]; /* what keys for the cookies and tickets of security sessions are made from */
 	/* Origins that failed and rest: the upper half of their hash above, when they may be asked again (1/16 s) below. */
 	_Atomic uint64_t rests[HOUSE_RESTS];
 	struct house_refusal refusals[HOUSE_REFUSALS];

@@ -41,6 +41,11 @@
 	X(COUNT_LOOPS, "loops")                                              \
 	X(COUNT_KERNEL_DROPS, "kernel_drops")                                \
 	X(COUNT_SEND_FAILED, "send_failed")                                  \
+	X(COUNT_SESSIONS, "sessions")                                        \
+	X(COUNT_SESSIONS_UP, "sessions_to_origins")                          \
+	X(COUNT_SESSIONS_DISPLACED, "sessions_displaced")                    \
+	X(COUNT_HANDSHAKES_FAILED, "handshakes_failed")                      \
+	X(COUNT_RECORDS_DROPPED, "records_dropped")                          \
 	X(COUNT_CROSSED, "crossed")                                          \
 	X(COUNT_CROSSING_BROKEN, "crossing_broken")                          \
 	X(COUNT_ACCESS_LOST, "access_lines_lost")                            \

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "proxy/edge/dtls.h"
 #include "proxy/edge/sockets.h"
 #include "proxy/edge/tls.h"
 #include "proxy/edge/udp.h"
@@ -136,7 +137,7 @@ int worker_use_files(struct worker *w, const struct snapshot *conf)
 	const struct material *m = package_material(&w->package);
 
 	material_use(m);
-	return tls_renew(conf, m) < 0 || identity_renew(conf, m) < 0 ? -1 : 0;
+	return tls_renew(conf, m) < 0 || dtls_renew(conf, m) < 0 || identity_renew(conf, m) < 0 ? -1 : 0;
 }
 
 void worker_commit(struct worker *w, uint32_t generation)

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/random.h"
+#include "proxy/edge/dtls.h"
 #include "proxy/edge/tls.h"
 #include "proxy/edge/udp.h"
 #include "proxy/exchange/proxy.h"
@@ -177,7 +178,7 @@ static int build(struct worker *w, struct snapshot *conf)
 		return -1;
 	w->resolver = resolver_create(w->base, &conf->settings, &files);
 	w->proxy = proxy_create(conf, w->resolver, &w->house);
-	if (w->resolver == NULL || w->proxy == NULL || worker_take_own_addresses(w, &w->package) < 0 || worker_use_files(w, w->proxy->conf) < 0)
+	if (w->resolver == NULL || w->proxy == NULL || dtls_open(w->proxy) < 0 || worker_take_own_addresses(w, &w->package) < 0 || worker_use_files(w, w->proxy->conf) < 0)
 		return -1;
 	if (sandbox_deny_files() < 0) {
 		log_error("cannot take the files away: %s", strerror(errno));
@@ -288,8 +289,10 @@ void worker_close(struct worker *w)
 		http_origin_close();
 		http_client_close();
 	}
-	if (w->proxy != NULL)
+	if (w->proxy != NULL) {
+		dtls_close();
 		udp_close();
+	}
 	proxy_destroy(w->proxy);
 	free_event(&w->tick);
 	free_event(&w->look);

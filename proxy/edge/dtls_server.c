@@ -1,0 +1,356 @@
+/* Clients of DTLS: cookies, handshakes, sessions. */
+#include "proxy/edge/dtls_state.h"
+
+#include <openssl/bio.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/hash.h"
+#include "base/log.h"
+#include "proxy/edge/dtls_context.h"
+#include "proxy/edge/dtls_keys.h"
+#include "proxy/edge/dtls_record.h"
+#include "proxy/edge/tls.h"
+#include "proxy/edge/tls_psk.h"
+
+enum {
+	EARLY_MAX = 4,              /* records of the next epoch that OpenSSL may keep during a handshake: 16 kB each */
+	HANDSHAKES_PART = 4,        /* handshakes at once: this part of the sessions there may be, */
+	HANDSHAKES_MIN = 16,        /* but within these */
+	HANDSHAKES_MAX = 1024,
+};
+
+static const struct settings *settings(void)
+{
+	return &dtls_proxy()->conf->settings;
+}
+
+uint32_t dtls_share(uint32_t limit)
+{
+	uint32_t workers = dtls_proxy()->house.count > 0 ? dtls_proxy()->house.count : 1;
+
+	return limit / workers + (limit % workers != 0);
+}
+
+static uint32_t handshakes_limit(void)
+{
+	uint32_t limit = dtls_share(settings()->transports_sessions) / HANDSHAKES_PART;
+
+	if (limit < HANDSHAKES_MIN)
+		return HANDSHAKES_MIN;
+	return limit < HANDSHAKES_MAX ? limit : HANDSHAKES_MAX;
+}
+
+/* ---- the end ---- */
+
+void dtls_client_gone(struct dtls_session *s, bool politely)
+{
+	struct endpoint peer = s->path.peer;
+	unsigned listener = s->path.slot;
+	bool known = s->place == DTLS_CLIENTS;
+
+	if (politely && s->open)
+		dtls_say_goodbye(s);
+	dtls_session_free(s);
+	ERR_clear_error();
+	if (known)
+		receive_gone(dtls_proxy(), listener, &peer);
+}
+
+static void fail(struct dtls_session *s)
+{
+	dtls_log_failure(s, s->open ? "DTLS session ended:" : "no DTLS handshake with");
+	if (!s->open)
+		proxy_count(dtls_proxy(), COUNT_HANDSHAKES_FAILED);
+	dtls_client_gone(s, false);
+}
+
+/* Nothing was read for so long that others need the room more, or that it is not worth keeping. */
+static void on_idle(struct dtls_session *s)
+{
+	uint64_t due = s->used_at + settings()->transports_session_lifetime;
+
+	if (clock_now() >= due)
+		dtls_client_gone(s, true);
+	else
+		wheel_set(dtls_proxy()->wheel, &s->timer, due);
+}
+
+static void on_timer(struct wheel_timer *t)
+{
+	struct dtls_session *s = wheel_owner(t, struct dtls_session, timer);
+
+	if (s->ending)
+		dtls_client_gone(s, true);
+	else if (s->open)
+		on_idle(s);
+	else if (clock_now() >= s->deadline || dtls_repeat(s) == DTLS_FAILED || !dtls_arm_handshake(s))
+		fail(s);
+}
+
+/* ---- who he is ---- */
+
+static uint64_t authorities_of(const struct dtls_session *s)
+{
+	return dtls_state.listeners[s->path.slot].authorities;
+}
+
+static bool is_by_key(const SSL *ssl)
+{
+	const SSL_CIPHER *cipher = SSL_get_current_cipher(ssl);
+
+	return cipher != NULL && SSL_CIPHER_get_auth_nid(cipher) == NID_auth_psk;
+}
+
+/* Hash of the key that an identity has in a context now; 0: it has none. */
+static uint64_t key_fingerprint(const SSL_CTX *c, const char *identity)
+{
+	size_t len = 0;
+	const uint8_t *key = c != NULL && identity != NULL ? tls_psk_find(c, identity, &len) : NULL;
+
+	return key != NULL ? hash_bytes(&dtls_proxy()->hash_key, key, len) | 1 : 0;
+}
+
+/* By a pre-shared key he has the name that is its identity, also where he came back by a ticket: the ticket says it. */
+static void learn_name(struct dtls_session *s)
+{
+	char name[TLS_NAME_MAX];
+
+	if (is_by_key(s->ssl)) {
+		const char *identity = SSL_get_psk_identity(s->ssl);
+
+		s->fingerprint = key_fingerprint(dtls_state.listeners[s->path.slot].context, identity);
+		s->name = identity != NULL ? strdup(identity) : NULL;
+	} else if (tls_peer_name(s->ssl, name, sizeof name) != TLS_ANONYMOUS) {
+		s->fingerprint = authorities_of(s);
+		s->name = strdup(name);
+	}
+}
+
+bool dtls_is_still_let_in(const struct dtls_session *s)
+{
+	const SSL_CTX *c = dtls_state.listeners[s->path.slot].context;
+
+	if (is_by_key(s->ssl))
+		return s->fingerprint == key_fingerprint(c, s->name);
+	return s->name == NULL || s->fingerprint == authorities_of(s);
+}
+
+/* ---- messages ---- */
+
+static void take_message(struct dtls_session *s, const uint8_t *bytes, size_t len)
+{
+	bool truncated = len > MSG_DATAGRAM_MAX;
+
+	dtls_session_touch(s);
+	if (!s->ending)
+		receive_datagram(dtls_proxy(), s->path.slot, &s->path.peer, &s->path.local, bytes, truncated ? MSG_DATAGRAM_MAX : len,
+			truncated, false);
+}
+
+static void read_messages(struct dtls_session *s, const uint8_t *bytes, size_t len)
+{
+	unsigned taken;
+
+	switch (dtls_read(s, bytes, len, take_message, &taken)) {
+	case DTLS_GOES_ON:
+		if (taken == 0 && bytes != NULL && bytes[0] == DTLS_APPLICATION)
+			proxy_count(dtls_proxy(), COUNT_RECORDS_DROPPED);
+		return;
+	case DTLS_ENDED:
+		dtls_client_gone(s, true);
+		return;
+	case DTLS_FAILED:
+		fail(s);
+	}
+}
+
+/* ---- handshakes ---- */
+
+static void make_room(enum dtls_place place, uint32_t limit)
+{
+	while (dtls_count(place) >= limit && dtls_count(place) > 0) {
+		proxy_count(dtls_proxy(), place == DTLS_CLIENTS ? COUNT_SESSIONS_DISPLACED : COUNT_HANDSHAKES_FAILED);
+		dtls_client_gone(dtls_oldest(place), true);
+	}
+}
+
+/* The handshake is over. A session that the same client had before has been lost by him, who would not have begun anew: it ends without a word. */
+static void admit(struct dtls_session *s)
+{
+	struct dtls_session *before = dtls_find_path(DTLS_CLIENTS, &s->path);
+	struct proxy *p = dtls_proxy();
+
+	learn_name(s);
+	if (before != NULL)
+		dtls_client_gone(before, false);
+	make_room(DTLS_CLIENTS, dtls_share(settings()->transports_sessions));
+	dtls_session_admit(s, edge_session_number(p));
+	s->used_at = clock_now();
+	wheel_set(p->wheel, &s->timer, clock_now() + settings()->transports_session_lifetime);
+	proxy_count(p, COUNT_SESSIONS);
+	receive_session(p, s->path.slot, &s->path.peer, &s->path.local);
+	if (!s->ending)
+		read_messages(s, NULL, 0);
+}
+
+static void shake(struct dtls_session *s, const uint8_t *bytes, size_t len)
+{
+	if (dtls_step(s, bytes, len) != DTLS_GOES_ON)
+		fail(s);
+	else if (s->open)
+		admit(s);
+	else if (!dtls_arm_handshake(s))
+		fail(s);
+}
+
+/* What comes of the next epoch before its time is kept by OpenSSL, to be read later; so there is a limit to it. */
+static bool is_too_early(struct dtls_session *s, const uint8_t *bytes, size_t len)
+{
+	const uint8_t *at = bytes;
+	struct dtls_record r;
+
+	while (dtls_record_next(&at, bytes + len, &r))
+		if (r.epoch != 0 && s->early++ >= EARLY_MAX)
+			return true;
+	return false;
+}
+
+static SSL *spare_of(struct dtls_listener *l)
+{
+	if (l->context != NULL && l->ticket_time != dtls_ticket_time() && dtls_tickets_renew(l->context) == 0)
+		l->ticket_time = dtls_ticket_time();
+	if (l->spare == NULL && l->context != NULL)
+		l->spare = dtls_ssl_new(l->context, settings()->transports_mtu);
+	return l->spare;
+}
+
+static void begin(const struct dtls_path *path, SSL *ssl, uint64_t hello)
+{
+	struct dtls_session *before = dtls_find_path(DTLS_OPENING, path), *s;
+
+	if (before != NULL)
+		dtls_client_gone(before, false);
+	make_room(DTLS_OPENING, handshakes_limit());
+	s = dtls_session_new(DTLS_OPENING, path, ssl);
+	if (s == NULL)
+		return;
+	s->path.peer.transport = URI_COAPS;
+	s->timer.run = on_timer;
+	s->hello = hello;
+	s->deadline = clock_now() + settings()->transports_handshake_timeout;
+	shake(s, NULL, 0);
+}
+
+/* A ClientHello of somebody who may not exist: he gets a cookie, or has returned one and a session begins. */
+static void listen_to(const struct dtls_path *path, const uint8_t *bytes, size_t len, uint64_t hello)
+{
+	static BIO_ADDR *nobody;
+	struct dtls_listener *l = &dtls_state.listeners[path->slot];
+	SSL *ssl = spare_of(l);
+	int returned;
+
+	if (nobody == NULL)
+		nobody = BIO_ADDR_new();
+	if (ssl == NULL || nobody == NULL)
+		return;
+	dtls_bio_turn(path, bytes, len);
+	returned = DTLSv1_listen(ssl, nobody);
+	ERR_clear_error();
+	if (returned <= 0)
+		return;
+	l->spare = NULL;
+	begin(path, ssl, hello);
+}
+
+/* One whose random is known is a repeat of what began the handshake that is under way, or the session that came of it (RFC 6347 4.2.1: a
+ * client does not change it when he returns the cookie). */
+static void on_hello(const struct dtls_path *path, const uint8_t *bytes, size_t len, const uint8_t *random)
+{
+	uint64_t hello = hash_bytes(&dtls_proxy()->hash_key, random, DTLS_RANDOM);
+	struct dtls_session *opening = dtls_find_path(DTLS_OPENING, path), *open = dtls_find_path(DTLS_CLIENTS, path);
+
+	if (opening != NULL && opening->hello == hello)
+		shake(opening, bytes, len);
+	else if (open == NULL || open->hello != hello)
+		listen_to(path, bytes, len, hello);
+}
+
+void dtls_datagram(unsigned listener, const struct endpoint *peer, const struct local_address *to, const uint8_t *bytes, size_t len, bool whole)
+{
+	struct dtls_path path = { .peer = *peer, .local = *to, .slot = (uint16_t)listener };
+	struct endpoint asked = { .port = 0 };
+	const uint8_t *random = dtls_client_hello(bytes, len), *at = bytes;
+	struct dtls_session *opening, *open;
+	struct dtls_record r;
+
+	memcpy(asked.addr, to->addr, sizeof asked.addr);
+	if (!whole || len > DTLS_DATAGRAM_MAX || endpoint_is_multicast(&asked) || !dtls_record_next(&at, bytes + len, &r)) {
+		proxy_count(dtls_proxy(), COUNT_RECORDS_DROPPED);
+		return;
+	}
+	if (random != NULL) {
+		on_hello(&path, bytes, len, random);
+		return;
+	}
+	open = dtls_find_path(DTLS_CLIENTS, &path);
+	opening = dtls_count(DTLS_OPENING) > 0 ? dtls_find_path(DTLS_OPENING, &path) : NULL;
+	/* Of a client who has begun anew, what is not of the handshake is still of the old session. */
+	if (opening != NULL && (r.epoch == 0 || r.type == DTLS_HANDSHAKE) && !is_too_early(opening, bytes, len))
+		shake(opening, bytes, len);
+	else if (open != NULL && !open->ending)
+		read_messages(open, bytes, len);
+	else
+		proxy_count(dtls_proxy(), COUNT_RECORDS_DROPPED);
+}
+
+/* ---- what edge.c asks ---- */
+
+void dtls_send_client(const struct endpoint *peer, const uint8_t *bytes, size_t len)
+{
+	struct dtls_session *s = dtls_find_client(peer);
+
+	if (s == NULL || s->ending)
+		return;
+	if (dtls_write(s, bytes, len) < 0) {
+		proxy_count(dtls_proxy(), COUNT_SEND_FAILED);
+		dtls_log_failure(s, "nothing can be sent to");
+		return;
+	}
+	dtls_session_touch(s);
+}
+
+const char *dtls_client_name(const struct endpoint *peer)
+{
+	const struct dtls_session *s = dtls_find_client(peer);
+
+	return s != NULL ? s->name : NULL;
+}
+
+const char *dtls_client_host(const struct endpoint *peer)
+{
+	const struct dtls_session *s = dtls_find_client(peer);
+
+	return s != NULL ? SSL_get_servername(s->ssl, TLSEXT_NAMETYPE_host_name) : NULL;
+}
+
+bool dtls_client_session(const struct endpoint *peer, unsigned *listener, struct local_address *local)
+{
+	const struct dtls_session *s = dtls_find_client(peer);
+
+	if (s == NULL || s->ending)
+		return false;
+	*listener = s->path.slot;
+	*local = s->path.local;
+	return true;
+}
+
+void dtls_end_client(const struct endpoint *peer)
+{
+	struct dtls_session *s = dtls_find_client(peer);
+
+	if (s != NULL)
+		dtls_end_soon(s);
+}

@@ -1,0 +1,129 @@
+/* One session and OpenSSL: handshake, messages, timers. */
+#include "proxy/edge/dtls_state.h"
+
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <sys/time.h>
+
+#include "base/log.h"
+#include "proxy/edge/tls.h"
+
+/* What a call of OpenSSL's that brought nothing means. */
+static enum dtls_result result_of(const struct dtls_session *s, int returned)
+{
+	switch (SSL_get_error(s->ssl, returned)) {
+	case SSL_ERROR_NONE:
+	case SSL_ERROR_WANT_READ:
+	case SSL_ERROR_WANT_WRITE:
+		return DTLS_GOES_ON;
+	case SSL_ERROR_ZERO_RETURN:
+		return DTLS_ENDED;
+	default:
+		return DTLS_FAILED;
+	}
+}
+
+enum dtls_result dtls_step(struct dtls_session *s, const uint8_t *bytes, size_t len)
+{
+	int returned;
+
+	ERR_clear_error();
+	dtls_bio_turn(&s->path, bytes, len);
+	returned = SSL_do_handshake(s->ssl);
+	if (returned == 1) {
+		s->open = true;
+		return DTLS_GOES_ON;
+	}
+	return result_of(s, returned);
+}
+
+/* They are half of what a session takes. Not while there is something in them. */
+static void free_buffers(struct dtls_session *s)
+{
+	if (SSL_pending(s->ssl) == 0)
+		SSL_free_buffers(s->ssl);
+}
+
+enum dtls_result dtls_read(struct dtls_session *s, const uint8_t *bytes, size_t len,
+	void (*take)(struct dtls_session *s, const uint8_t *message, size_t message_len), unsigned *taken)
+{
+	static uint8_t message[DTLS_DATAGRAM_MAX]; /* no record is longer, so none is read in parts */
+	enum dtls_result result;
+	int got;
+
+	*taken = 0;
+	for (;;) {
+		ERR_clear_error();
+		dtls_bio_turn(&s->path, bytes, len);
+		got = SSL_read(s->ssl, message, (int)sizeof message);
+		if (!dtls_bio_is_unread())
+			bytes = NULL;
+		if (got <= 0)
+			break;
+		(*taken)++;
+		take(s, message, (size_t)got);
+	}
+	result = result_of(s, got);
+	if (result == DTLS_GOES_ON)
+		free_buffers(s);
+	return result;
+}
+
+int dtls_write(struct dtls_session *s, const uint8_t *bytes, size_t len)
+{
+	bool sent;
+
+	ERR_clear_error();
+	dtls_bio_turn(&s->path, NULL, 0);
+	sent = SSL_alloc_buffers(s->ssl) == 1 && SSL_write(s->ssl, bytes, (int)len) > 0;
+	free_buffers(s);
+	return sent ? 0 : -1;
+}
+
+void dtls_say_goodbye(struct dtls_session *s)
+{
+	ERR_clear_error();
+	dtls_bio_turn(&s->path, NULL, 0);
+	if (SSL_alloc_buffers(s->ssl) == 1)
+		SSL_shutdown(s->ssl);
+	ERR_clear_error();
+}
+
+/* ---- timers ---- */
+
+bool dtls_arm_handshake(struct dtls_session *s)
+{
+	uint64_t now = clock_now(), due = s->deadline;
+	struct timeval left;
+
+	if (now >= s->deadline)
+		return false;
+	if (DTLSv1_get_timeout(s->ssl, &left) == 1) {
+		uint64_t next = now + (uint64_t)left.tv_sec * CLOCK_SECOND + (uint64_t)left.tv_usec;
+
+		due = next < due ? next : due;
+	}
+	wheel_set(dtls_proxy()->wheel, &s->timer, due);
+	return true;
+}
+
+enum dtls_result dtls_repeat(struct dtls_session *s)
+{
+	ERR_clear_error();
+	dtls_bio_turn(&s->path, NULL, 0);
+	return DTLSv1_handle_timeout(s->ssl) < 0 ? DTLS_FAILED : DTLS_GOES_ON;
+}
+
+void dtls_end_soon(struct dtls_session *s)
+{
+	s->ending = true;
+	wheel_set(dtls_proxy()->wheel, &s->timer, clock_now());
+}
+
+void dtls_log_failure(const struct dtls_session *s, const char *what)
+{
+	char reason[TLS_REASON_MAX], peer[ENDPOINT_TEXT_MAX];
+
+	tls_take_error(reason);
+	log_debug("%s %s: %s", what, endpoint_format(&s->path.peer, peer), reason[0] != '\0' ? reason : "no reason");
+}
