@@ -221,7 +221,7 @@ def pump(devices, clients, seconds, enough=lambda: False):
 
 def test_a_home_that_stands_still_fills_its_ring(tmp_path):
     """What does not fit is refused at once with 5.03 and Max-Age; what was taken on is answered when the home goes on."""
-    proxy = Plain(tmp_path, sections=TWO % 'crossing-memory = "16kB";')
+    proxy = Plain(tmp_path, sections=TWO % 'crossing-memory = "72kB";')
     try:
         devices = [Device(proxy) for _ in range(24)]
         stopped = proxy.worker(1)
@@ -248,7 +248,7 @@ def test_a_home_that_stands_still_fills_its_ring(tmp_path):
 
 def test_answers_wait_for_a_worker_that_stands_still(tmp_path):
     """More of them than its ring holds; none is lost and none comes twice."""
-    proxy = Plain(tmp_path, sections=TWO % 'crossing-memory = "16kB";')
+    proxy = Plain(tmp_path, sections=TWO % 'crossing-memory = "72kB";')
     try:
         devices = [Device(proxy) for _ in range(30)]
         clients = [Client(proxy) for _ in range(30)]
