@@ -85,12 +85,37 @@ static unsigned zone_parse(const char *zone)
 	return if_indextoname(index, name) ? index : 0;
 }
 
+/* As inet_pton() reads one, which wants a terminated copy: four numbers up to 255, without leading zeros. */
+static bool ipv4_parse(uint8_t addr[4], const char *text, size_t len)
+{
+	const char *at = text, *end = text + len;
+
+	for (unsigned i = 0; i < 4; i++) {
+		const char *begin = at;
+		unsigned number = 0;
+
+		while (at < end && *at >= '0' && *at <= '9' && number <= 255)
+			number = number * 10 + (unsigned)(*at++ - '0');
+		if (at == begin || number > 255 || (*begin == '0' && at - begin > 1))
+			return false;
+		if (i < 3 && (at == end || *at++ != '.'))
+			return false;
+		addr[i] = (uint8_t)number;
+	}
+	return at == end;
+}
+
 int endpoint_parse_literal(struct endpoint *e, const char *text, size_t len, bool zone_allowed)
 {
 	char copy[LITERAL_MAX];
 
 	memset(e, 0, sizeof(*e));
-	if (len == 0 || len >= sizeof(copy) || memchr(text, '\0', len))
+	if (ipv4_parse(e->addr + 12, text, len)) {
+		memcpy(e->addr, mapped_prefix, sizeof(mapped_prefix));
+		return 0;
+	}
+	memset(e, 0, sizeof(*e));
+	if (len == 0 || len >= sizeof(copy) || memchr(text, ':', len) == NULL || memchr(text, '\0', len))
 		return -1;
 	memcpy(copy, text, len);
 	copy[len] = '\0';
@@ -99,9 +124,7 @@ int endpoint_parse_literal(struct endpoint *e, const char *text, size_t len, boo
 
 	if (zone)
 		*zone++ = '\0';
-	if (inet_pton(AF_INET, copy, e->addr + 12) == 1)
-		memcpy(e->addr, mapped_prefix, sizeof(mapped_prefix));
-	else if (inet_pton(AF_INET6, copy, e->addr) != 1)
+	if (inet_pton(AF_INET6, copy, e->addr) != 1)
 		return -1;
 	if (!zone)
 		return 0;

@@ -34,6 +34,7 @@
 	X(ERR_SCHEME,           PEER,   COAP_CODE(5, 5),  COAP_CODE(5, 5),  501, "refused_scheme",        "Scheme not supported")   \
 	X(ERR_CREDENTIALS,      PEER,   COAP_CODE(4, 1),  COAP_CODE(4, 1),  401, "refused_credentials",   "Credentials are needed")  \
 	X(ERR_IDENTITY,         PEER,   COAP_CODE(4, 3),  COAP_CODE(4, 1),  403, "refused_identity",      "Not for this identity")  \
+	X(ERR_BARE_HTTP,        PEER,   COAP_CODE(4, 3),  COAP_CODE(4, 1),  403, "refused_bare_http",     "Over https alone")       \
 	X(ERR_MEDIA_TYPE,       PEER,   COAP_CODE(4, 15), COAP_CODE(4, 0),  415, "refused_media_type",    "Media type not supported") \
 	X(ERR_HALF_OSCORE,      PEER,   COAP_CODE(4, 0),  COAP_CODE(4, 0),  400, "refused_half_oscore",   "Neither plain nor OSCORE") \
 	X(ERR_HTTP_METHOD,      PEER,   COAP_CODE(5, 1),  COAP_CODE(4, 2),  501, "refused_http_method",   "No such method in CoAP")  \

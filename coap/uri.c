@@ -20,23 +20,25 @@ const struct uri_scheme_row uri_schemes[URI_SCHEME_COUNT] = {
 };
 
 /* Which parts of a URI a byte may stand in unescaped (RFC 3986 appendix A), in the order of their codes. */
-enum { IN_HOST = 1, IN_SEGMENT = 2, IN_PATH = 4, IN_QUERY = 8, IN_SCHEME = 16 };
-#define P (IN_SEGMENT | IN_PATH | IN_QUERY) /* what else pchar has */
-#define U (P | IN_HOST)                     /* unreserved and sub-delims */
+enum { IN_HOST = 1, IN_SEGMENT = 2, IN_PATH = 4, IN_QUERY = 8, IN_SCHEME = 16, IN_LOWER_HOST = 32 };
+#define P (IN_SEGMENT | IN_PATH | IN_QUERY)  /* what else pchar has */
+#define C (P | IN_HOST | IN_SCHEME)          /* capitals */
+#define U (P | IN_HOST | IN_LOWER_HOST)      /* unreserved and sub-delims but for capitals */
 #define A (U | IN_SCHEME)
-#define S (IN_PATH | IN_QUERY)              /* the slash */
+#define S (IN_PATH | IN_QUERY)               /* the slash */
 #define Q IN_QUERY
 static const unsigned char places[256] = {
 	0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
 	0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
 	0, U, 0, 0, U, 0, U, U, U, U, U, A, U, A, A, S,
 	A, A, A, A, A, A, A, A, A, A, P, U, 0, U, 0, Q,
-	P, A, A, A, A, A, A, A, A, A, A, A, A, A, A, A,
-	A, A, A, A, A, A, A, A, A, A, A, 0, 0, 0, 0, U,
+	P, C, C, C, C, C, C, C, C, C, C, C, C, C, C, C,
+	C, C, C, C, C, C, C, C, C, C, C, 0, 0, 0, 0, U,
 	0, A, A, A, A, A, A, A, A, A, A, A, A, A, A, A,
 	A, A, A, A, A, A, A, A, A, A, A, 0, 0, 0, U, 0,
 };
 #undef P
+#undef C
 #undef U
 #undef A
 #undef S
@@ -170,8 +172,8 @@ static enum uri_result name_decode(const struct uri_part *name, char out[URI_HOS
 	size_t count = 0;
 
 	/* nearly always all of it */
-	while (at < end && may_stand(*at, IN_HOST) && count < URI_HOST_MAX)
-		out[count++] = byte_lower(*at++);
+	while (at < end && may_stand(*at, IN_LOWER_HOST) && count < URI_HOST_MAX)
+		out[count++] = *at++;
 	for (; at < end; count++) {
 		char c = *at++;
 

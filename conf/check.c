@@ -8,33 +8,6 @@ void conf_complain_route(struct conf_loader *l, const struct route *r, const cha
 	conf_complain(l, conf_line_of(l->routes[r->index], key), "routes.%s.%s: %s", r->name, key, text);
 }
 
-/* The unspecified address of IPv6 takes IPv4 as well. */
-static bool bind_together(const struct listener *a, const struct listener *b)
-{
-	if (uri_schemes[a->scheme].stream != uri_schemes[b->scheme].stream)
-		return false;
-	return endpoint_equal(&a->address, &b->address) || (a->any && b->any && a->address.port == b->address.port);
-}
-
-static void check_listeners(struct conf_loader *l)
-{
-	const struct snapshot *s = l->snapshot;
-	size_t i, j;
-
-	if (s->listener_count == 0)
-		conf_complain(l, 1, "listeners: there is none, so nothing could be asked");
-	for (i = 0; i < s->listener_count; i++) {
-		if (!s->listeners[i].url) {
-			conf_complain(l, l->listeners[i]->line, "listeners.%s: has no url", s->listeners[i].name);
-			continue;
-		}
-		for (j = 0; j < i; j++)
-			if (s->listeners[j].url && bind_together(&s->listeners[i], &s->listeners[j]))
-				conf_complain(l, l->listeners[i]->line, "listeners.%s: takes the same address as %s", s->listeners[i].name,
-					s->listeners[j].name);
-	}
-}
-
 static void check_form(struct conf_loader *l, const struct route *r)
 {
 	if (r->forward_count > 0 && r->to_count > 0)
@@ -77,7 +50,7 @@ static void check_groups(struct conf_loader *l, const struct route *r)
 
 	for (i = 0; i < r->to_count; i++)
 		if (r->to[i].literal && endpoint_is_multicast(&r->to[i].address) &&
-			(!r->multicast || r->to_count > 1 || uri_schemes[r->to[i].scheme].stream))
+			(!r->multicast || r->to_count > 1 || r->to[i].scheme != URI_COAP))
 			conf_complain_route(l, r, "to", "has a group, which is asked alone, by coap, where multicast is true");
 	if (r->via && r->via->literal && endpoint_is_multicast(&r->via->address))
 		conf_complain_route(l, r, "via", "is a group, and a parent proxy is one host");
@@ -129,7 +102,7 @@ void conf_check(struct conf_loader *l)
 	const struct snapshot *s = l->snapshot;
 	const struct route *r;
 
-	check_listeners(l);
+	conf_check_listeners(l);
 	for (r = s->routes; r < s->routes + s->route_count; r++) {
 		check_form(l, r);
 		check_paths(l, r);
@@ -139,5 +112,6 @@ void conf_check(struct conf_loader *l)
 			conf_complain_route(l, r, "timeout", "is longer than timeout-acknowledged");
 	}
 	conf_check_http(l);
+	conf_check_sessions(l);
 	check_hidden_paths(l);
 }

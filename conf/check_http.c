@@ -8,72 +8,18 @@
 struct surroundings {
 	struct conf_loader *loader;
 	uint64_t all, web;  /* listeners, one bit each: every one, and those of http and https */
-	uint64_t named;     /* those of `web` that tell who a client is: by its certificate or key */
+	uint64_t only_http; /* those of `web` that take no WebSockets, by which CoAP comes */
+	uint64_t named;     /* those that tell who a client is: by its certificate or key */
 };
-
-static bool is_web(enum uri_scheme scheme)
-{
-	return scheme == URI_HTTP || scheme == URI_HTTPS;
-}
-
-/* ---- listeners ---- */
-
-static void complain_listener(struct conf_loader *l, size_t i, const char *key, const char *text)
-{
-	conf_complain(l, conf_line_of(l->listeners[i], key), "listeners.%s.%s: %s", l->snapshot->listeners[i].name, key, text);
-}
-
-/* Settings that a scheme has no use for. What is at its default cannot be told from what is not written. */
-static void check_foreign_settings(struct conf_loader *l, size_t i)
-{
-	const struct listener *at = &l->snapshot->listeners[i];
-	const struct {
-		const char *key;
-		bool is_set, any_web;
-	} settings[] = {
-		{"certificate", *at->certificate, false}, {"key", *at->key, false}, {"client-ca", *at->client_ca, false},
-		{"client-certificate", at->client_certificate, false}, {"psk-file", *at->psk_file, false},
-		{"public-url", *at->public_url, true}, {"proxy-protocol", at->proxy_protocol, true},
-		{"trusted-proxies", at->trusted_proxy_count > 0, true},
-	};
-	size_t k;
-
-	for (k = 0; k < sizeof(settings) / sizeof(settings[0]); k++)
-		if (settings[k].is_set && !(settings[k].any_web ? is_web(at->scheme) : at->scheme == URI_HTTPS))
-			complain_listener(l, i, settings[k].key, settings[k].any_web ? "is for http and https" : "is for https");
-}
-
-static void check_listener(struct conf_loader *l, size_t i)
-{
-	const struct listener *at = &l->snapshot->listeners[i];
-
-	check_foreign_settings(l, i);
-	if (at->proxy_protocol && at->trusted_proxy_count == 0)
-		complain_listener(l, i, "proxy-protocol", "needs trusted-proxies: those whose header is believed");
-	if (at->scheme != URI_HTTPS)
-		return;
-	if (*at->certificate && !*at->key)
-		complain_listener(l, i, "certificate", "needs a key");
-	if (*at->key && !*at->certificate)
-		complain_listener(l, i, "key", "needs a certificate");
-	if (!*at->certificate && !*at->key && !*at->psk_file)
-		complain_listener(l, i, "url", "https needs certificate and key, or psk-file");
-	if (*at->client_ca && !*at->certificate)
-		complain_listener(l, i, "client-ca", "needs a certificate: by a shared key alone no client is asked for one");
-	if (at->client_certificate && !*at->client_ca)
-		complain_listener(l, i, "client-certificate", "needs client-ca: what the certificates of clients are verified by");
-}
-
-/* ---- routes ---- */
 
 static size_t count_web_targets(const struct route *r)
 {
 	size_t i, count = 0;
 
 	for (i = 0; i < r->to_count; i++)
-		count += is_web(r->to[i].scheme);
+		count += !conf_is_coap(r->to[i].scheme);
 	for (i = 0; i < r->forward_count; i++)
-		count += is_web(r->forward_to[i].scheme);
+		count += !conf_is_coap(r->forward_to[i].scheme);
 	return count;
 }
 
@@ -85,7 +31,7 @@ static void check_idle_settings(struct conf_loader *l, const struct route *r, bo
 		bool is_set, either_side;
 	} settings[] = {
 		{"http-path", *r->http_path, false}, {"default-scheme", r->default_scheme >= 0, false}, {"authenticate", r->anonymous, false},
-		{"identities", r->identity_count > 0, false}, {"cors", r->cors_count > 0, false}, {"coap-payload", r->coap_payload, false},
+		{"cors", r->cors_count > 0, false}, {"coap-payload", r->coap_payload, false},
 		{"query-is-fetch", r->query_is_fetch, false},
 		{"media", r->loose_media, true}, {"legacy-header", r->legacy_header, true}, {"body-limit", r->body_limit > 0, true},
 	};
@@ -116,41 +62,46 @@ static void check_template(struct conf_loader *l, const struct route *r)
 }
 
 /* HTTP comes in and HTTP would leave: that is a web proxy. */
-static void check_sides(struct conf_loader *l, const struct route *r, bool only_web, size_t web_targets)
+static void check_sides(struct conf_loader *l, const struct route *r, bool only_http, size_t web_targets)
 {
 	if (web_targets == 0)
 		return;
-	if (only_web && web_targets == r->to_count + r->forward_count)
+	if (only_http && web_targets == r->to_count + r->forward_count)
 		conf_complain_route(l, r, r->to_count > 0 ? "to" : "forward-to", "HTTP on both sides is no gateway's work");
 	else if (*r->http_path && r->to_count > 0)
 		conf_complain_route(l, r, "http-path", "HTTP on both sides is no gateway's work, and an origin is of http or https");
 }
 
-static void check_identity(const struct surroundings *s, const struct route *r, bool only_web, uint64_t web)
+static void check_identity(const struct surroundings *s, const struct route *r, uint64_t reached)
 {
-	const struct settings *t = &s->loader->snapshot->settings;
+	uint64_t web = reached & s->web;
+	bool by_secret = web != 0 && *s->loader->snapshot->settings.http_credentials;
 
 	if (r->anonymous && r->identity_count > 0)
 		conf_complain_route(s->loader, r, "identities", "nobody is asked for a name where authenticate is none");
-	if (r->anonymous || r->deny || (!only_web && !*r->http_path) || *t->http_credentials || (web & s->named) != 0)
+	if (r->anonymous || by_secret || (reached & s->named) != 0)
 		return;
-	conf_complain_route(s->loader, r, "authenticate", "to authenticate before forwarding is the default, and nobody could: "
-		"it takes http.credentials, client-ca or psk-file of a listener, or authenticate = \"none\"");
+	if (!r->deny && web != 0 && (web == reached || *r->http_path))
+		conf_complain_route(s->loader, r, "authenticate", "to authenticate before forwarding is the default, and nobody could: "
+			"it takes http.credentials, client-ca or psk-file of a listener, or authenticate = \"none\"");
+	else if (r->identity_count > 0)
+		conf_complain_route(s->loader, r, "identities", "no listener of this route tells who asks: it takes client-ca or psk-file of one, "
+			"or http.credentials");
 }
 
 static void check_route(const struct surroundings *s, const struct route *r)
 {
 	uint64_t reached = r->listeners != 0 ? r->listeners : s->all, web = reached & s->web;
-	bool only_web = web == reached;
+	bool only_http = (reached & ~s->only_http) == 0;
 	size_t web_targets = count_web_targets(r);
 
 	check_idle_settings(s->loader, r, web != 0, web_targets > 0);
+	check_identity(s, r, reached);
 	if (web == 0)
 		return;
 	check_template(s->loader, r);
-	check_sides(s->loader, r, only_web, web_targets);
-	check_identity(s, r, only_web, web);
-	if (only_web && r->to_count > 0 && !*r->http_path)
+	check_sides(s->loader, r, only_http, web_targets);
+	if (only_http && r->to_count > 0 && !*r->http_path)
 		conf_complain_route(s->loader, r, "to", "over HTTP such a route is asked by its http-path, and it has none");
 }
 
@@ -221,9 +172,9 @@ void conf_check_http(struct conf_loader *l)
 
 		if (!at->url)
 			continue;
-		check_listener(l, i);
 		s.all |= 1ull << i;
-		s.web |= is_web(at->scheme) ? 1ull << i : 0;
+		s.web |= !conf_is_coap(at->scheme) ? 1ull << i : 0;
+		s.only_http |= !conf_is_coap(at->scheme) && !at->websocket ? 1ull << i : 0;
 		s.named |= *at->client_ca || *at->psk_file ? 1ull << i : 0;
 	}
 	for (i = 0; i < conf->route_count; i++)

@@ -53,11 +53,6 @@ static void add_of_listener(struct conf_loader *l, size_t i)
 	add_more_certificates(l, at, conf_line_of(l->listeners[i], "certificates"));
 }
 
-static bool is_secured_coap(enum uri_scheme scheme)
-{
-	return conf_is_coap(scheme) && uri_schemes[scheme].secure;
-}
-
 static bool is_https(enum uri_scheme scheme)
 {
 	return scheme == URI_HTTPS;
@@ -75,7 +70,7 @@ static bool asks_by(const struct route *r, bool (*is)(enum uri_scheme scheme))
 }
 
 /* Those who vouch are needed where no key of ours is shown. */
-static void list_upstream(struct conf_loader *l, const config_setting_t *upstream, const config_setting_t *http)
+static void list_upstream(struct conf_loader *l)
 {
 	struct snapshot *s = l->snapshot;
 	const struct settings *t = &s->settings;
@@ -90,21 +85,20 @@ static void list_upstream(struct conf_loader *l, const config_setting_t *upstrea
 	bool by_https = false, by_certificate = false;
 
 	for (const struct route *r = s->routes; r < s->routes + s->route_count; r++) {
-		bool secured = asks_by(r, is_secured_coap);
+		bool secured = asks_by(r, conf_is_secured_coap);
 
 		s->asks_secured |= secured;
 		by_certificate |= secured && *r->origin_identity == '\0';
 		by_https |= asks_by(r, is_https);
 	}
 	for (size_t k = 0; s->asks_secured && k < sizeof(rows) / sizeof(rows[0]); k++)
-		add(l, &(struct conf_file){rows[k].kind, rows[k].path, rows[k].setting, upstream ? conf_line_of(upstream, rows[k].key) : 1, NULL});
+		add(l, &(struct conf_file){rows[k].kind, rows[k].path, rows[k].setting, conf_line_in(l, "upstream", rows[k].key), NULL});
 	if (by_https || (by_certificate && *t->upstream_ca == '\0'))
-		add(l, &(struct conf_file){CONF_FILE_AUTHORITIES, t->http_ca, "http.ca", http ? conf_line_of(http, "ca") : 1, NULL});
+		add(l, &(struct conf_file){CONF_FILE_AUTHORITIES, t->http_ca, "http.ca", conf_line_in(l, "http", "ca"), NULL});
 }
 
-void conf_list_files(struct conf_loader *l, const config_setting_t *root)
+void conf_list_files(struct conf_loader *l)
 {
-	const config_setting_t *http = config_setting_get_member(root, "http"), *upstream = config_setting_get_member(root, "upstream");
 	struct snapshot *s = l->snapshot;
 
 	s->files = arena_take(l->arena, CONF_FILES_MAX * sizeof(s->files[0]));
@@ -112,6 +106,6 @@ void conf_list_files(struct conf_loader *l, const config_setting_t *root)
 		if (uri_schemes[s->listeners[i].scheme].secure)
 			add_of_listener(l, i);
 	add(l, &(struct conf_file){CONF_FILE_CREDENTIALS, s->settings.http_credentials, "http.credentials",
-		http ? conf_line_of(http, "credentials") : 1, NULL});
-	list_upstream(l, upstream, http);
+		conf_line_in(l, "http", "credentials"), NULL});
+	list_upstream(l);
 }

@@ -23,6 +23,7 @@ struct conf_loader {
 	const char *name;    /* of the file */
 	char *listener_names; /* words with spaces */
 	struct members members[GROUP_COUNT];    /* names of listeners and routes, where they were taken before parsing */
+	const config_setting_t *root;           /* of the file */
 	config_setting_t **listeners, **routes; /* where each came from, by index */
 	struct complaint *complaints; /* from malloc */
 	size_t complaint_count, complaint_room;
@@ -35,6 +36,8 @@ void conf_warn(struct conf_loader *l, unsigned line, const char *format, ...) __
 
 /* The line of a member of a group, or of the group where it is not written. */
 unsigned conf_line_of(const config_setting_t *group, const char *name);
+/* The same by the name of the group; 1 where that is not written. */
+unsigned conf_line_in(const struct conf_loader *l, const char *group, const char *name);
 
 /* Sets every field of `object` (struct settings, or a route) that belongs to the group to its default. */
 void conf_read_defaults(struct conf_loader *l, enum conf_group group, void *object);
@@ -52,11 +55,18 @@ static inline bool conf_is_coap(enum uri_scheme scheme)
 	return scheme != URI_HTTP && scheme != URI_HTTPS;
 }
 
-/* Looks at what no single setting shows; conf_check_http(), a part of it, at what HTTP wants. */
+static inline bool conf_is_secured_coap(enum uri_scheme scheme)
+{
+	return conf_is_coap(scheme) && uri_schemes[scheme].secure;
+}
+
+/* Looks at what no single setting shows. Parts of it: listeners; what HTTP wants; sessions, their names and keys. */
 void conf_check(struct conf_loader *l);
+void conf_check_listeners(struct conf_loader *l);
 void conf_check_http(struct conf_loader *l);
+void conf_check_sessions(struct conf_loader *l);
 
 /* Lists the files that are read for the workers, and whether there are secured CoAP origins. */
-void conf_list_files(struct conf_loader *l, const config_setting_t *root);
+void conf_list_files(struct conf_loader *l);
 
 #endif

@@ -90,6 +90,13 @@ unsigned conf_line_of(const config_setting_t *group, const char *name)
 	return member ? member->line : group->line;
 }
 
+unsigned conf_line_in(const struct conf_loader *l, const char *group, const char *name)
+{
+	const config_setting_t *g = config_setting_get_member(l->root, group);
+
+	return g ? conf_line_of(g, name) : 1;
+}
+
 /* Takes every member of a group of settings into `object`. */
 static void read_members(struct conf_loader *l, enum conf_group group, const config_setting_t *g, const char *path, void *object)
 {
@@ -229,7 +236,7 @@ static void place_by_index(struct snapshot *s)
 
 /* ---- the whole ---- */
 
-static void read_tree(struct conf_loader *l, const config_setting_t *root)
+static void read_tree(struct conf_loader *l)
 {
 	const config_setting_t *found[GROUP_COUNT] = {NULL};
 	char path[PATH_TEXT_MAX];
@@ -239,7 +246,7 @@ static void read_tree(struct conf_loader *l, const config_setting_t *root)
 	l->listener_names = arena_copy(l->arena, "", 0);
 	l->snapshot->listeners = arena_take(l->arena, 0);
 	l->snapshot->routes = arena_take(l->arena, 0);
-	find_groups(l, root, found);
+	find_groups(l, l->root, found);
 	for (g = 0; g < GROUP_COUNT; g++) {
 		if (conf_groups[g].named)
 			find_duplicates(l, g);
@@ -258,7 +265,7 @@ static void read_tree(struct conf_loader *l, const config_setting_t *root)
 	if (!l->failed)
 		conf_check(l);
 	if (!l->failed)
-		conf_list_files(l, root);
+		conf_list_files(l);
 }
 
 /* The line of an @include, or 0. One file is the whole configuration: a reload sends its text to processes that open none. */
@@ -305,8 +312,10 @@ struct snapshot *conf_load_text(const char *text, const char *name, FILE *errors
 	config_init(&config);
 	if (find_include(text))
 		conf_complain(&l, find_include(text), "@include: a configuration is one file");
-	else if (parse(&l, &config, text))
-		read_tree(&l, config_root_setting(&config));
+	else if (parse(&l, &config, text)) {
+		l.root = config_root_setting(&config);
+		read_tree(&l);
+	}
 	write_complaints(&l, errors);
 	config_destroy(&config);
 	if (!l.failed)

@@ -198,8 +198,12 @@ static void write_value(struct writer *w, struct http_text value)
 		w->at = w->end;
 		return;
 	}
-	for (size_t i = 0; i < value.len; i++)
-		*w->at++ = (uint8_t)(is_value_char(value.at[i]) ? value.at[i] : '?');
+	if (value.len > 0)
+		memcpy(w->at, value.at, value.len);
+	for (size_t i = bytes_visible(value.at, value.len, ' '); i < value.len; i++)
+		if (!is_value_char(value.at[i]))
+			w->at[i] = '?';
+	w->at += value.len;
 }
 
 static void write_uint(struct writer *w, uint64_t value)

@@ -250,7 +250,7 @@ void map_request_read(const struct http_head *head, const struct request_policy 
 {
 	struct oscore_head o;
 
-	memset(m, 0, sizeof *m);
+	memset(m, 0, offsetof(struct request_mapping, if_match));
 	m->content_format = -1;
 	oscore_read_request(head, policy->legacy_header, &o);
 	m->legacy = o.legacy;

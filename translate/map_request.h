@@ -53,9 +53,9 @@ struct request_mapping {
 	size_t accept_count;
 	uint8_t hop_limit;     /* 0: no option */
 	bool if_match_any, if_none_match_any;
-	size_t if_match_count, etag_count;
+	size_t if_match_count, etag_count, option_len;
+	/* From here on only what these count is set. */
 	struct etag if_match[REQUEST_TAGS_MAX], etags[REQUEST_TAGS_MAX];
-	size_t option_len;
 	uint8_t option[OSCORE_VALUE_MAX];   /* OSCORE: the option's value */
 };
 

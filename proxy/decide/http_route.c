@@ -8,7 +8,7 @@ enum { QUESTION_ROOM = 2 * URI_HOST_MAX };
 
 bool http_target_is_coap(struct http_text target)
 {
-	const char *colon = target.len > 0 ? memchr(target.at, ':', target.len) : NULL;
+	const char *colon = target.len > 0 && target.at[0] != '/' ? memchr(target.at, ':', target.len) : NULL;
 	int scheme = colon != NULL ? uri_scheme_parse(target.at, (size_t)(colon - target.at)) : -1;
 
 	return scheme >= 0 && scheme != URI_HTTP && scheme != URI_HTTPS;
@@ -28,18 +28,6 @@ bool http_host_read(struct http_text field, char host[URI_HOST_MAX + 1])
 	return true;
 }
 
-bool http_route_allows(const struct route *r, const char *name)
-{
-	for (size_t i = 0; i < r->identity_count; i++) {
-		size_t len = strlen(r->identities[i]);
-
-		if (len > 0 && r->identities[i][len - 1] == '*' ? strncmp(name, r->identities[i], len - 1) == 0 :
-			strcmp(name, r->identities[i]) == 0)
-			return true;
-	}
-	return r->identity_count == 0;
-}
-
 static enum error check_identity(const struct route *r, const char *name)
 {
 	/* Nobody passes by a route that denies because he does not say who he is. */
@@ -47,7 +35,7 @@ static enum error check_identity(const struct route *r, const char *name)
 		return ERR_NONE;
 	if (name == NULL)
 		return r->anonymous && r->identity_count == 0 ? ERR_NONE : ERR_CREDENTIALS;
-	return http_route_allows(r, name) ? ERR_NONE : ERR_IDENTITY;
+	return route_allows(r, name) ? ERR_NONE : ERR_IDENTITY;
 }
 
 /* The form of the request: sets the target URI, if it has one. */
@@ -101,10 +89,13 @@ static enum error read_reverse(const struct http_question *q, bool oscore, uint8
 	return e != ERR_NONE ? e : target_read(&m, &outer, &(struct target_asked){ .address = q->asked, .http = true }, &q->client, q->listener, t);
 }
 
-/* Devices are reached by coap; what the others take for transport or security is not there yet. */
-static bool is_spoken(enum uri_scheme scheme)
+/* A scheme that the route has no target of is none that is spoken there (RFC 8075 5.1). */
+static bool is_spoken(const struct route *r, enum uri_scheme scheme)
 {
-	return scheme == URI_COAP;
+	for (size_t i = 0; i < r->forward_count; i++)
+		if (r->forward_to[i].scheme == scheme)
+			return true;
+	return false;
 }
 
 /* All that is not the form. */
@@ -119,8 +110,9 @@ static enum error check_conditions(const struct route *r, const struct http_ques
 
 	if (e != ERR_NONE)
 		return e;
+	t.question.any_identity = true;
 	*mismatch = route_check(r, &t.question);
-	if (*mismatch == ROUTE_OTHER_TARGET && !is_spoken(t.question.scheme))
+	if (*mismatch == ROUTE_OTHER_TARGET && !is_spoken(r, t.question.scheme))
 		return ERR_SCHEME;
 	if (*mismatch != ROUTE_MATCH)
 		return ERR_NO_ROUTE;

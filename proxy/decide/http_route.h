@@ -44,9 +44,6 @@ void http_route_find(const struct snapshot *s, const struct http_question *q, st
 enum error http_route_check(const struct route *r, const struct http_question *q, struct http_decision *d,
 	enum route_mismatch *mismatch);
 
-/* True if a name is one of a route's identities: "name", or "prefix*". */
-bool http_route_allows(const struct route *r, const char *name);
-
 /* A request target in absolute-form with a scheme of CoAP: "coap://...", for a proxy (RFC 9112 3.2.2). */
 bool http_target_is_coap(struct http_text target);
 

@@ -5,10 +5,40 @@
 
 #include "coap/message.h"
 
+static bool is_secured(enum uri_scheme scheme)
+{
+	return uri_schemes[scheme].secure && scheme != URI_HTTPS;
+}
+
+/* Of a list of origins any may be asked. A client's session is one that he has opened, whatever it is secured by. */
+static bool asks_secured(const struct route *r, const struct route_question *q)
+{
+	size_t i;
+
+	if (q->forward)
+		return is_secured(q->scheme);
+	for (i = 0; i < r->to_count; i++)
+		if (!r->to[i].session && is_secured(r->to[i].scheme))
+			return true;
+	return false;
+}
+
+/* CoAP inside HTTP begins as a request over HTTP, and those are asked for a name (RFC 8075 10). */
+static bool lacks_name(const struct route *r, const struct route_question *q)
+{
+	bool through_http = q->client.transport == URI_COAP_WS || q->client.transport == URI_COAPS_WS;
+
+	return through_http && !r->anonymous && !q->any_identity && !q->identity;
+}
+
 enum error policy_check_request(const struct route *r, const struct route_question *q)
 {
 	if (r->deny)
 		return ERR_FORBIDDEN;
+	if (lacks_name(r, q))
+		return ERR_CREDENTIALS;
+	if (q->bare_http && !r->coaps_from_http && asks_secured(r, q))
+		return ERR_BARE_HTTP;
 	if (r->require_oscore && !q->oscore)
 		return ERR_OSCORE_REQUIRED;
 	if (q->method < CODE_GET || q->method > CODE_IPATCH)
@@ -78,7 +108,7 @@ static enum error check_group(const struct route *r, const struct policy_target 
 {
 	bool broadcast = endpoint_is_ipv4(target->address) && target->address->addr[12] == 255;
 
-	return r->multicast && !broadcast && !target->oscore && !target->stream ? ERR_NONE : ERR_ADDRESS;
+	return r->multicast && !broadcast && !target->oscore && !target->stream && !target->secured ? ERR_NONE : ERR_ADDRESS;
 }
 
 enum error policy_check_address(const struct snapshot *s, const struct route *r, const struct policy_target *target,

@@ -17,6 +17,8 @@ const char *route_mismatch_text(enum route_mismatch m)
 		[ROUTE_OTHER_TARGET] = "does not forward to that target",
 		[ROUTE_OTHER_PATH] = "is for other paths",
 		[ROUTE_PATH_HIDDEN] = "is for certain paths, and an OSCORE request hides its path",
+		[ROUTE_NOBODY] = "wants to know who asks",
+		[ROUTE_OTHER_IDENTITY] = "is for other names",
 	};
 
 	return (size_t)m < sizeof(texts) / sizeof(texts[0]) ? texts[m] : "?";
@@ -125,8 +127,32 @@ static enum route_mismatch check_path(const struct route *r, const struct route_
 	return ROUTE_OTHER_PATH;
 }
 
+bool route_allows(const struct route *r, const char *name)
+{
+	size_t i, len;
+
+	for (i = 0; i < r->identity_count; i++) {
+		len = strlen(r->identities[i]);
+		if (len > 0 && r->identities[i][len - 1] == '*' ? strncmp(name, r->identities[i], len - 1) == 0 :
+			strcmp(name, r->identities[i]) == 0)
+			return true;
+	}
+	return r->identity_count == 0;
+}
+
+static enum route_mismatch check_identity(const struct route *r, const struct route_question *q)
+{
+	if (r->identity_count == 0 || q->any_identity)
+		return ROUTE_MATCH;
+	if (!q->identity)
+		return ROUTE_NOBODY;
+	return route_allows(r, q->identity) ? ROUTE_MATCH : ROUTE_OTHER_IDENTITY;
+}
+
 enum route_mismatch route_check(const struct route *r, const struct route_question *q)
 {
+	enum route_mismatch m;
+
 	/* a route with neither is a deny route for both forms */
 	if (q->forward ? r->to_count > 0 : r->forward_count > 0)
 		return ROUTE_OTHER_FORM;
@@ -140,7 +166,8 @@ enum route_mismatch route_check(const struct route *r, const struct route_questi
 		return ROUTE_OTHER_PORT;
 	if (q->forward && !any_target_matches(r, q))
 		return ROUTE_OTHER_TARGET;
-	return check_path(r, q);
+	m = check_path(r, q);
+	return m == ROUTE_MATCH ? check_identity(r, q) : m;
 }
 
 const struct route *route_find(const struct snapshot *s, const struct route_question *q)

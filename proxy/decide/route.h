@@ -33,16 +33,22 @@ struct route_question {
 	uint16_t port;            /* of the target, or Uri-Port, or the port asked */
 	const struct uri_part *path; /* decoded Uri-Path segments of a plain request */
 	size_t path_count;
+	const char *identity;     /* who asks, proved by his session; NULL: nobody has said */
+	bool any_identity;        /* who asks is not looked at here (http_route.h) */
+	bool bare_http;           /* over HTTP that nothing protects */
 };
 
 /* Why a route did not take the request: the first condition that failed. */
 enum route_mismatch {
 	ROUTE_MATCH, ROUTE_OTHER_FORM, ROUTE_OTHER_LISTENER, ROUTE_OTHER_CLIENT, ROUTE_OTHER_HOST, ROUTE_OTHER_PORT,
-	ROUTE_OTHER_TARGET, ROUTE_OTHER_PATH, ROUTE_PATH_HIDDEN
+	ROUTE_OTHER_TARGET, ROUTE_OTHER_PATH, ROUTE_PATH_HIDDEN, ROUTE_NOBODY, ROUTE_OTHER_IDENTITY
 };
 const char *route_mismatch_text(enum route_mismatch m);
 
 enum route_mismatch route_check(const struct route *r, const struct route_question *q);
+
+/* True if a name is one of a route's identities: "name", or "prefix*"; or if it has none. */
+bool route_allows(const struct route *r, const char *name);
 
 /* The first route that matches, or NULL. */
 const struct route *route_find(const struct snapshot *s, const struct route_question *q);

@@ -209,6 +209,9 @@ enum error target_read(const struct msg_view *m, const struct outer_request *r, 
 		e = read_reverse(r, asked, t);
 	if (e == ERR_NONE)
 		e = t->from_uri ? collect_path(t->options, t->option_count, t) : collect_path(m->options, m->option_count, t);
+	q->identity = asked->identity;
+	q->any_identity = asked->http;
+	q->bare_http = asked->bare;
 	if (e == ERR_NONE && q->forward && is_ourselves(q, asked))
 		q->forward = false;
 	return e;

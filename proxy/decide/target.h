@@ -30,7 +30,9 @@ void target_recognise_own(struct target *t, const struct snapshot *s, const stru
 struct target_asked {
 	struct endpoint address; /* local, with port and transport */
 	const char *host;        /* that the client thinks he speaks to where Uri-Host does not say (RFC 8323 8.5); NULL: the address */
-	bool http;               /* over HTTP */
+	bool http;               /* over HTTP: who asks was looked at before */
+	bool bare;               /* and nothing protects that */
+	const char *identity;    /* who asks, proved by his session, or NULL */
 };
 
 /* Reads the target of a request that outer_read_request() took; what is asked is the default host of a reverse request. A forward request for

@@ -1,5 +1,6 @@
 /*
- * websocket - one WebSocket that carries CoAP (RFC 8323 4, RFC 6455), of either side: frames become messages and messages frames (libwslay).
+ * websocket - one WebSocket that carries CoAP (RFC 8323 4, RFC 6455), of either side: frames become messages and messages frames, by
+ * libwslay.
  *
  * It does no I/O: bytes that came are fed, bytes that are to go are written to its owner. A message is one of binary frames, whole or in
  * fragments; it is in the form STREAM_WHOLE of coap/stream.h, which is not looked at here. Pings are answered and none is sent (RFC 8323
@@ -31,8 +32,8 @@ struct websocket_calls {
 	bool (*message)(void *owner, uint8_t *bytes, size_t len);
 };
 
-/* The server's side behind its 101 (websocket_handshake.h), or the client's before its request. message_max: bytes of the largest message that
- * is taken, at least 1. host: what stands in the Host field, of at most WEBSOCKET_HOST_MAX bytes; copied. NULL without memory. */
+/* The server's side behind its 101 (websocket_handshake.h), or the client's before its request. message_max: bytes of the largest message
+ * that is taken, at least 1. host: what stands in the Host field, of at most WEBSOCKET_HOST_MAX bytes; copied. NULL without memory. */
 enum { WEBSOCKET_HOST_MAX = 262 };
 struct websocket *websocket_new_server(size_t message_max);
 struct websocket *websocket_new_client(size_t message_max, const char *host);
@@ -54,8 +55,8 @@ enum websocket_result websocket_feed(struct websocket *w, const uint8_t *bytes, 
 /* In a few words what was wrong, for a log; "" if nothing was. */
 const char *websocket_why(const struct websocket *w);
 
-/* Writes one message that consists of two pieces. Nothing is sent before a client's is open, behind a Close, or above MSG_MAX bytes. Returns
- * whether it was. */
+/* Writes one message that consists of two pieces. Nothing is sent before a client's is open, behind a Close, or above MSG_MAX bytes.
+ * Returns whether it was. */
 bool websocket_send(struct websocket *w, const uint8_t *header, size_t header_len, const uint8_t *rest, size_t rest_len);
 
 /* Writes Close, once; a client's that is not open writes nothing. The peer's answer comes as WEBSOCKET_CLOSED. */

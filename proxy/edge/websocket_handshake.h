@@ -1,6 +1,6 @@
 /*
- * websocket_handshake - how two sides agree on CoAP over a WebSocket: a request for an upgrade of HTTP/1.1 and its answer (RFC 6455 4, RFC 8323
- * 4.1 and 8.3).
+ * websocket_handshake - how two sides agree on CoAP over a WebSocket: a request for an upgrade of HTTP/1.1 and its answer (RFC 6455 4, RFC
+ * 8323 4.1, 8.3).
  */
 #ifndef PROXY_EDGE_WEBSOCKET_HANDSHAKE_H
 #define PROXY_EDGE_WEBSOCKET_HANDSHAKE_H

@@ -146,6 +146,7 @@ void access_log_write(struct exchange *x, uint8_t code, size_t len)
 	const struct listener *listener;
 	const struct endpoint *origin = exchange_origin_peer(x);
 	char text[MSG_CODE_TEXT_MAX], time[LOG_TIME_MAX];
+	const char *name;
 	struct line l;
 
 	if (x->client == NULL)
@@ -160,6 +161,9 @@ void access_log_write(struct exchange *x, uint8_t code, size_t len)
 	if (listener != NULL)
 		put_string(&l, "listener", listener->name);
 	put_endpoint(&l, "client", &x->client->peer);
+	name = edge_client_name(&x->client->peer);
+	if (name != NULL)
+		put_string(&l, "name", name);
 	if (origin != NULL)
 		put_endpoint(&l, "origin", origin);
 	put_string(&l, "method", msg_code_text(x->code, text));

@@ -11,10 +11,10 @@
 #include "proxy/exchange/crossing.h"
 #include "proxy/exchange/errand.h"
 #include "proxy/exchange/exchange.h"
+#include "proxy/exchange/forward_passage.h"
 #include "proxy/exchange/group.h"
 #include "proxy/exchange/hold_back.h"
 #include "proxy/exchange/local.h"
-#include "proxy/exchange/hop.h"
 #include "proxy/exchange/observe.h"
 #include "proxy/exchange/origin.h"
 #include "proxy/exchange/ports.h"
@@ -26,18 +26,8 @@
 
 enum { OUTER_ROOM = 1200 }; /* what Proxy-Uri and added options can add to a datagram */
 
-/* What a request is turned into on its way; lives on the stack of one decision. */
-struct passage {
-	struct proxy *p;
-	struct exchange *x;
-	const struct msg_view *m;
-	const struct outer_request *r;
-	struct hop hop;              /* what its origin takes, once that is known */
-	struct target target;
-};
-
 /* An initialiser would clear the kilobytes of the target too, for every request; target_read() sets what it uses. */
-static void begin_passage(struct passage *g, struct proxy *p, struct exchange *x, const struct msg_view *m,
+void passage_begin(struct passage *g, struct proxy *p, struct exchange *x, const struct msg_view *m,
 	const struct outer_request *r)
 {
 	g->p = p;
@@ -46,7 +36,7 @@ static void begin_passage(struct passage *g, struct proxy *p, struct exchange *x
 	g->r = r;
 }
 
-static void refuse(struct proxy *p, struct exchange *x, enum error e, uint16_t offender)
+void passage_refuse(struct proxy *p, struct exchange *x, enum error e, uint16_t offender)
 {
 	respond_error(p, x, e, offender);
 	exchange_free(p, x);
@@ -136,11 +126,11 @@ static enum uri_scheme scheme_of(const struct passage *g, const struct origin_co
 	return to != NULL ? to->scheme : g->target.question.scheme;
 }
 
-static enum error check_address(const struct passage *g, const struct origin_conf *to, const struct endpoint *address, bool configured)
+enum error passage_check_address(const struct passage *g, const struct origin_conf *to, const struct endpoint *address, bool configured)
 {
 	const struct policy_own own = { g->p->own_addresses, g->p->own_count };
 	const struct policy_target target = { .address = address, .configured = configured,
-		.stream = uri_schemes[scheme_of(g, to)].stream, .oscore = g->x->oscore };
+		.stream = uri_schemes[scheme_of(g, to)].stream, .secured = uri_schemes[scheme_of(g, to)].secure, .oscore = g->x->oscore };
 
 	return policy_check_address(g->x->conf, g->x->route, &target, &own);
 }
@@ -164,7 +154,7 @@ static void find_destination(const struct passage *g, const struct endpoint *add
 	d->peer = origin_named(g->p, address, scheme_of(g, to), &d->credentials);
 }
 
-static bool rests(const struct passage *g, const struct endpoint *address, const struct origin_conf *to)
+bool passage_rests(const struct passage *g, const struct endpoint *address, const struct origin_conf *to)
 {
 	struct destination d;
 
@@ -241,23 +231,23 @@ static bool reblock(struct passage *g, const struct endpoint *peer, size_t len)
 	if (e == ERR_NONE && needed)
 		e = reblock_begin(g->p, x, &ask, peer);
 	if (e != ERR_NONE)
-		refuse(g->p, x, e, 0);
+		passage_refuse(g->p, x, e, 0);
 	return e != ERR_NONE || needed;
 }
 
-static void pass_to(struct passage *g, const struct endpoint *address, const struct origin_conf *to, bool configured)
+void passage_pass(struct passage *g, const struct endpoint *address, const struct origin_conf *to, bool configured)
 {
 	struct proxy *p = g->p;
 	struct exchange *x = g->x;
 	uint8_t bytes[MSG_MAX + OUTER_ROOM];
-	enum error e = check_address(g, to, address, configured);
+	enum error e = passage_check_address(g, to, address, configured);
 	struct destination d;
 	size_t len;
 
 	if (e == ERR_NONE && endpoint_is_multicast(address))
 		e = edge_traits[scheme_of(g, to)].connects ? ERR_ADDRESS : group_prepare(p, x);
 	if (e != ERR_NONE) {
-		refuse(p, x, e, 0);
+		passage_refuse(p, x, e, 0);
 		return;
 	}
 	find_destination(g, address, to, &d);
@@ -266,13 +256,13 @@ static void pass_to(struct passage *g, const struct endpoint *address, const str
 	if (len > 0 && is_carried(g, to)) {
 		e = carry(g, address, to, bytes, len);
 		if (e != ERR_NONE)
-			refuse(p, x, e, 0);
+			passage_refuse(p, x, e, 0);
 		return;
 	}
 	if (len > 0 && reblock(g, &d.peer, len))
 		return;
 	if (len == 0 || len > edge_traits[scheme_of(g, to)].message_max) {
-		refuse(p, x, edge_traits[scheme_of(g, to)].message_max == 0 ? ERR_NO_ROUTE_FORWARD : ERR_TOO_LARGE, 0);
+		passage_refuse(p, x, edge_traits[scheme_of(g, to)].message_max == 0 ? ERR_NO_ROUTE_FORWARD : ERR_TOO_LARGE, 0);
 		return;
 	}
 	x->deadline = x->arrived_at + x->patience * CLOCK_MS;
@@ -284,139 +274,7 @@ static void pass_to(struct passage *g, const struct endpoint *address, const str
 	}
 	e = pass_home(g, &d, bytes, len);
 	if (e != ERR_NONE)
-		refuse(p, x, e, 0);
-}
-
-static const struct origin_conf *origins_of(const struct exchange *x, bool forward, size_t *count)
-{
-	*count = forward ? x->route->via != NULL : x->route->to_count;
-	return forward ? x->route->via : x->route->to;
-}
-
-static void on_resolved(struct resolve_waiter *w, enum resolve_result result, const struct endpoint *addresses, size_t count);
-
-/* Of a name's addresses the first that the route allows and the kernel knows a way to; else the first, whose error is then
- * the answer. */
-static struct endpoint pick_address(const struct passage *g, const struct origin_conf *to, const struct endpoint *addresses, size_t count)
-{
-	for (size_t i = 0; i < count && count > 1; i++)
-		if (edge_has_route(&addresses[i]) && check_address(g, to, &addresses[i], false) == ERR_NONE)
-			return addresses[i];
-	return addresses[0];
-}
-
-/* Asks for the name of an origin, or of the target (to NULL). RESOLVE_OK sets *address. For RESOLVE_PENDING the message is kept. */
-static enum resolve_result ask_name(struct passage *g, const struct origin_conf *to, struct endpoint *address)
-{
-	const struct route_question *q = &g->target.question;
-	uint16_t port = to != NULL ? to->port : q->port;
-	struct proxy *p = g->p;
-	struct exchange *x = g->x;
-	struct endpoint found[RESOLVE_ADDRESSES_MAX];
-	enum resolve_result result;
-	uint32_t index;
-	size_t count = 0;
-
-	if (p->resolver == NULL)
-		return RESOLVE_FAILED;
-	if (x->lookup == NULL) {
-		x->lookup = slab_new(p->lookups, &index);
-		if (x->lookup == NULL)
-			return RESOLVE_FULL;
-		x->lookup->index = index;
-		x->lookup->exchange = x;
-		x->lookup->proxy = p;
-		x->lookup->waiter.done = on_resolved;
-	}
-	x->lookup->port = port;
-	result = resolve_name(p->resolver, to != NULL ? to->host : q->host, to != NULL ? strlen(to->host) : q->host_len, found, &count,
-		&x->lookup->waiter);
-	if (result == RESOLVE_OK && count > 0) {
-		*address = pick_address(g, to, found, count);
-		address->port = port;
-	} else if (result == RESOLVE_PENDING && x->lookup->message.bytes == NULL &&
-		buffers_keep(p->buffers, &x->lookup->message, g->m->bytes, g->m->len) < 0) {
-		resolve_cancel(&x->lookup->waiter);
-		return RESOLVE_FULL;
-	}
-	if (result == RESOLVE_PENDING) {
-		/* The name server's silence ends on our own clock too. */
-		x->deadline = clock_now() + x->conf->settings.dns_timeout;
-		exchange_schedule(p, x);
-	}
-	return result;
-}
-
-static enum error resolve_error(enum resolve_result result)
-{
-	return result == RESOLVE_FULL ? ERR_OVERLOAD : ERR_NAME;
-}
-
-/* Tries the configured origins from `from` on; those that rest after a failure are passed over. */
-static void try_origins(struct passage *g, size_t from)
-{
-	struct exchange *x = g->x;
-	enum resolve_result result = RESOLVE_FAILED;
-	struct endpoint address;
-	bool resting = false;
-	size_t count, first = x->lookup != NULL ? x->lookup->first_origin : 0;
-	const struct origin_conf *list = origins_of(x, g->target.question.forward, &count);
-
-	if (x->lookup == NULL && x->route->choice == ORIGINS_HASH)
-		first = x->client->hash % count;
-	for (size_t i = from; i < count; i++) {
-		const struct origin_conf *to = &list[(first + i) % count];
-
-		if (to->literal && count > 1 && rests(g, &to->address, to)) {
-			resting = true;
-			continue;
-		}
-		if (to->literal) {
-			exchange_end_lookup(g->p, x);
-			pass_to(g, &to->address, to, true);
-			return;
-		}
-		result = ask_name(g, to, &address);
-		if (x->lookup != NULL) {
-			x->lookup->first_origin = (uint8_t)first;
-			x->lookup->next_origin = (uint8_t)(i + 1);
-		}
-		if (result == RESOLVE_PENDING)
-			return;
-		if (result != RESOLVE_OK)
-			continue;
-		if (count > 1 && rests(g, &address, to)) {
-			resting = true;
-			continue;
-		}
-		exchange_end_lookup(g->p, x);
-		pass_to(g, &address, to, false);
-		return;
-	}
-	refuse(g->p, x, resting ? ERR_ORIGIN_RESTING : resolve_error(result), 0);
-}
-
-static void find_origin(struct passage *g)
-{
-	const struct route_question *q = &g->target.question;
-	struct exchange *x = g->x;
-	const struct endpoint *member = x->requester != NULL ? x->requester->device : NULL;
-	enum resolve_result result;
-	struct endpoint address;
-	size_t count;
-	const struct origin_conf *list = origins_of(x, q->forward, &count);
-
-	if (member != NULL)
-		pass_to(g, member, count > 0 ? list : NULL, count > 0 && list->literal);
-	else if (count > 0)
-		try_origins(g, 0);
-	else if (q->host_is_literal)
-		pass_to(g, &q->literal, NULL, false);
-	else if ((result = ask_name(g, NULL, &address)) == RESOLVE_OK) {
-		exchange_end_lookup(g->p, x);
-		pass_to(g, &address, NULL, false);
-	} else if (result != RESOLVE_PENDING)
-		refuse(g->p, x, resolve_error(result), 0);
+		passage_refuse(p, x, e, 0);
 }
 
 /* ---- deciding ---- */
@@ -426,16 +284,25 @@ static unsigned listener_index(const struct snapshot *conf, const struct client 
 	return conf->listener_of_slot[c->listener];
 }
 
-struct target_asked forward_asked(const struct client *c, const struct endpoint *address, bool inner)
+/* Where somebody asks from within the process and has no session of his own, he may be a client of HTTP. */
+static bool is_bare_http(const struct snapshot *conf, const struct client *c, bool inner)
 {
-	return (struct target_asked){ .address = *address, .host = inner ? NULL : edge_client_host(&c->peer), .http = inner };
+	const struct listener *l = snapshot_listener(conf, c->listener);
+
+	return inner && c->peer.session == 0 && l != NULL && l->scheme == URI_HTTP;
 }
 
-static bool read_passage(struct passage *g, const struct endpoint *address, enum error *e)
+struct target_asked forward_asked(const struct snapshot *conf, const struct client *c, const struct endpoint *address, bool inner)
+{
+	return (struct target_asked){ .address = *address, .host = inner ? NULL : edge_client_host(&c->peer),
+		.identity = inner ? NULL : edge_client_name(&c->peer), .http = inner, .bare = is_bare_http(conf, c, inner) };
+}
+
+bool passage_read(struct passage *g, const struct endpoint *address, enum error *e)
 {
 	const struct client *c = g->x->client;
 	const struct policy_own own = { g->p->own_addresses, g->p->own_count };
-	const struct target_asked asked = forward_asked(c, address, g->x->inner && !g->x->of_errand);
+	const struct target_asked asked = forward_asked(g->x->conf, c, address, g->x->inner && !g->x->of_errand);
 
 	*e = target_read(g->m, g->r, &asked, &c->peer, listener_index(g->x->conf, c), &g->target);
 	if (*e == ERR_NONE)
@@ -483,9 +350,9 @@ void forward_begin(struct proxy *p, struct exchange *x, const struct msg_view *m
 	enum error e;
 	size_t count;
 
-	begin_passage(&g, p, x, m, r);
-	if (!read_passage(&g, asked, &e)) {
-		refuse(p, x, e, 0);
+	passage_begin(&g, p, x, m, r);
+	if (!passage_read(&g, asked, &e)) {
+		passage_refuse(p, x, e, 0);
 		return;
 	}
 	x->forward = g.target.question.forward;
@@ -495,60 +362,18 @@ void forward_begin(struct proxy *p, struct exchange *x, const struct msg_view *m
 		return;
 	}
 	if (e != ERR_NONE) {
-		refuse(p, x, e, 0);
+		passage_refuse(p, x, e, 0);
 		return;
 	}
 	x->confirmable = x->client_type == MSG_CON || x->route->confirmable;
-	list = origins_of(x, x->forward, &count);
+	list = passage_origins(x, x->forward, &count);
 	if (is_carried(&g, count > 0 ? list : NULL) && continue_errand(&g))
 		return;
 	if (!x->inner && x->client->errands > 0 && continue_blocks(&g))
 		return;
 	if (x->observe == OBSERVE_REGISTER && observe_begin(p, x, m) != ERR_NONE)
 		x->observe = OBSERVE_NONE;
-	find_origin(&g);
-}
-
-static void on_resolved(struct resolve_waiter *w, enum resolve_result result, const struct endpoint *addresses, size_t count)
-{
-	struct lookup *l = wheel_owner(w, struct lookup, waiter);
-	struct exchange *x = l->exchange;
-	struct proxy *p = l->proxy;
-	struct outer_request r;
-	struct msg_view m;
-	struct buffer message = l->message;
-	struct passage g = { .p = p, .x = x, .m = &m, .r = &r };
-	struct endpoint asked = { .port = snapshot_listener(x->conf, x->client->listener)->address.port,
-		.transport = x->client->peer.transport }, address;
-	const struct origin_conf *list, *to = NULL;
-	size_t origin_count;
-	uint16_t offender;
-	enum error e;
-
-	memcpy(asked.addr, x->local.addr, sizeof asked.addr);
-	l->message = (struct buffer){ 0 };
-	if (msg_parse_datagram(&m, message.bytes, message.len) != MSG_OK || outer_read_reliable_request(&m, &r, &offender) != ERR_NONE ||
-		!read_passage(&g, &asked, &e)) {
-		refuse(p, x, ERR_INTERNAL, 0);
-		buffers_drop(p->buffers, &message);
-		return;
-	}
-	list = origins_of(x, x->forward, &origin_count);
-	if (origin_count > 0)
-		to = &list[(l->first_origin + l->next_origin - 1u) % origin_count];
-	if (result == RESOLVE_OK && count > 0) {
-		address = pick_address(&g, to, addresses, count);
-		address.port = l->port;
-	}
-	if (result == RESOLVE_OK && count > 0 && (origin_count < 2 || !rests(&g, &address, to))) {
-		exchange_end_lookup(p, x);
-		pass_to(&g, &address, to, false);
-	} else if (origin_count > 0) {
-		try_origins(&g, l->next_origin);
-	} else {
-		refuse(p, x, resolve_error(result), 0);
-	}
-	buffers_drop(p->buffers, &message);
+	passage_find_origin(&g);
 }
 
 /* ---- observations ---- */
@@ -558,7 +383,7 @@ bool forward_is_same(struct proxy *p, const struct exchange *x, const struct msg
 {
 	struct passage g = { .p = p, .m = m, .r = r };
 	const struct client *c = x->client;
-	const struct target_asked from = forward_asked(c, asked, x->inner);
+	const struct target_asked from = forward_asked(p->conf, c, asked, x->inner);
 
 	return target_read(m, r, &from, &c->peer, listener_index(p->conf, c), &g.target) == ERR_NONE &&
 		target_hash(&g) == x->observation->target;
@@ -573,8 +398,8 @@ void forward_again(struct proxy *p, struct exchange *x, const struct msg_view *m
 	size_t len;
 
 	access_log_begin(x, m);
-	begin_passage(&g, p, x, m, r);
-	if (!read_passage(&g, asked, &e) || is_at_last_hop(&g)) {
+	passage_begin(&g, p, x, m, r);
+	if (!passage_read(&g, asked, &e) || is_at_last_hop(&g)) {
 		respond_error(p, x, e == ERR_NONE ? ERR_HOP_LIMIT : e, 0);
 		exchange_schedule(p, x);
 		return;
@@ -584,11 +409,11 @@ void forward_again(struct proxy *p, struct exchange *x, const struct msg_view *m
 	g.hop = hop_of(p, exchange_origin_peer(x));
 	len = write_request(&g, x->observation->to, bytes, sizeof bytes);
 	if (len == 0 || len > edge_of(exchange_origin_peer(x))->message_max) {
-		refuse(p, x, ERR_TOO_LARGE, 0);
+		passage_refuse(p, x, ERR_TOO_LARGE, 0);
 		return;
 	}
 	buffers_drop(p->buffers, &x->request);
 	e = x->crossing != NULL ? crossing_request_again(p, x, bytes, len) : transmit_or_wait(p, x, bytes, len, true);
 	if (e != ERR_NONE)
-		refuse(p, x, e, 0);
+		passage_refuse(p, x, e, 0);
 }

@@ -13,8 +13,8 @@
 void forward_begin(struct proxy *p, struct exchange *x, const struct msg_view *m, const struct outer_request *r,
 	const struct endpoint *asked, const struct route *found);
 
-/* What a request of a client asked, who came by an edge or (`inner`) by a requester. */
-struct target_asked forward_asked(const struct client *c, const struct endpoint *address, bool inner);
+/* What a request of a client asked, who came by an edge or (`inner`) by a requester, under a configuration. */
+struct target_asked forward_asked(const struct snapshot *conf, const struct client *c, const struct endpoint *address, bool inner);
 
 /* The last step for an origin of this worker: limits, then sends or queues the datagram (its token is set, its Message ID is not). Returns
  * ERR_NONE, or why not: the caller then ends the exchange. */

@@ -10,7 +10,7 @@
 
 static bool is_same_origin(const struct origin_conf *a, const struct origin_conf *b)
 {
-	return a->scheme == b->scheme && a->port == b->port && a->literal == b->literal && strcmp(a->host, b->host) == 0;
+	return a->session == b->session && a->scheme == b->scheme && a->port == b->port && a->literal == b->literal && strcmp(a->host, b->host) == 0;
 }
 
 /* Of the origins that the route has for the request of x the one that it has now; NULL if there is none. */
@@ -38,7 +38,8 @@ static enum error judge_again(struct proxy *p, const struct exchange *x, const s
 	if (listed ? *to == NULL : x->observation->to != NULL)
 		return ERR_WITHDRAWN;
 	return policy_check_address(p->conf, route, &(struct policy_target){ .address = exchange_origin_peer(x),
-		.configured = *to != NULL && (*to)->literal, .oscore = x->oscore }, &own);
+		.configured = *to != NULL && (*to)->literal, .stream = uri_schemes[exchange_origin_peer(x)->transport].stream,
+		.secured = uri_schemes[exchange_origin_peer(x)->transport].secure, .oscore = x->oscore }, &own);
 }
 
 enum error forward_decide_again(struct proxy *p, struct exchange *x)
@@ -61,7 +62,7 @@ enum error forward_decide_again(struct proxy *p, struct exchange *x)
 		return ERR_WITHDRAWN;
 	memcpy(address.addr, x->local.addr, sizeof address.addr);
 	address.port = l->address.port;
-	asked = forward_asked(x->client, &address, x->inner);
+	asked = forward_asked(p->conf, x->client, &address, x->inner);
 	e = target_read(&m, &r, &asked, &x->client->peer, p->conf->listener_of_slot[x->client->listener], &target);
 	if (e != ERR_NONE)
 		return e;

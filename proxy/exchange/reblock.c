@@ -203,7 +203,7 @@ static const struct route *on_decide(struct transfer *t, struct snapshot *conf)
 		return NULL;
 	address = (struct endpoint){ .scope = c->errand->local.ifindex, .port = l->address.port, .transport = client->peer.transport };
 	memcpy(address.addr, c->errand->local.addr, sizeof address.addr);
-	asked = forward_asked(client, &address, false);
+	asked = forward_asked(conf, client, &address, false);
 	if (target_read(&m, &r, &asked, &client->peer, conf->listener_of_slot[client->listener], &target) != ERR_NONE)
 		return NULL;
 	target_recognise_own(&target, conf, &own);

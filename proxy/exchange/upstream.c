@@ -16,6 +16,8 @@
 #include "proxy/exchange/transmit.h"
 #include "translate/outer.h"
 
+enum { TOKEN_ROOM = 256 }; /* of a request that is answered: longer tokens are not taken of origins */
+
 /* Messages of origins are told apart from those of clients in the duplicate store by a listener number no listener has. */
 enum { UPSTREAM_LISTENER = 1 << 15 };
 
@@ -355,6 +357,22 @@ static void on_response(const struct answer_arrival *a)
 		on_answer(a, x);
 }
 
+/* Origins ask nothing here. Over a connection that is said by an answer (RFC 8323 3.3), else by a Reset. */
+static void on_request(const struct answer_arrival *a)
+{
+	uint8_t bytes[MSG_HEADER + TOKEN_ROOM];
+	struct msg_writer w;
+
+	proxy_count(a->p, COUNT_REJECTED);
+	if (!edge_of(a->peer)->reliable) {
+		reject(a);
+		return;
+	}
+	msg_begin(&w, bytes, sizeof bytes, MSG_NON, CODE_NOT_IMPLEMENTED, 0, a->m->token, a->m->token_len);
+	if (msg_end(&w) > 0)
+		edge_send_origin(a->slot, a->peer, bytes, msg_end(&w));
+}
+
 /* A response that cannot be read still ends its exchange, if it says which (RFC 7252 5.7.1). */
 static void on_broken(const struct answer_arrival *a)
 {
@@ -406,6 +424,8 @@ void upstream_datagram(struct proxy *p, unsigned slot, const struct endpoint *pe
 	}
 	if (m.code == CODE_EMPTY)
 		on_empty(&a);
+	else if (msg_code_is_request(m.code))
+		on_request(&a);
 	else if (msg_code_is_response(m.code) && m.type != MSG_RST)
 		on_response(&a);
 	else

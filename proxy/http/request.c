@@ -21,7 +21,7 @@ static struct {
 	unsigned count;
 } spare;
 
-/* All zero but for `pooled`. */
+/* All zero but for `pooled`, or empty. */
 static struct http_request *memory_take(size_t text)
 {
 	bool pooled = text <= TEXT_SPARE;
@@ -29,7 +29,9 @@ static struct http_request *memory_take(size_t text)
 
 	if (r == NULL)
 		return NULL;
-	memset(r, 0, sizeof *r);
+	memset(r, 0, offsetof(struct http_request, mapping.if_match));
+	r->name[0] = r->cors[0] = '\0';
+	r->text_len = text;
 	r->pooled = pooled;
 	return r;
 }
@@ -40,6 +42,25 @@ static void memory_give(struct http_request *r)
 		spare.list[spare.count++] = r;
 	else
 		free(r);
+}
+
+/* Keeps the CoAP request: with the texts, if it finds room there, as nearly always. */
+static bool keep_head(struct http_request *r, const uint8_t *bytes, size_t len)
+{
+	bool fits = r->pooled && len <= TEXT_SPARE - r->text_len;
+
+	r->head = fits ? (uint8_t *)r->text + r->text_len : malloc(len);
+	if (r->head == NULL)
+		return false;
+	memcpy(r->head, bytes, len);
+	r->head_len = len;
+	return true;
+}
+
+static void drop_head(struct http_request *r)
+{
+	if (r->head != (uint8_t *)r->text + r->text_len)
+		free(r->head);
 }
 
 /* ---- the end ---- */
@@ -55,7 +76,7 @@ static void forget(struct http_request *r)
 		events_forget(r);
 	http_access_log(r);
 	snapshot_release(r->conf);
-	free(r->head);
+	drop_head(r);
 	memory_give(r);
 }
 
@@ -394,6 +415,7 @@ static enum error translate(struct http_request *r, const struct http_head *head
 	struct http_question q;
 	enum error e = ERR_TOO_LARGE;
 	int code = method_of_http(head->method);
+	size_t len;
 
 	if (code == METHOD_NONE)
 		return ERR_HTTP_METHOD;
@@ -416,14 +438,10 @@ static enum error translate(struct http_request *r, const struct http_head *head
 		*why = r->mapping.why;
 		return ERR_NONE;
 	}
-	r->head_len = map_request_write(&r->mapping, d.has_target ? &d.parts : NULL, 0, bytes, sizeof bytes, &e);
-	if (r->head_len == 0)
+	len = map_request_write(&r->mapping, d.has_target ? &d.parts : NULL, 0, bytes, sizeof bytes, &e);
+	if (len == 0)
 		return e;
-	r->head = malloc(r->head_len);
-	if (r->head == NULL)
-		return ERR_OVERLOAD;
-	memcpy(r->head, bytes, r->head_len);
-	return ERR_NONE;
+	return keep_head(r, bytes, len) ? ERR_NONE : ERR_OVERLOAD;
 }
 
 /* False if it cannot be told: the request is answered then. */

@@ -27,14 +27,11 @@ struct http_request {
 	struct snapshot *conf;          /* kept: the one that `route` is of */
 	const struct route *route;      /* NULL: none took it */
 	struct endpoint client;         /* who asked, behind proxies that are trusted */
-	struct request_mapping mapping;
-	char name[IDENTITY_MAX];        /* "": nobody */
 	struct credential_proof proof;  /* of the name */
-	char cors[REQUEST_ORIGIN_MAX];  /* the value of Access-Control-Allow-Origin; "": none */
 	struct http_text method, target; /* in `text` */
 	struct http_text host;
-	uint8_t *head;                  /* the CoAP request, owned */
-	size_t head_len;
+	uint8_t *head;                  /* the CoAP request: in `text` behind the others, or allocated */
+	size_t head_len, text_len;      /* text_len: without it */
 	size_t accept;                  /* which of mapping.accepts is asked for */
 	uint64_t arrived_at, body_taken, answer_bytes;
 	uint64_t body_limit, body_size;
@@ -52,6 +49,10 @@ struct http_request {
 	struct wheel_timer timer;       /* events.c, poll.c */
 	struct etag tag;                /* poll.c: of what the client has */
 	char last_event[32];            /* events.c: Last-Event-ID */
+	/* What comes last is large, and is not cleared for every request. */
+	struct request_mapping mapping;
+	char name[IDENTITY_MAX];        /* "": nobody */
+	char cors[REQUEST_ORIGIN_MAX];  /* the value of Access-Control-Allow-Origin; "": none */
 	char text[];
 };
 

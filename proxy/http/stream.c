@@ -1,7 +1,6 @@
 #include "proxy/http/stream.h"
 
 #include <errno.h>
-#include <event2/buffer.h>
 #include <event2/event.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -13,7 +12,6 @@
 #include "proxy/edge/tls_socket.h"
 
 enum {
-	PIECES = 16,    /* written by one call */
 	RECORD = 16384, /* bytes of the longest record of TLS */
 };
 
@@ -69,24 +67,11 @@ int stream_open(struct stream *s, struct event_base *base, int fd, const struct 
 	return -1;
 }
 
-static void drop_out(struct stream *s)
-{
-	if (s->out != NULL)
-		evbuffer_free(s->out);
-	s->out = NULL;
-}
-
 static void flush_plain(struct stream *s)
 {
-	struct evbuffer_iovec pieces[PIECES];
-
 	s->blocked = false;
-	while (s->out != NULL && !s->failed && !s->blocked) {
-		int count = evbuffer_peek(s->out, -1, NULL, pieces, PIECES);
-		struct msghdr m = { .msg_iov = pieces, .msg_iovlen = (size_t)(count < PIECES ? count : PIECES) };
-		/* one piece is the rule, and cheaper without the header of a message */
-		ssize_t sent = count == 1 ? send(s->fd, pieces[0].iov_base, pieces[0].iov_len, MSG_NOSIGNAL | MSG_DONTWAIT) :
-			sendmsg(s->fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
+	while (stream_held(s) > 0 && !s->failed && !s->blocked) {
+		ssize_t sent = send(s->fd, backlog_bytes(&s->out), stream_held(s), MSG_NOSIGNAL | MSG_DONTWAIT);
 
 		if (sent < 0 && errno == EINTR)
 			continue;
@@ -95,9 +80,7 @@ static void flush_plain(struct stream *s)
 			s->failed = !s->blocked;
 			break;
 		}
-		evbuffer_drain(s->out, (size_t)sent);
-		if (evbuffer_get_length(s->out) == 0)
-			drop_out(s);
+		backlog_drain(&s->out, (size_t)sent);
 	}
 	watch(s);
 }
@@ -209,32 +192,23 @@ static ssize_t read_secure(struct stream *s, uint8_t *bytes, size_t room)
 	return got > 0 ? got : what_failed(s, got);
 }
 
-/* A record at a time, in one piece: what could not be written must be offered again, and be no less (SSL_write(3)). */
+/* A record at a time: what could not be written must be offered again, and be no less (SSL_write(3)). */
 static void flush_secure(struct stream *s)
 {
 	if (s->securing)
 		return;
 	s->blocked = false;
-	while (s->out != NULL && !s->failed && !s->blocked) {
-		size_t len = evbuffer_get_length(s->out);
-		const unsigned char *piece;
+	while (stream_held(s) > 0 && !s->failed && !s->blocked) {
+		size_t len = stream_held(s);
 		int sent;
 
-		len = len < RECORD ? len : RECORD;
-		piece = evbuffer_pullup(s->out, (ssize_t)len);
-		if (piece == NULL) {
-			s->dropped = true;
-			break;
-		}
 		take_turn(s);
-		sent = SSL_write(s->ssl, piece, (int)len);
+		sent = SSL_write(s->ssl, backlog_bytes(&s->out), (int)(len < RECORD ? len : RECORD));
 		if (sent <= 0) {
 			s->failed = what_failed(s, sent) != STREAM_LATER;
 			break;
 		}
-		evbuffer_drain(s->out, (size_t)sent);
-		if (evbuffer_get_length(s->out) == 0)
-			drop_out(s);
+		backlog_drain(&s->out, (size_t)sent);
 	}
 	watch(s);
 }
@@ -261,9 +235,7 @@ void stream_want(struct stream *s, bool bytes)
 
 void stream_write(struct stream *s, const void *bytes, size_t len)
 {
-	if (s->out == NULL)
-		s->out = evbuffer_new();
-	if (s->out == NULL || evbuffer_add(s->out, bytes, len) < 0)
+	if (backlog_add(&s->out, bytes, len) < 0)
 		s->dropped = true;
 }
 
@@ -277,7 +249,7 @@ void stream_flush(struct stream *s)
 
 size_t stream_held(const struct stream *s)
 {
-	return s->out != NULL ? evbuffer_get_length(s->out) : 0;
+	return backlog_length(&s->out);
 }
 
 /* Says so by TLS, too. What OpenSSL finds wrong with that is of no interest any more, and must not be found by others. */
@@ -304,7 +276,7 @@ void stream_close(struct stream *s, bool reset)
 		return;
 	if (reset)
 		setsockopt(s->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
-	drop_out(s);
+	backlog_drain(&s->out, stream_held(s));
 	if (s->ssl != NULL && !reset)
 		end_secure(s);
 	SSL_free(s->ssl);

@@ -16,7 +16,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-struct evbuffer;
+#include "proxy/http/backlog.h"
+
 struct stream;
 
 enum {
@@ -36,7 +37,7 @@ struct stream {
 	const struct stream_calls *calls;
 	struct event_base *base;
 	SSL *ssl;                   /* NULL: plain */
-	struct evbuffer *out;       /* what the kernel has not taken; NULL: nothing */
+	struct backlog out;         /* what the kernel has not taken */
 	struct event event;         /* of the socket */
 	unsigned long error;        /* of OpenSSL's, why TLS failed; 0: for another reason */
 	int fd;

@@ -54,6 +54,16 @@ def named(identities):
     return run
 
 
+def bare(w):
+    """A client of plain http asks for what is secured."""
+    keys = w.tmp_path / "psk"
+    keys.write_text("gw:000102030405060708090a0b0c0d0e0f\n")
+    keys.chmod(0o600)
+    pair = begin(w, 'r: { from = ["web"]; authenticate = "none"; http-path = "/hc/{+tu}"; forward-to = ["coaps://*:*"]; origin-identity = "gw"; };',
+                 sections='upstream: { psk-file = "%s"; };' % keys)
+    return pair, pair.client.ask("GET", pair.target().replace("coap:", "coaps:"))
+
+
 def address(w):
     pair = begin(w, 'r: { from = ["web"]; authenticate = "none"; http-path = "/hc/{+tu}"; forward-to = ["coap://*:*"]; };')
     return pair, pair.refused()
@@ -178,6 +188,7 @@ ROWS = {
     "ERR_OSCORE_REQUIRED": route('require = ["oscore"];'),
     "ERR_CREDENTIALS": named(False),
     "ERR_IDENTITY": named(True),
+    "ERR_BARE_HTTP": bare,
     "ERR_MEDIA_TYPE": plain("PUT", [("Content-Type", "video/mp4")], b"1"),
     "ERR_HALF_OSCORE": plain("POST", [("Content-Type", "application/oscore")], b"1"),
     "ERR_HTTP_METHOD": plain("OPTIONS"),

@@ -232,6 +232,28 @@ static void unknown_answers_are_ignored(void **state)
 	nothing_remains();
 }
 
+static void an_origin_that_asks_is_told_no(void **state)
+{
+	const struct sent *s, *no;
+
+	(void)state;
+	begin("");
+	covers("C8323-3.3-4");
+	ask_stream(PLAIN, MSG_CON, CODE_GET, 60, "11='a'", NULL);
+	s = next_to_origin();
+	origin_asks(s, CODE_GET, 0x1234, "11='x'");
+	settle();
+	no = next_to_origin();
+	assert_int_equal(no->m.code, CODE_NOT_IMPLEMENTED);
+	assert_int_equal(no->m.token_len, 2);
+	assert_int_equal(no->m.token[0] << 8 | no->m.token[1], 0x1234);
+	answer(s, MSG_NON, 0, CODE_CONTENT, "", "x");
+	settle();
+	is_message(next_to_client(), MSG_ACK, CODE_CONTENT, NULL, "x");
+	nothing_more();
+	nothing_remains();
+}
+
 /* ---- connections that end ---- */
 
 static void what_was_sent_gets_a_gateway_timeout(void **state)
@@ -551,7 +573,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		BOTH(from_a_connection_to_datagrams), BOTH(from_datagrams_to_a_connection), BOTH(nothing_is_repeated_and_the_answer_waited_for),
 		BOTH(silence_is_answered), BOTH(equal_requests_are_different_ones), BOTH(unknown_answers_are_ignored),
-		BOTH(what_was_sent_gets_a_gateway_timeout), BOTH(what_was_not_gets_what_was_in_the_way), BOTH(those_that_wait_go_on_by_another),
+		BOTH(an_origin_that_asks_is_told_no), BOTH(what_was_sent_gets_a_gateway_timeout), BOTH(what_was_not_gets_what_was_in_the_way), BOTH(those_that_wait_go_on_by_another),
 		BOTH(a_client_that_leaves_gets_no_answer), BOTH(notifications_of_datagrams_go_over_the_connection),
 		BOTH(the_end_of_a_connection_ends_its_observations), BOTH(a_reliable_origin_need_not_count),
 		BOTH(an_oscore_observation_is_dropped_in_silence), BOTH(observations_end_with_the_origins_connection),

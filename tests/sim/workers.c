@@ -339,6 +339,14 @@ void answer_bytes(const struct sent *request, enum msg_type type, uint16_t mid, 
 	from_origin(request, bytes, write_bytes(bytes, sizeof bytes, &head, 0, options, payload, len));
 }
 
+void origin_asks(const struct sent *request, uint8_t code, uint16_t token, const char *options)
+{
+	uint8_t bytes[MADE_BYTES], name[2] = { (uint8_t)(token >> 8), (uint8_t)token };
+	struct msg_view head = { .type = MSG_NON, .code = code, .token = name, .token_len = sizeof name };
+
+	from_origin(request, bytes, write_message(bytes, sizeof bytes, &head, 0, options, NULL));
+}
+
 void origin_empty(const struct sent *request, enum msg_type type, uint16_t mid)
 {
 	uint8_t bytes[MSG_HEADER];

@@ -92,6 +92,8 @@ void answer_bytes(const struct sent *request, enum msg_type type, uint16_t mid, 
 	size_t len);
 void origin_empty(const struct sent *request, enum msg_type type, uint16_t mid);
 
+/* The origin asks something of its own by where the request went out. */
+void origin_asks(const struct sent *request, uint8_t code, uint16_t token, const char *options);
 /* The connection that a request went out by ends, or was never opened. */
 void origin_lost(const struct sent *request, enum error e, bool sent);
 

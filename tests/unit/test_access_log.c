@@ -1,4 +1,4 @@
-/* objects: proxy/exchange/access_log.o oscore/option.o base/bytes.o base/clock_steered.o base/endpoint.o base/hash.o base/log.o base/random_seeded.o coap/message.o coap/uri.o CONF_OBJS translate/map_template.o */
+/* objects: proxy/edge/traits.o proxy/exchange/access_log.o oscore/option.o base/bytes.o base/clock_steered.o base/endpoint.o base/hash.o base/log.o base/random_seeded.o coap/message.o coap/uri.o CONF_OBJS translate/map_template.o */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,6 +16,7 @@
 #include "proxy/exchange/access_log.h"
 #include "proxy/exchange/exchange.h"
 #include "tests/unit/made.h"
+#include "tests/unit/plain_edge.h"
 
 static struct proxy *p;
 static struct client client;
@@ -127,6 +128,19 @@ static void a_line_of_pairs(void **state)
 	access_log_answer(&x, 0x84, 7);
 	access_log_end(&x);
 	assert_string_equal(written(), "");
+}
+
+/* Whom a session names is named. */
+static void a_client_with_a_name(void **state)
+{
+	(void)state;
+	begin_exchange("text", "hashed");
+	client.peer.transport = URI_COAPS;
+	client.peer.session = EDGE_SESSION_OF_CLIENT | 1;
+	edge_says.client_name = "meter 17";
+	access_log_answer(&x, 0x45, 9);
+	assert_non_null(strstr(written(), " client=[2001:db8::7]:5000 name=meter\\x2017 method=GET "));
+	edge_says.client_name = NULL;
 }
 
 static void an_object(void **state)
@@ -242,7 +256,7 @@ static void lost_lines_are_counted(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(a_line_of_pairs), TEST(an_object), TEST(silent_routes_and_clients_that_left), TEST(kids),
+		TEST(a_line_of_pairs), TEST(a_client_with_a_name), TEST(an_object), TEST(silent_routes_and_clients_that_left), TEST(kids),
 		TEST(a_refresh_has_a_line_of_its_own), TEST(lost_lines_are_counted),
 	};
 

@@ -50,13 +50,95 @@ static void test_requests(void **state)
 	}
 }
 
-enum { CLIENTS, CONFIGURED, STREAM, OSCORE = 4 };
+/* Over HTTP that nothing protects, secured targets are asked only where the route says so. */
+static void test_secured_targets_from_bare_http(void **state)
+{
+	static const struct {
+		const char *route;
+		bool forward;
+		enum uri_scheme target; /* of a forward request */
+		bool secured;
+	} cases[] = {
+		{"to = [\"coap://h\"]; http-path = \"/x\";", false, URI_COAP, false},
+		{"to = [\"coaps://h\"]; http-path = \"/x\";", false, URI_COAP, true},
+		{"to = [\"coaps+tcp://h\"]; http-path = \"/x\";", false, URI_COAP, true},
+		{"to = [\"coaps+ws://h\"]; http-path = \"/x\";", false, URI_COAP, true},
+		{"to = [\"coap+tcp://h\", \"coap+ws://h\"]; http-path = \"/x\";", false, URI_COAP, false},
+		{"to = [\"coap://h\", \"coaps://h\"]; http-path = \"/x\";", false, URI_COAP, true},
+		{"to = [\"session:h\"]; http-path = \"/x\";", false, URI_COAP, false},
+		{"forward-to = [\"coap://*\", \"coaps://*\"]; http-path = \"/{+tu}\";", true, URI_COAP, false},
+		{"forward-to = [\"coap://*\", \"coaps://*\"]; http-path = \"/{+tu}\";", true, URI_COAPS, true},
+		{"forward-to = [\"coap+tcp://*\", \"coaps+ws://*\"]; http-path = \"/{+tu}\";", true, URI_COAPS_WS, true},
+		{"forward-to = [\"coap+tcp://*\", \"coaps+ws://*\"]; http-path = \"/{+tu}\";", true, URI_COAP_TCP, false},
+	};
+	struct uri_part parts[ROUTE_SEGMENTS_MAX];
+	struct route_question q;
+	struct snapshot *s;
+	char text[512];
+	size_t i;
+
+	(void)state;
+	covers("C8075-10.3-2");
+	for (i = 0; i < 4 * COUNT(cases); i++) {
+		const char *route = cases[i / 4].route;
+		bool bare = i & 1, allowed = (i & 2) && cases[i / 4].secured;
+		enum error want = bare && cases[i / 4].secured && !allowed ? ERR_BARE_HTTP : ERR_NONE;
+
+		snprintf(text, sizeof(text), "listeners: { w: { url = \"http://[::1]\"; }; }; http: { credentials = \"/u\"; }; routes: { r: { %s %s }; };",
+			route, allowed ? "coaps-from-http = true;" : "");
+		s = configured(text);
+		question_set(&q, cases[i / 4].forward, i % 3 == 0, "h", 5684, "", parts);
+		q.scheme = cases[i / 4].target;
+		q.any_identity = true;
+		q.bare_http = bare;
+		if (policy_check_request(&s->routes[0], &q) != want)
+			fail_msg("%s (%zu)", route, i);
+		snapshot_release(s);
+	}
+	assert_int_equal(error_row(ERR_BARE_HTTP)->http_status, 403);
+}
+
+/* CoAP that comes through HTTP is asked for a name as HTTP is, unless the route says that nobody is. */
+static void test_names_are_demanded_through_http(void **state)
+{
+	static const struct {
+		enum uri_scheme transport;
+		const char *authenticate, *name;
+		enum error want;
+	} cases[] = {
+		{URI_COAP, "", NULL, ERR_NONE}, {URI_COAPS, "", NULL, ERR_NONE}, {URI_COAP_TCP, "", NULL, ERR_NONE},
+		{URI_COAPS_TCP, "", NULL, ERR_NONE}, {URI_COAP_WS, "", NULL, ERR_CREDENTIALS}, {URI_COAPS_WS, "", NULL, ERR_CREDENTIALS},
+		{URI_COAP_WS, "", "alice", ERR_NONE}, {URI_COAPS_WS, "", "alice", ERR_NONE},
+		{URI_COAP_WS, "authenticate = \"none\";", NULL, ERR_NONE}, {URI_COAPS_WS, "authenticate = \"none\";", NULL, ERR_NONE},
+	};
+	struct uri_part parts[ROUTE_SEGMENTS_MAX];
+	struct route_question q;
+	struct snapshot *s;
+	char text[300];
+	size_t i;
+
+	(void)state;
+	covers("C8075-10-2 C8323-9-1");
+	for (i = 0; i < COUNT(cases); i++) {
+		snprintf(text, sizeof(text), "listeners: { w: { url = \"http://[::1]\"; }; }; http: { credentials = \"/u\"; };"
+			" routes: { r: { to = [\"coap://h\"]; %s }; };", cases[i].authenticate);
+		s = configured(text);
+		question_set(&q, false, i & 1, "h", 80, "", parts);
+		q.client.transport = (uint16_t)cases[i].transport;
+		q.identity = cases[i].name;
+		if (policy_check_request(&s->routes[0], &q) != cases[i].want)
+			fail_msg("%s, %s", uri_schemes[cases[i].transport].name, cases[i].name ? cases[i].name : "nobody");
+		snapshot_release(s);
+	}
+}
+
+enum { CLIENTS, CONFIGURED, STREAM, OSCORE = 4, SECURED = 8 };
 
 struct address_row {
 	const char *allow;  /* allow-networks of the route */
 	const char *address;
 	uint16_t port;
-	unsigned how;       /* of these: a configured target, over a connection, an OSCORE message */
+	unsigned how;       /* of these: a configured target, over a connection, an OSCORE message, in a session */
 	bool wanted;        /* may be sent to */
 };
 
@@ -78,7 +160,7 @@ static void check_addresses_with(const char *settings, const struct address_row 
 		s = configured(text);
 		target = address(rows[i].address, rows[i].port);
 		e = policy_check_address(s, &s->routes[0], &(struct policy_target){.address = &target, .configured = rows[i].how & CONFIGURED,
-			.stream = rows[i].how & STREAM, .oscore = rows[i].how & OSCORE}, &list);
+			.stream = rows[i].how & STREAM, .oscore = rows[i].how & OSCORE, .secured = rows[i].how & SECURED}, &list);
 		if (e != (rows[i].wanted ? ERR_NONE : ERR_ADDRESS))
 			fail_msg("allowed [%s], %s port %u, how %u: %d", rows[i].allow, rows[i].address, rows[i].port, rows[i].how, e);
 		snapshot_release(s);
@@ -148,13 +230,16 @@ static void test_groups_where_a_route_opens_them(void **state)
 		{"\"ff00::/8\"", "ff02::fd", 5683, OSCORE, false},
 		{"", "224.0.1.187", 5683, OSCORE, false},
 		{"", "224.0.1.187", 5683, CONFIGURED | STREAM, false},
+		{"", "224.0.1.187", 5684, SECURED, false},
+		{"", "ff02::fd", 5684, CONFIGURED | SECURED, false},
+		{"", "ff02::fd", 5684, STREAM | SECURED, false},
 		{"", "127.0.0.1", 5700, CLIENTS, false},
 		{"", "fe80::1", 5683, CLIENTS, false},
 		{"", "192.0.2.1", 5683, CLIENTS, true},
 	};
 
 	(void)state;
-	covers("S-37 C7252-8.1-1 C8075-10.1-1");
+	covers("S-37 C7252-8.1-1 C8075-10.1-1 C8323-8-1");
 	check_addresses_with("multicast = true; ", rows, COUNT(rows));
 }
 
@@ -218,7 +303,8 @@ static void test_without_interfaces(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_requests), cmocka_unit_test(test_addresses_of_clients), cmocka_unit_test(test_groups_are_refused),
+		cmocka_unit_test(test_requests), cmocka_unit_test(test_secured_targets_from_bare_http),
+		cmocka_unit_test(test_names_are_demanded_through_http), cmocka_unit_test(test_addresses_of_clients), cmocka_unit_test(test_groups_are_refused),
 		cmocka_unit_test(test_groups_where_a_route_opens_them), cmocka_unit_test(test_configured_addresses), cmocka_unit_test(test_own_listeners), cmocka_unit_test(test_without_interfaces),
 	};
 

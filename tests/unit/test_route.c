@@ -223,12 +223,49 @@ static void test_first_route_wins(void **state)
 	snapshot_release(s);
 }
 
+/* Who a client's session says he is decides at the first proxy: nothing of it goes on to the origin, who could not tell. */
+static void test_identities(void **state)
+{
+	static const struct {
+		const char *identities, *who; /* who: NULL is nobody */
+		enum route_mismatch want;
+	} cases[] = {
+		{"[]", NULL, ROUTE_MATCH}, {"[]", "meter-17", ROUTE_MATCH},
+		{"[\"meter-17\"]", NULL, ROUTE_NOBODY}, {"[\"meter-17\"]", "meter-17", ROUTE_MATCH},
+		{"[\"meter-17\"]", "meter-1", ROUTE_OTHER_IDENTITY}, {"[\"meter-17\"]", "meter-170", ROUTE_OTHER_IDENTITY},
+		{"[\"meter-17\"]", "METER-17", ROUTE_OTHER_IDENTITY}, {"[\"meter-17\"]", "", ROUTE_OTHER_IDENTITY},
+		{"[\"meter-*\"]", "meter-17", ROUTE_MATCH}, {"[\"meter-*\"]", "meter-", ROUTE_MATCH},
+		{"[\"meter-*\"]", "meter", ROUTE_OTHER_IDENTITY}, {"[\"meter-*\"]", NULL, ROUTE_NOBODY},
+		{"[\"a\", \"b*\"]", "bob", ROUTE_MATCH}, {"[\"*\"]", "x", ROUTE_MATCH}, {"[\"*\"]", NULL, ROUTE_NOBODY},
+	};
+	struct uri_part parts[ROUTE_SEGMENTS_MAX];
+	struct route_question q;
+	char text[512];
+
+	(void)state;
+	covers("C7252-9-3");
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct snapshot *s;
+
+		snprintf(text, sizeof(text), "listeners: { s: { url = \"coaps://[::]\"; psk-file = \"/p\"; }; };\n"
+			"routes: { r: { to = [\"coap://h\"]; identities = %s; }; };", cases[i].identities);
+		s = configured(text);
+		question_set(&q, false, i % 2, "h", 5684, "", parts);
+		q.identity = cases[i].who;
+		if (route_check(&s->routes[0], &q) != cases[i].want)
+			fail_msg("%s asks where it is for %s", cases[i].who ? cases[i].who : "nobody", cases[i].identities);
+		q.any_identity = true;
+		assert_int_equal(route_check(&s->routes[0], &q), ROUTE_MATCH);
+		snapshot_release(s);
+	}
+}
+
 static void test_texts(void **state)
 {
 	enum route_mismatch m;
 
 	(void)state;
-	for (m = ROUTE_MATCH; m <= ROUTE_PATH_HIDDEN; m++)
+	for (m = ROUTE_MATCH; m <= ROUTE_OTHER_IDENTITY; m++)
 		assert_true(strlen(route_mismatch_text(m)) > 5);
 	assert_string_equal(route_mismatch_text((enum route_mismatch)99), "?");
 }
@@ -239,7 +276,7 @@ int main(void)
 		cmocka_unit_test(test_forms), cmocka_unit_test(test_listeners_and_clients), cmocka_unit_test(test_hosts_and_ports),
 		cmocka_unit_test(test_targets), cmocka_unit_test(test_schemes), cmocka_unit_test(test_paths),
 		cmocka_unit_test(test_slash_in_a_segment), cmocka_unit_test(test_oscore_hides_the_path),
-		cmocka_unit_test(test_first_route_wins), cmocka_unit_test(test_texts),
+		cmocka_unit_test(test_first_route_wins), cmocka_unit_test(test_identities), cmocka_unit_test(test_texts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

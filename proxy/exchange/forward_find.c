@@ -1,0 +1,194 @@
+/*
+ * forward_find - where a request goes: the origins of its route, or the target that it names, and their addresses.
+ */
+#include <string.h>
+
+#include "proxy/exchange/exchange.h"
+#include "proxy/exchange/forward_passage.h"
+#include "proxy/exchange/origin.h"
+#include "proxy/exchange/requester.h"
+
+const struct origin_conf *passage_origins(const struct exchange *x, bool forward, size_t *count)
+{
+	*count = forward ? x->route->via != NULL : x->route->to_count;
+	return forward ? x->route->via : x->route->to;
+}
+
+static void on_resolved(struct resolve_waiter *w, enum resolve_result result, const struct endpoint *addresses, size_t count);
+
+/* Of a name's addresses the first that the route allows and the kernel knows a way to; else the first, whose error is then
+ * the answer. */
+static struct endpoint pick_address(const struct passage *g, const struct origin_conf *to, const struct endpoint *addresses, size_t count)
+{
+	for (size_t i = 0; i < count && count > 1; i++)
+		if (edge_has_route(&addresses[i]) && passage_check_address(g, to, &addresses[i], false) == ERR_NONE)
+			return addresses[i];
+	return addresses[0];
+}
+
+/* Asks for the name of an origin, or of the target (to NULL). RESOLVE_OK sets *address. For RESOLVE_PENDING the message is kept. */
+static enum resolve_result ask_name(struct passage *g, const struct origin_conf *to, struct endpoint *address)
+{
+	const struct route_question *q = &g->target.question;
+	uint16_t port = to != NULL ? to->port : q->port;
+	struct proxy *p = g->p;
+	struct exchange *x = g->x;
+	struct endpoint found[RESOLVE_ADDRESSES_MAX];
+	enum resolve_result result;
+	uint32_t index;
+	size_t count = 0;
+
+	if (p->resolver == NULL)
+		return RESOLVE_FAILED;
+	if (x->lookup == NULL) {
+		x->lookup = slab_new(p->lookups, &index);
+		if (x->lookup == NULL)
+			return RESOLVE_FULL;
+		x->lookup->index = index;
+		x->lookup->exchange = x;
+		x->lookup->proxy = p;
+		x->lookup->waiter.done = on_resolved;
+	}
+	x->lookup->port = port;
+	result = resolve_name(p->resolver, to != NULL ? to->host : q->host, to != NULL ? strlen(to->host) : q->host_len, found, &count,
+		&x->lookup->waiter);
+	if (result == RESOLVE_OK && count > 0) {
+		*address = pick_address(g, to, found, count);
+		address->port = port;
+	} else if (result == RESOLVE_PENDING && x->lookup->message.bytes == NULL &&
+		buffers_keep(p->buffers, &x->lookup->message, g->m->bytes, g->m->len) < 0) {
+		resolve_cancel(&x->lookup->waiter);
+		return RESOLVE_FULL;
+	}
+	if (result == RESOLVE_PENDING) {
+		/* The name server's silence ends on our own clock too. */
+		x->deadline = clock_now() + x->conf->settings.dns_timeout;
+		exchange_schedule(p, x);
+	}
+	return result;
+}
+
+static enum error resolve_error(enum resolve_result result)
+{
+	return result == RESOLVE_FULL ? ERR_OVERLOAD : ERR_NAME;
+}
+
+/* Tries the configured origins from `from` on; those that rest after a failure are passed over. */
+static void try_origins(struct passage *g, size_t from)
+{
+	struct exchange *x = g->x;
+	enum resolve_result result = RESOLVE_FAILED;
+	struct endpoint address;
+	bool resting = false;
+	size_t count, first = x->lookup != NULL ? x->lookup->first_origin : 0;
+	const struct origin_conf *list = passage_origins(x, g->target.question.forward, &count);
+
+	if (x->lookup == NULL && x->route->choice == ORIGINS_HASH)
+		first = x->client->hash % count;
+	for (size_t i = from; i < count; i++) {
+		const struct origin_conf *to = &list[(first + i) % count];
+
+		if (to->literal && count > 1 && passage_rests(g, &to->address, to)) {
+			resting = true;
+			continue;
+		}
+		if (to->literal) {
+			exchange_end_lookup(g->p, x);
+			passage_pass(g, &to->address, to, true);
+			return;
+		}
+		result = ask_name(g, to, &address);
+		if (x->lookup != NULL) {
+			x->lookup->first_origin = (uint8_t)first;
+			x->lookup->next_origin = (uint8_t)(i + 1);
+		}
+		if (result == RESOLVE_PENDING)
+			return;
+		if (result != RESOLVE_OK)
+			continue;
+		if (count > 1 && passage_rests(g, &address, to)) {
+			resting = true;
+			continue;
+		}
+		exchange_end_lookup(g->p, x);
+		passage_pass(g, &address, to, false);
+		return;
+	}
+	passage_refuse(g->p, x, resting ? ERR_ORIGIN_RESTING : resolve_error(result), 0);
+}
+
+void passage_find_origin(struct passage *g)
+{
+	const struct route_question *q = &g->target.question;
+	struct exchange *x = g->x;
+	const struct endpoint *member = x->requester != NULL ? x->requester->device : NULL;
+	enum resolve_result result;
+	struct endpoint address;
+	size_t count;
+	const struct origin_conf *list = passage_origins(x, q->forward, &count);
+
+	if (member != NULL)
+		passage_pass(g, member, count > 0 ? list : NULL, count > 0 && list->literal);
+	else if (count > 0)
+		try_origins(g, 0);
+	else if (q->host_is_literal)
+		passage_pass(g, &q->literal, NULL, false);
+	else if ((result = ask_name(g, NULL, &address)) == RESOLVE_OK) {
+		exchange_end_lookup(g->p, x);
+		passage_pass(g, &address, NULL, false);
+	} else if (result != RESOLVE_PENDING)
+		passage_refuse(g->p, x, resolve_error(result), 0);
+}
+
+/* The request of a look-up again, from the message that was kept: that is *message now, for the caller to drop. Returns false if it cannot be read. */
+static bool read_again(struct passage *g, struct lookup *l, struct buffer *message, struct msg_view *m, struct outer_request *r)
+{
+	struct exchange *x = l->exchange;
+	struct endpoint asked = { .port = snapshot_listener(x->conf, x->client->listener)->address.port,
+		.transport = x->client->peer.transport };
+	uint16_t offender;
+	enum error e;
+
+	passage_begin(g, l->proxy, x, m, r);
+	memcpy(asked.addr, x->local.addr, sizeof asked.addr);
+	*message = l->message;
+	l->message = (struct buffer){ 0 };
+	return msg_parse_datagram(m, message->bytes, message->len) == MSG_OK && outer_read_reliable_request(m, r, &offender) == ERR_NONE &&
+		passage_read(g, &asked, &e);
+}
+
+static void on_resolved(struct resolve_waiter *w, enum resolve_result result, const struct endpoint *addresses, size_t count)
+{
+	struct lookup *l = wheel_owner(w, struct lookup, waiter);
+	struct exchange *x = l->exchange;
+	struct proxy *p = l->proxy;
+	struct outer_request r;
+	struct msg_view m;
+	struct buffer message;
+	struct passage g;
+	struct endpoint address;
+	const struct origin_conf *list, *to = NULL;
+	size_t origin_count;
+
+	if (!read_again(&g, l, &message, &m, &r)) {
+		passage_refuse(p, x, ERR_INTERNAL, 0);
+		buffers_drop(p->buffers, &message);
+		return;
+	}
+	list = passage_origins(x, x->forward, &origin_count);
+	if (origin_count > 0)
+		to = &list[(l->first_origin + l->next_origin - 1u) % origin_count];
+	if (result == RESOLVE_OK && count > 0) {
+		address = pick_address(&g, to, addresses, count);
+		address.port = l->port;
+	}
+	if (result == RESOLVE_OK && count > 0 && (origin_count < 2 || !passage_rests(&g, &address, to))) {
+		exchange_end_lookup(p, x);
+		passage_pass(&g, &address, to, false);
+	} else if (origin_count > 0) {
+		try_origins(&g, l->next_origin);
+	} else {
+		passage_refuse(p, x, resolve_error(result), 0);
+	}
+	buffers_drop(p->buffers, &message);
+}
