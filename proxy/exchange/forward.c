@@ -71,6 +71,19 @@ static size_t write_request(struct passage *g, const struct origin_conf *to, uin
 
 /* ---- finding the origin ---- */
 
+static uint64_t mix_path_and_query(const struct hash_key *k, uint64_t hash, const struct msg_option *options, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		const struct msg_option *o = &options[i];
+
+		if (o->number != OPT_URI_PATH && o->number != OPT_URI_QUERY && o->number != OPT_URI_PATH_ABBREV)
+			continue;
+		hash = hash_mix(k, hash, &o->number, sizeof o->number);
+		hash = hash_mix(k, hash, o->value, o->len);
+	}
+	return hash;
+}
+
 /* Of scheme, authority, path and query of a target. OSCORE hides path and query: what is outside of it may change from message
  * to message, so all that one host has is one resource. */
 static uint64_t resource_hash(const struct passage *g)
@@ -81,15 +94,17 @@ static uint64_t resource_hash(const struct passage *g)
 	size_t count = g->target.from_uri ? g->target.option_count : g->m->option_count;
 	uint64_t hash = hash_mix(&g->p->hash_key, hash_bytes(&g->p->hash_key, head, sizeof head), q->host, q->host_len);
 
-	for (size_t i = 0; i < count && !q->oscore; i++) {
-		const struct msg_option *o = &options[i];
+	return q->oscore ? hash : mix_path_and_query(&g->p->hash_key, hash, options, count);
+}
 
-		if (o->number != OPT_URI_PATH && o->number != OPT_URI_QUERY && o->number != OPT_URI_PATH_ABBREV)
-			continue;
-		hash = hash_mix(&g->p->hash_key, hash, &o->number, sizeof o->number);
-		hash = hash_mix(&g->p->hash_key, hash, o->value, o->len);
-	}
-	return hash;
+/* Of path and query as the origin gets them: one resource of an origin may have several names here. All that OSCORE hides is one. */
+static uint64_t resource_of_origin(const struct passage *g, const uint8_t *bytes, size_t len)
+{
+	struct msg_view m;
+
+	if (g->target.question.oscore || msg_parse_datagram(&m, bytes, len) != MSG_OK)
+		return 0;
+	return mix_path_and_query(&g->p->hash_key, 0, m.options, m.option_count);
 }
 
 /* Of all that a route's conditions and policy look at in a request, and the query. */
@@ -267,7 +282,7 @@ void passage_pass(struct passage *g, const struct endpoint *address, const struc
 	}
 	x->deadline = x->arrived_at + x->patience * CLOCK_MS;
 	if (x->block1 != 0)
-		x->resource = resource_hash(g);
+		x->resource = resource_of_origin(g, bytes, len);
 	if (x->observation != NULL) {
 		x->observation->target = target_hash(g);
 		x->observation->to = to;
