@@ -61,6 +61,7 @@ CORE_OBJS := $(TRANSLATE_OBJS) oscore/option.o \
              proxy/exchange/group.o proxy/exchange/hold_back.o proxy/exchange/refusal_log.o proxy/exchange/access_log.o proxy/exchange/crossing.o \
              proxy/exchange/crossing_rings.o proxy/exchange/renew.o proxy/exchange/blocks.o proxy/exchange/blocks_request.o \
              proxy/exchange/blocks_answer.o proxy/exchange/blocks_learned.o \
+             proxy/exchange/hop.o proxy/exchange/reblock.o proxy/exchange/held.o \
              proxy/exchange/errand.o proxy/exchange/errand_table.o proxy/exchange/errand_upload.o proxy/exchange/errand_answer.o
 HTTP_OBJS  := proxy/http/lines.o proxy/http/framing.o proxy/http/parse.o \
               proxy/http/server.o proxy/http/connection.o proxy/http/reading.o proxy/http/answer.o proxy/http/stream.o proxy/http/backlog.o \
