@@ -42,7 +42,7 @@ LIBS          += $(LLHTTP)
 endif
 
 # ---- what each binary is made of --------------------------------------------------------------------------------------
-BASE_OBJS := base/buffers.o base/bytes.o base/endpoint.o base/errors.o base/hash.o base/log.o base/ring.o base/slab.o base/wheel.o
+BASE_OBJS := base/buffers.o base/bytes.o base/endpoint.o base/errors.o base/hash.o base/log.o base/peer_counts.o base/ring.o base/slab.o base/wheel.o
 COAP_OBJS := coap/link_format.o coap/message.o coap/option.o coap/signal.o coap/stream.o coap/uri.o
 CONF_OBJS := conf/arena.o conf/check.o conf/check_http.o conf/check_listeners.o conf/check_sessions.o conf/files.o conf/fixed.o conf/grammar.o conf/manual.o conf/members.o conf/pattern.o \
              conf/print.o conf/read.o conf/snapshot.o conf/value.o conf/words.o
@@ -64,15 +64,17 @@ CORE_OBJS := $(TRANSLATE_OBJS) oscore/option.o \
              proxy/exchange/errand.o proxy/exchange/errand_table.o proxy/exchange/errand_upload.o proxy/exchange/errand_answer.o
 HTTP_OBJS  := proxy/http/lines.o proxy/http/framing.o proxy/http/parse.o \
               proxy/http/server.o proxy/http/connection.o proxy/http/reading.o proxy/http/answer.o proxy/http/stream.o proxy/http/backlog.o \
-              proxy/http/peer_counts.o proxy/http/proxy_protocol.o \
+              proxy/http/proxy_protocol.o \
               proxy/http/request.o proxy/http/reply.o proxy/http/events.o proxy/http/poll.o proxy/http/access.o proxy/http/cors.o \
               proxy/http/credentials.o proxy/http/identity.o proxy/http/local.o proxy/http/upgrade.o
+STREAM_OBJS := proxy/edge/stream_link.o proxy/edge/stream_reading.o proxy/edge/stream_signals.o proxy/edge/stream_socket.o proxy/edge/stream_time.o
 TLS_OBJS := proxy/edge/tls.o proxy/edge/tls_context.o proxy/edge/tls_parts.o proxy/edge/tls_pem.o proxy/edge/tls_names.o proxy/edge/tls_psk.o \
             proxy/edge/tls_socket.o
 DTLS_OBJS := proxy/edge/dtls.o proxy/edge/dtls_bio.o proxy/edge/dtls_client.o proxy/edge/dtls_context.o proxy/edge/dtls_keys.o \
              proxy/edge/dtls_record.o proxy/edge/dtls_server.o proxy/edge/dtls_sessions.o proxy/edge/dtls_step.o
 PROXY_OBJS := $(BASE_OBJS) $(COAP_OBJS) $(CONF_OBJS) proxy/decide/explain.o proxy/decide/explain_http.o $(CORE_OBJS) $(HTTP_OBJS) \
              proxy/edge/edge.o proxy/edge/udp.o proxy/edge/sockets.o proxy/edge/own_addresses.o proxy/edge/has_route.o \
+             proxy/edge/streams.o proxy/edge/stream_pool.o proxy/edge/stream_table.o $(STREAM_OBJS) \
              $(TLS_OBJS) $(DTLS_OBJS) proxy/http/material.o \
              proxy/edge/websocket.o proxy/edge/websocket_handshake.o \
              proxy/http/client.o proxy/http/client_link.o proxy/http/origin.o \

@@ -37,6 +37,7 @@ struct stream_socket {
 	struct event event;
 	unsigned long error;              /* of OpenSSL's, why TLS failed; 0: for another reason */
 	uint32_t held;                    /* bytes in the chunks */
+	uint32_t taken;                   /* bytes that the kernel took, modulo 2^32 */
 	int fd;
 	short watched;                    /* what `event` waits for: EV_READ, EV_WRITE */
 	bool connecting, securing;        /* something is under way of which `ready` will tell */
