@@ -61,6 +61,7 @@ CORE_OBJS := $(TRANSLATE_OBJS) oscore/option.o \
              proxy/exchange/group.o proxy/exchange/hold_back.o proxy/exchange/refusal_log.o proxy/exchange/access_log.o proxy/exchange/crossing.o \
              proxy/exchange/crossing_rings.o proxy/exchange/renew.o proxy/exchange/blocks.o proxy/exchange/blocks_request.o \
              proxy/exchange/blocks_answer.o proxy/exchange/blocks_learned.o \
+             proxy/exchange/hop.o proxy/exchange/reblock.o proxy/exchange/held.o \
              proxy/exchange/errand.o proxy/exchange/errand_table.o proxy/exchange/errand_upload.o proxy/exchange/errand_answer.o
 HTTP_OBJS  := proxy/http/lines.o proxy/http/framing.o proxy/http/parse.o \
               proxy/http/server.o proxy/http/connection.o proxy/http/reading.o proxy/http/answer.o proxy/http/stream.o proxy/http/backlog.o \
@@ -91,12 +92,12 @@ PRODUCT_ONLY := base/clock.o base/random.o proxy/edge/datagrams.o proxy/process/
 TEST_ONLY    := base/clock_steered.o base/random.o proxy/edge/datagrams_faulty.o proxy/process/steer.o proxy/process/steer_worker.o proxy/process/steer_try.o
 
 PROGRAMS := $B/oscore-proxy $B/oscore-demo
-LOAD     := $B/load/relay $B/load/origin $B/load/load
+LOAD     := $B/load/relay $B/load/origin $B/load/load $B/load/handshakes
 UNIT     := $(patsubst tests/unit/%.c,$B/unit/%,$(wildcard tests/unit/test_*.c))
 SIM      := $(patsubst tests/sim/%.c,$B/unit/%,$(wildcard tests/sim/test_*.c))
 FUZZ     := $(patsubst tests/fuzz/%.c,$B/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 
-.PHONY: all help print-objects setup test-setup run check check-sanitizers check-cross lint fuzz fuzz-smoke fuzz-report bench bench-house bench-http conformance install \
+.PHONY: all help print-objects setup test-setup run check check-sanitizers check-cross lint fuzz fuzz-smoke fuzz-report bench bench-house bench-http bench-transports conformance install \
         uninstall clean programs tests
 
 all: setup
@@ -112,6 +113,7 @@ help:
 	@echo 'make bench             cost and latency beside the ceiling and libcoap (BENCH=quick for a short one)'
 	@echo 'make bench-house       several workers beside one, reload and start with 10,000 routes'
 	@echo 'make bench-http        HTTP to CoAP beside nginx from HTTP to HTTP; memory of idle connections'
+	@echo 'make bench-transports  TCP and DTLS beside UDP, libcoap and bare OpenSSL; memory of idle sessions'
 	@echo 'make check-sanitizers  all tests under ASan and UBSan    make lint         gcc and clang with warnings as errors'
 	@echo 'make check-cross       arm64 and armhf: cross-built, unit tests and vectors under qemu'
 	@echo 'make fuzz-smoke        each fuzz target for 60 s         make fuzz-report  line coverage of the fuzz corpora'
@@ -158,9 +160,15 @@ $B/test/oscore-proxy: $(call obj,$(PROXY_OBJS) $(TEST_ONLY)) | $(LLHTTP)
 	$(LINK) $^ $(LIBS)
 $B/oscore-demo: $(call obj,$(DEMO_OBJS)) | $(LLHTTP)
 	$(LINK) $^ $(LIBS)
-$B/load/load: $(wildcard tests/load/load*.c) tests/load/load.h
+$B/load/load: $(wildcard tests/load/load*.c tests/load/load*.h)
+	@mkdir -p $(@D)
+	$(CC) -O2 -g -std=c11 -D_GNU_SOURCE -Wall -Wextra -o $@ $(filter %.c,$^) -lssl -lcrypto
+$B/load/origin: $(wildcard tests/load/origin*.c) tests/load/origin.h
 	@mkdir -p $(@D)
 	$(CC) -O2 -g -std=c11 -D_GNU_SOURCE -Wall -Wextra -o $@ $(filter %.c,$^)
+$B/load/handshakes: tests/load/handshakes.c tests/load/load_dtls.c tests/load/load_dtls.h
+	@mkdir -p $(@D)
+	$(CC) -O2 -g -std=c11 -D_GNU_SOURCE -Wall -Wextra -o $@ $(filter %.c,$^) -lssl -lcrypto
 $B/load/%: tests/load/%.c
 	@mkdir -p $(@D)
 	$(CC) -O2 -g -std=c11 -D_GNU_SOURCE -Wall -Wextra -o $@ $<
@@ -240,6 +248,10 @@ bench-http: test-setup
 	@sh tools/setup.sh bench
 	@$(MAKE) --no-print-directory -j2 programs $(LOAD)
 	@python3 tests/load/bench_http.py $(if $(filter quick,$(BENCH)),--quick)
+
+bench-transports: test-setup
+	@$(MAKE) --no-print-directory -j2 programs $(LOAD)
+	@python3 tests/load/bench_transports.py $(if $(filter quick,$(BENCH)),--quick)
 
 conformance:
 	@python3 tests/conformance/report.py

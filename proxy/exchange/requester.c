@@ -92,14 +92,16 @@ static struct exchange *admit(struct proxy *p, struct requester *r, const struct
 		return NULL;
 	}
 	/* His address was proved by the connection that he came over. */
-	c->trusted = true;
-	*e = exchange_check_room(p, c);
+	if (!from->errand)
+		c->trusted = true;
+	*e = from->errand ? ERR_NONE : exchange_check_room(p, c);
 	x = *e == ERR_NONE ? exchange_new(p, c) : NULL;
 	if (x == NULL) {
 		*e = *e != ERR_NONE ? *e : ERR_OVERLOAD;
 		return NULL;
 	}
 	x->inner = true;
+	x->of_errand = from->errand;
 	x->requester = r;
 	x->local = from->local;
 	r->exchange = x;
@@ -125,7 +127,7 @@ void requester_ask(struct proxy *p, struct requester *r, const struct request_or
 		refuse(p, r, from, ERR_BAD_REQUEST, 0);
 		return;
 	}
-	e = outer_read_request(&m, &wishes, &offender);
+	e = outer_read_reliable_request(&m, &wishes, &offender);
 	if (wishes.oscore)
 		proxy_count(p, COUNT_REQUESTS_OSCORE);
 	if (e == ERR_NONE && route == NULL)
@@ -138,6 +140,7 @@ void requester_ask(struct proxy *p, struct requester *r, const struct request_or
 	read_wishes(x, &wishes, &m);
 	memcpy(asked.addr, from->local.addr, sizeof asked.addr);
 	asked.port = l->address.port;
+	asked.transport = from->peer.transport;
 	forward_begin(p, x, &m, &wishes, &asked, route);
 }
 

@@ -36,6 +36,8 @@ struct request_origin {
 	const struct route *route;   /* of `conf`: it was found already (decide/http_route.h); policy still judges */
 	const struct endpoint *device; /* asked instead of who the target names: a member of that group, which has answered; or NULL */
 	bool begun;                  /* the request belongs to others before it: it is asked though the gateway drains */
+	bool errand;                 /* it is part of one (reblock.h), whose own exchange counts against its client's limit, and proved his address or
+	                              * not */
 };
 
 /* The one way out of the exchange layer: hands an answer or notification of x to its requester, as a datagram. x->requester is NULL afterwards
