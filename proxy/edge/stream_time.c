@@ -129,5 +129,6 @@ void stream_time_is_due(struct wheel_timer *t)
 	if (l->custody_due != 0 && l->custody_due <= now)
 		stream_signals_end_custody(l, false);
 	stream_link_note_due(l);
-	stream_link_arm(l);
+	if (l->failure == ERR_NONE)
+		stream_link_arm(l); /* else it ends in its turn */
 }
