@@ -170,6 +170,10 @@ const struct conf_row conf_rows[] = {
 		"believed. Nobody else's are."},
 	{GROUP_LISTENERS, "websocket", TYPE_BOOL, AT(listener, websocket), .fallback = "true",
 		.doc = "Of http and https: CoAP comes in over WebSockets too (coap+ws, coaps+ws), at /.well-known/coap."},
+	{GROUP_LISTENERS, "websocket-origins", TYPE_TEXTS, LIST(listener, websocket_origins, websocket_origin_count), .fallback = "",
+		.check = check_page_origin,
+		.doc = "Of http and https: the origins of pages, such as \"https://app.example\", whose scripts may open a WebSocket here, or \"*\" for "
+		"all. Pages of this listener itself always may; who is no browser says no origin, and needs none."},
 	{GROUP_LISTENERS, "keepalive", TYPE_DURATION, AT(listener, keepalive), RANGE(0, DAY), .fallback = "0s",
 		.doc = "A connection or session of CoAP on which nothing came for so long is asked whether it still lives, which also keeps the way through "
 		"a NAT open; 0s: none is asked."},

@@ -365,9 +365,14 @@ int stream_socket_secure(struct stream_socket *s, SSL *ssl)
 	s->securing = true;
 	if (SSL_set_fd(ssl, s->fd) != 1)
 		return -1;
-	/* A client has the first word, for which no event is needed. */
-	if (SSL_is_server(ssl) == 0 && !is_secured(s) && s->failed)
-		return -1;
+	if (SSL_is_server(ssl)) {
+		SSL_set_accept_state(ssl);
+	} else {
+		/* A client has the first word, for which no event is needed. */
+		SSL_set_connect_state(ssl);
+		if (!is_secured(s) && s->failed)
+			return -1;
+	}
 	watch(s);
 	return s->failed ? -1 : 0;
 }

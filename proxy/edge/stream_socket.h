@@ -48,8 +48,8 @@ struct stream_socket {
  * without memory. */
 int stream_socket_open(struct stream_socket *s, struct event_base *base, int fd, bool connecting, const struct stream_socket_calls *calls)
 	__attribute__((warn_unused_result));
-/* From now on it is TLS, whose handshake begins (takes ssl, also where it fails): as the server or the client that SSL_set_accept_state() or
- * SSL_set_connect_state() made it. Returns 0, or -1 without memory. */
+/* From now on it is TLS, whose handshake begins (takes ssl, also where it fails), as the server or client that it is of. Returns 0, or -1 without
+ * memory. */
 int stream_socket_secure(struct stream_socket *s, SSL *ssl) __attribute__((warn_unused_result));
 /* Goes on with a connection whose handshake is over already (takes ssl). */
 void stream_socket_adopt(struct stream_socket *s, SSL *ssl);

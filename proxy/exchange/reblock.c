@@ -224,7 +224,7 @@ static enum error begin(struct errand *e, const struct errand_request *r)
 			.begun = true, .errand = true },
 		.head_len = r->m->len, .has_body = true, .body_size = r->size == ERRAND_SIZE_UNKNOWN ? BLOCKS_SIZE_UNKNOWN : r->size,
 		.answer_limit = r->route->body_limit != 0 ? r->route->body_limit : s->http_body_limit, .threshold = OPT_BLOCK_LARGEST,
-		.block_size = OPT_BLOCK_LARGEST, .may_be_old = true,
+		.block_size = OPT_BLOCK_LARGEST, .hop = hop_of(e->proxy, &r->address), .may_be_old = true,
 	};
 
 	if (c == NULL)

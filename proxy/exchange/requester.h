@@ -7,7 +7,7 @@
 #ifndef PROXY_EXCHANGE_REQUESTER_H
 #define PROXY_EXCHANGE_REQUESTER_H
 
-#include "proxy/exchange/proxy.h"
+#include "proxy/exchange/hop.h"
 
 /* Beginning of whatever asks. Zeroed before its first use; in the same place until it was answered or has left. */
 struct requester {
@@ -25,6 +25,7 @@ struct requester {
 	bool from_group;           /* the answer is one of a group's (group.h): */
 	struct endpoint responder; /* this member's. To ask the same again would be to ask all of them */
 	const struct endpoint *device; /* that of its request_origin */
+	struct hop hop;            /* what the origin takes that answered, or would have; as far as it is known */
 };
 
 /* Where a request comes from, and what was decided of it. All is borrowed but `conf`, of which a reference is kept. */

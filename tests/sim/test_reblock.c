@@ -276,11 +276,240 @@ static void uploads_at_once_never_mix(void **state)
 	finish();
 }
 
+/* ---- to connections ---- */
+
+static const char *stream(const char *options)
+{
+	static char text[256];
+
+	snprintf(text, sizeof text, "%s %s", stream_host(workers), options);
+	return text;
+}
+
+/* What the origin takes is known from its first answer on. */
+static void is_learned(size_t limit, bool blocks, bool bert)
+{
+	edge_says.message_limit = limit;
+	edge_says.no_blocks = !blocks;
+	edge_says.bert = bert;
+	asks(PLAIN + 7, CODE_GET, stream("11='x'"), NULL, 0);
+	replies(next_to_origin(), CODE_CONTENT, "", NULL, 0);
+	is_code(next_to_client(), CODE_CONTENT);
+}
+
+/* A client of datagrams uploads; what follows from each block comes by itself. */
+static void sends_blocks(unsigned client, const uint8_t *body, size_t len)
+{
+	for (size_t at = 0; at < len; at += 1024) {
+		bool more = at + 1024 < len;
+
+		asks(client, CODE_PUT, block1_text(stream("11='a'"), (int)(at / 1024), more, 6), body + at, more ? 1024 : len - at);
+		if (!more)
+			return;
+		is_code(next_to_client(), CODE_CONTINUE);
+		is_block(&the.to_client.all[the.to_client.seen - 1], OPT_BLOCK1, (uint32_t)(at / 1024), true, 6);
+	}
+}
+
+static void an_origin_without_blocks_gets_all_in_one_message(void **state)
+{
+	const struct sent *s;
+
+	(void)state;
+	covers("S-20 C7959-2.5-1");
+	begin("");
+	is_learned(6000, false, false);
+	sends_blocks(PLAIN, body_of(1), 4500);
+	s = next_to_origin();
+	assert_false(has_option(s, OPT_BLOCK1));
+	has_bytes(s, body_of(1), 4500);
+	replies(s, CODE_CHANGED, "", NULL, 0);
+	s = next_to_client();
+	is_code(s, CODE_CHANGED);
+	is_block(s, OPT_BLOCK1, 4, false, 6);
+	/* what is longer than its messages cannot be told */
+	sends_blocks(PLAIN, body_of(1), 7000);
+	s = next_to_client();
+	is_code(s, CODE_TOO_LARGE);
+	assert_in_range(option_value(s, OPT_SIZE1), 4500, 6000);
+	nothing_more();
+	/* one block is a body too */
+	sends_blocks(PLAIN, body_of(2), 100);
+	has_bytes(next_to_origin(), body_of(2), 100);
+	replies(&the.to_origin.all[the.to_origin.seen - 1], CODE_CHANGED, "", NULL, 0);
+	is_code(next_to_client(), CODE_CHANGED);
+	finish();
+}
+
+/* That an origin takes none is found out where it says so. */
+static void an_origin_of_which_nothing_is_known(void **state)
+{
+	const struct sent *s;
+
+	(void)state;
+	covers("S-20 C8075-8.3-1");
+	begin("");
+	edge_says.no_blocks = true;
+	sends_blocks(PLAIN, body_of(3), 3000);
+	s = next_to_origin();
+	is_block(s, OPT_BLOCK1, 0, true, 6);
+	replies(s, CODE_BAD_OPTION, "", NULL, 0);
+	s = next_to_origin();
+	assert_false(has_option(s, OPT_BLOCK1));
+	has_bytes(s, body_of(3), 3000);
+	replies(s, CODE_CHANGED, "", NULL, 0);
+	is_code(next_to_client(), CODE_CHANGED);
+	nothing_more();
+	/* the next one is asked right */
+	sends_blocks(PLAIN, body_of(3), 3000);
+	s = next_to_origin();
+	has_bytes(s, body_of(3), 3000);
+	replies(s, CODE_CHANGED, "", NULL, 0);
+	is_code(next_to_client(), CODE_CHANGED);
+	finish();
+}
+
+static void blocks_that_an_origin_takes_pass_one_by_one(void **state)
+{
+	const struct sent *s;
+
+	(void)state;
+	begin("");
+	is_learned(17536, true, true);
+	asks(PLAIN, CODE_PUT, block1_text(stream("11='a'"), 0, true, 6), body_of(1), 1024);
+	s = next_to_origin();
+	is_block(s, OPT_BLOCK1, 0, true, 6);
+	replies(s, CODE_CONTINUE, block1_text("", 0, true, 6), NULL, 0);
+	is_code(next_to_client(), CODE_CONTINUE);
+	/* and so do large ones, and large messages */
+	asks(STREAM, CODE_PUT, block1_text(stream("11='a'"), 0, true, BERT), body_of(1), 4096);
+	s = next_to_origin();
+	is_block(s, OPT_BLOCK1, 0, true, BERT);
+	has_bytes(s, body_of(1), 4096);
+	replies(s, CODE_CONTINUE, block1_text("", 0, true, BERT), NULL, 0);
+	is_block(next_to_client(), OPT_BLOCK1, 0, true, BERT);
+	asks(STREAM, CODE_PUT, stream("11='b'"), body_of(2), 16384);
+	s = next_to_origin();
+	has_bytes(s, body_of(2), 16384);
+	replies(s, CODE_CHANGED, "", NULL, 0);
+	is_code(next_to_client(), CODE_CHANGED);
+	nothing_more();
+	finish();
+}
+
+/* Of an origin that takes less than its client gives: blocks of 1024 or less, as they fit. */
+static void from_a_large_connection_to_a_small_one(void **state)
+{
+	const struct sent *s;
+	size_t at = 0;
+	int num = 0;
+
+	(void)state;
+	covers("S-20 C8323-6-1");
+	begin("");
+	is_learned(1152, true, false);
+	asks(STREAM, CODE_PUT, stream("11='b'"), body_of(2), 3000);
+	while (at < 3000) {
+		s = next_to_origin();
+		assert_true(s->m.len <= 1152);
+		is_block(s, OPT_BLOCK1, (uint32_t)num, at + s->m.payload_len < 3000, 5);
+		has_bytes(s, body_of(2) + at, s->m.payload_len);
+		at += s->m.payload_len;
+		replies(s, at < 3000 ? CODE_CONTINUE : CODE_CHANGED, block1_text("", num++, at < 3000, 5), NULL, 0);
+	}
+	is_code(next_to_client(), CODE_CHANGED);
+	nothing_more();
+	finish();
+}
+
+/* ---- Block2 of requests ---- */
+
+/* The block that the origin is asked for where the client asks for that one. */
+static void asks_for(unsigned client, const char *target, int num, unsigned szx, uint32_t asked_num, unsigned asked_szx)
+{
+	const struct sent *s;
+
+	asks(client, CODE_GET, block2_text(target, num, false, szx), NULL, 0);
+	s = next_to_origin();
+	is_block(s, OPT_BLOCK2, asked_num, false, asked_szx);
+	replies(s, CODE_NOT_FOUND, "", NULL, 0);
+	is_code(next_to_client(), CODE_NOT_FOUND);
+}
+
+static void large_blocks_are_asked_for_where_they_are_given(void **state)
+{
+	char target[32];
+
+	(void)state;
+	covers("C7959-2.2-1 C8323-6-2");
+	begin("");
+	/* never of datagrams */
+	asks_for(STREAM, device(), 5, BERT, 5, 6);
+	/* nor of who has not said that he knows them */
+	snprintf(target, sizeof target, "%s", stream("11='a'"));
+	edge_says.bert = true;
+	asks_for(STREAM, target, 5, BERT, 5, 6);
+	asks_for(STREAM, target, 5, BERT, 5, BERT);
+	/* where a client of datagrams takes the rest of something, a large block saves the origin many requests */
+	asks_for(PLAIN, target, 5, 6, 5, BERT);
+	asks_for(PLAIN, target, 128, 4, 32, BERT);
+	asks_for(PLAIN, target, 129, 4, 129, 4);
+	asks_for(PLAIN, target, 0, 4, 0, 4);
+	nothing_more();
+	finish();
+}
+
+/* A client of datagrams is told so at once. */
+static void a_datagram_has_no_large_blocks(void **state)
+{
+	(void)state;
+	covers("C7959-2.2-1");
+	begin("");
+	asks(PLAIN, CODE_PUT, block1_text(device(), 0, true, BERT), body_of(1), 1024);
+	is_code(next_to_client(), CODE_BAD_REQUEST);
+	asks(PLAIN, CODE_GET, block2_text(device(), 0, false, BERT), NULL, 0);
+	is_code(next_to_client(), CODE_BAD_REQUEST);
+	/* what is none is refused on connections too */
+	asks(STREAM, CODE_PUT, block1_text(device(), 0, true, BERT), body_of(1), 1000);
+	is_code(next_to_client(), CODE_BAD_REQUEST);
+	asks(STREAM, CODE_PUT, block1_text(device(), 0, true, BERT), NULL, 0);
+	is_code(next_to_client(), CODE_BAD_REQUEST);
+	nothing_more();
+	finish();
+}
+
+static void an_origin_without_blocks_is_asked_for_none(void **state)
+{
+	const struct sent *s;
+
+	(void)state;
+	begin("");
+	is_learned(6000, false, false);
+	asks(PLAIN, CODE_GET, block2_text(stream("11='a'"), 2, false, 6), NULL, 0);
+	s = next_to_origin();
+	assert_false(has_option(s, OPT_BLOCK2));
+	replies(s, CODE_CONTENT, "4=aa", body_of(4), 5000);
+	s = next_to_client();
+	is_block(s, OPT_BLOCK2, 2, true, 6);
+	has_bytes(s, body_of(4) + 2048, 1024);
+	/* what it would do again must not be asked for again */
+	asks(PLAIN, CODE_POST, block2_text(stream("11='a'"), 2, false, 6), NULL, 0);
+	is_code(next_to_client(), CODE_REQUEST_INCOMPLETE);
+	asks(PLAIN, CODE_POST, block2_text(stream("9=0901aa"), 2, false, 6), NULL, 0);
+	is_code(next_to_client(), CODE_REQUEST_INCOMPLETE);
+	nothing_more();
+	finish();
+}
+
 int main(void)
 {
 #define BOTH(f) cmocka_unit_test_setup_teardown(f, one, tear_down), cmocka_unit_test_setup_teardown(f, two, tear_down)
 	const struct CMUnitTest tests[] = {
 		BOTH(one_message_of_several_kilobytes), BOTH(a_megabyte_in_large_blocks_streams), BOTH(uploads_at_once_never_mix),
+		BOTH(an_origin_without_blocks_gets_all_in_one_message), BOTH(an_origin_of_which_nothing_is_known),
+		BOTH(blocks_that_an_origin_takes_pass_one_by_one), BOTH(from_a_large_connection_to_a_small_one),
+		BOTH(large_blocks_are_asked_for_where_they_are_given), BOTH(a_datagram_has_no_large_blocks),
+		BOTH(an_origin_without_blocks_is_asked_for_none),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
