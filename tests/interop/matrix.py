@@ -211,9 +211,10 @@ class Matrix:
             for device in SCHEMES:
                 name = "-".join((client, device)).replace("+", "_")
                 url = f"{device}://127.0.0.1:{self.device_port + OFFSET[device]}"
-                identity = f'origin-identity = "{IDENTITY}";' if device == "coaps" else ""
+                settings = f'origin-identity = "{IDENTITY}";' if device == "coaps" else ""
+                settings += ' authenticate = "none";' if client in LISTENER else ""
                 self.ports[client, device] = gateway.listener(name, LISTENER.get(client, client), secrets.get(client, ""))
-                gateway.routes.append(f'{name}: {{ from = ["{name}"]; to = ["{url}"]; allow-networks = ["127.0.0.0/8"]; timeout = "10s"; {identity} }};')
+                gateway.routes.append(f'{name}: {{ from = ["{name}"]; to = ["{url}"]; allow-networks = ["127.0.0.0/8"]; timeout = "10s"; {settings} }};')
         gateway.groups = f'upstream: {{ psk-file = "{folder}/ours"; ca = "{folder}/cert.pem"; }};\n'
         return gateway
 
