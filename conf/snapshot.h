@@ -33,6 +33,8 @@ struct listener {
 	char *psk_file;          /* path of lines "identity:hexadecimal key"; "": no PSK */
 	/* http and https alone */
 	bool websocket;          /* takes CoAP over WebSockets (RFC 8323 4) */
+	char **websocket_origins; /* of pages that may open one, besides the listener's own; "*": all */
+	size_t websocket_origin_count;
 	char *public_url;        /* how clients name this listener ("https://gw.example"), or "": by their Host field */
 	bool proxy_protocol;     /* each connection begins with a PROXY protocol v2 header */
 	struct network *trusted_proxies; /* whose Forwarded, X-Forwarded-For and PROXY header are believed */
@@ -270,6 +272,9 @@ void snapshot_place(struct snapshot *s, const uint8_t *listener_slots, const uin
 
 /* The listener at a slot, or NULL if this configuration has none there. */
 const struct listener *snapshot_listener(const struct snapshot *s, unsigned slot);
+
+/* By what scheme CoAP comes in by a listener, an enum uri_scheme: its own, or what begins as HTTP there (RFC 8323 8.3, 8.4); -1: none does. */
+int listener_coap_scheme(const struct listener *l);
 
 struct snapshot *snapshot_keep(struct snapshot *s);
 void snapshot_release(struct snapshot *s); /* frees with the last reference; accepts NULL */
