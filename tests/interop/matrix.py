@@ -26,7 +26,7 @@ THREE = bytes(range(250)) * 12
 TIMEOUT = 30
 BIG_AT_ONCE, OTHERS_AT_ONCE = 4, 16
 LISTENER = {"coap+ws": "http", "coaps+ws": "https"}  # the others have one of their own name
-CLIENT_KEYS = {"client-%d" % n: b"the key of client %d" % n for n in range(2)}
+CLIENT_KEYS = {f"{'O-' * protected}{device}": f"the key for {device}".encode() for device in SCHEMES for protected in (False, True)}
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ class Client:
         port = self.matrix.ports[self.scheme, device]
         if self.scheme != "coaps":
             return f"{self.scheme}://127.0.0.1:{port}"
-        name = "client-%d" % self.protected
+        name = "O-" * self.protected + device  # at most one session has a name
         keys = dtls.Context(keys={name: CLIENT_KEYS[name]})
         self.shims[device] = await dtls_shim.ClientShim.start(("127.0.0.1", port), keys)
         return f"coap://127.0.0.1:{self.shims[device].port}"
