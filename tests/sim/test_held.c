@@ -121,6 +121,29 @@ static void a_large_answer_is_taken_in_blocks(void **state)
 	finish();
 }
 
+/* An origin that answers in blocks of several kilobytes, without an ETag: the parts of one have none either. */
+static void parts_of_a_block_have_no_tag_of_their_own(void **state)
+{
+	const struct sent *s;
+
+	(void)state;
+	covers("C8323-6-2 C7959-2.4-2");
+	begin("");
+	asks(PLAIN, CODE_GET, "11='a'");
+	replies(next_to_origin(), CODE_CONTENT, block2_text("12=2a", 0, true, OPT_SZX_BERT), body_of(1), 4096);
+	for (unsigned num = 0; num < 4; num++) {
+		if (num > 0)
+			asks(PLAIN, CODE_GET, block2_text("11='a'", (int)num, false, 6));
+		s = next_to_client();
+		is_code(s, CODE_CONTENT);
+		is_block(s, OPT_BLOCK2, num, true, 6);
+		has_bytes(s, body_of(1) + 1024 * num, 1024);
+		assert_false(has_option(s, OPT_ETAG));
+	}
+	nothing_more();
+	finish();
+}
+
 /* RFC 8613 4.1.3.4.2: what follows has the OSCORE option and no payload. */
 static void an_oscore_answer_too(void **state)
 {
@@ -469,7 +492,8 @@ int main(void)
 {
 #define BOTH(f) cmocka_unit_test_setup_teardown(f, one, tear_down), cmocka_unit_test_setup_teardown(f, two, tear_down)
 	const struct CMUnitTest tests[] = {
-		BOTH(a_large_answer_is_taken_in_blocks), BOTH(an_oscore_answer_too), BOTH(what_is_held_is_its_clients_alone),
+		BOTH(a_large_answer_is_taken_in_blocks), BOTH(parts_of_a_block_have_no_tag_of_their_own),
+		BOTH(an_oscore_answer_too), BOTH(what_is_held_is_its_clients_alone),
 		BOTH(the_rest_of_a_large_block_is_the_origins), BOTH(another_representation_has_another_etag),
 		BOTH(a_large_notification_is_its_first_block), BOTH(an_oscore_notification_too), BOTH(a_client_of_a_small_connection),
 		BOTH(who_has_gone_leaves_nothing), BOTH(a_client_who_was_never_seen), BOTH(a_text_for_a_person_is_cut), BOTH(memory_is_bounded),
