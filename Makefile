@@ -42,7 +42,7 @@ LIBS          += $(LLHTTP)
 endif
 
 # ---- what each binary is made of --------------------------------------------------------------------------------------
-BASE_OBJS := base/buffers.o base/bytes.o base/endpoint.o base/errors.o base/hash.o base/log.o base/ring.o base/slab.o base/wheel.o
+BASE_OBJS := base/buffers.o base/bytes.o base/endpoint.o base/errors.o base/hash.o base/log.o base/peer_counts.o base/ring.o base/slab.o base/wheel.o
 COAP_OBJS := coap/link_format.o coap/message.o coap/option.o coap/signal.o coap/stream.o coap/uri.o
 CONF_OBJS := conf/arena.o conf/check.o conf/check_http.o conf/check_listeners.o conf/check_sessions.o conf/files.o conf/fixed.o conf/grammar.o conf/manual.o conf/members.o conf/pattern.o \
              conf/print.o conf/read.o conf/snapshot.o conf/value.o conf/words.o
@@ -61,18 +61,21 @@ CORE_OBJS := $(TRANSLATE_OBJS) oscore/option.o \
              proxy/exchange/group.o proxy/exchange/hold_back.o proxy/exchange/refusal_log.o proxy/exchange/access_log.o proxy/exchange/crossing.o \
              proxy/exchange/crossing_rings.o proxy/exchange/renew.o proxy/exchange/blocks.o proxy/exchange/blocks_request.o \
              proxy/exchange/blocks_answer.o proxy/exchange/blocks_learned.o \
+             proxy/exchange/hop.o proxy/exchange/reblock.o proxy/exchange/held.o \
              proxy/exchange/errand.o proxy/exchange/errand_table.o proxy/exchange/errand_upload.o proxy/exchange/errand_answer.o
 HTTP_OBJS  := proxy/http/lines.o proxy/http/framing.o proxy/http/parse.o \
               proxy/http/server.o proxy/http/connection.o proxy/http/reading.o proxy/http/answer.o proxy/http/stream.o proxy/http/backlog.o \
-              proxy/http/peer_counts.o proxy/http/proxy_protocol.o \
+              proxy/http/proxy_protocol.o \
               proxy/http/request.o proxy/http/reply.o proxy/http/events.o proxy/http/poll.o proxy/http/access.o proxy/http/cors.o \
               proxy/http/credentials.o proxy/http/identity.o proxy/http/local.o
+STREAM_OBJS := proxy/edge/stream_link.o proxy/edge/stream_reading.o proxy/edge/stream_signals.o proxy/edge/stream_socket.o proxy/edge/stream_time.o
 TLS_OBJS := proxy/edge/tls.o proxy/edge/tls_context.o proxy/edge/tls_parts.o proxy/edge/tls_pem.o proxy/edge/tls_names.o proxy/edge/tls_psk.o \
             proxy/edge/tls_socket.o
 DTLS_OBJS := proxy/edge/dtls.o proxy/edge/dtls_bio.o proxy/edge/dtls_client.o proxy/edge/dtls_context.o proxy/edge/dtls_keys.o \
              proxy/edge/dtls_record.o proxy/edge/dtls_server.o proxy/edge/dtls_sessions.o proxy/edge/dtls_step.o
-PROXY_OBJS := $(BASE_OBJS) $(COAP_OBJS) $(CONF_OBJS) proxy/decide/explain.o proxy/decide/explain_http.o $(CORE_OBJS) $(HTTP_OBJS) \
+PROXY_OBJS := $(BASE_OBJS) $(COAP_OBJS) $(CONF_OBJS) proxy/decide/explain.o proxy/decide/explain_hop.o proxy/decide/explain_http.o $(CORE_OBJS) $(HTTP_OBJS) \
              proxy/edge/edge.o proxy/edge/udp.o proxy/edge/sockets.o proxy/edge/own_addresses.o proxy/edge/has_route.o \
+             proxy/edge/streams.o proxy/edge/stream_pool.o proxy/edge/stream_table.o $(STREAM_OBJS) \
              $(TLS_OBJS) $(DTLS_OBJS) proxy/http/material.o \
              proxy/edge/websocket.o proxy/edge/websocket_handshake.o \
              proxy/http/client.o proxy/http/client_link.o proxy/http/origin.o \
@@ -89,12 +92,12 @@ PRODUCT_ONLY := base/clock.o base/random.o proxy/edge/datagrams.o proxy/process/
 TEST_ONLY    := base/clock_steered.o base/random.o proxy/edge/datagrams_faulty.o proxy/process/steer.o proxy/process/steer_worker.o proxy/process/steer_try.o
 
 PROGRAMS := $B/oscore-proxy $B/oscore-demo
-LOAD     := $B/load/relay $B/load/origin $B/load/load
+LOAD     := $B/load/relay $B/load/origin $B/load/load $B/load/handshakes
 UNIT     := $(patsubst tests/unit/%.c,$B/unit/%,$(wildcard tests/unit/test_*.c))
 SIM      := $(patsubst tests/sim/%.c,$B/unit/%,$(wildcard tests/sim/test_*.c))
 FUZZ     := $(patsubst tests/fuzz/%.c,$B/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 
-.PHONY: all help print-objects setup test-setup run check check-sanitizers check-cross lint fuzz fuzz-smoke fuzz-report bench bench-house bench-http conformance install \
+.PHONY: all help print-objects setup test-setup run check check-sanitizers check-cross lint fuzz fuzz-smoke fuzz-report bench bench-house bench-http bench-transports conformance install \
         uninstall clean programs tests
 
 all: setup
@@ -110,6 +113,7 @@ help:
 	@echo 'make bench             cost and latency beside the ceiling and libcoap (BENCH=quick for a short one)'
 	@echo 'make bench-house       several workers beside one, reload and start with 10,000 routes'
 	@echo 'make bench-http        HTTP to CoAP beside nginx from HTTP to HTTP; memory of idle connections'
+	@echo 'make bench-transports  TCP and DTLS beside UDP, libcoap and bare OpenSSL; memory of idle sessions'
 	@echo 'make check-sanitizers  all tests under ASan and UBSan    make lint         gcc and clang with warnings as errors'
 	@echo 'make check-cross       arm64 and armhf: cross-built, unit tests and vectors under qemu'
 	@echo 'make fuzz-smoke        each fuzz target for 60 s         make fuzz-report  line coverage of the fuzz corpora'
@@ -156,9 +160,15 @@ $B/test/oscore-proxy: $(call obj,$(PROXY_OBJS) $(TEST_ONLY)) | $(LLHTTP)
 	$(LINK) $^ $(LIBS)
 $B/oscore-demo: $(call obj,$(DEMO_OBJS)) | $(LLHTTP)
 	$(LINK) $^ $(LIBS)
-$B/load/load: $(wildcard tests/load/load*.c) tests/load/load.h
+$B/load/load: $(wildcard tests/load/load*.c tests/load/load*.h)
+	@mkdir -p $(@D)
+	$(CC) -O2 -g -std=c11 -D_GNU_SOURCE -Wall -Wextra -o $@ $(filter %.c,$^) -lssl -lcrypto
+$B/load/origin: $(wildcard tests/load/origin*.c) tests/load/origin.h
 	@mkdir -p $(@D)
 	$(CC) -O2 -g -std=c11 -D_GNU_SOURCE -Wall -Wextra -o $@ $(filter %.c,$^)
+$B/load/handshakes: tests/load/handshakes.c tests/load/load_dtls.c tests/load/load_dtls.h
+	@mkdir -p $(@D)
+	$(CC) -O2 -g -std=c11 -D_GNU_SOURCE -Wall -Wextra -o $@ $(filter %.c,$^) -lssl -lcrypto
 $B/load/%: tests/load/%.c
 	@mkdir -p $(@D)
 	$(CC) -O2 -g -std=c11 -D_GNU_SOURCE -Wall -Wextra -o $@ $<
@@ -238,6 +248,10 @@ bench-http: test-setup
 	@sh tools/setup.sh bench
 	@$(MAKE) --no-print-directory -j2 programs $(LOAD)
 	@python3 tests/load/bench_http.py $(if $(filter quick,$(BENCH)),--quick)
+
+bench-transports: test-setup
+	@$(MAKE) --no-print-directory -j2 programs $(LOAD)
+	@python3 tests/load/bench_transports.py $(if $(filter quick,$(BENCH)),--quick)
 
 conformance:
 	@python3 tests/conformance/report.py

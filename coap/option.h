@@ -47,12 +47,35 @@ const struct opt_row *opt_row(uint16_t number);
  * this code, legal length, and not a supernumerary copy; `earlier` is how many options of the number came before it. */
 bool opt_is_recognised(const struct msg_option *o, uint8_t code, unsigned earlier);
 
-/* A Block1 or Block2 value (RFC 7959 2.2). */
+/* A Block1 or Block2 value (RFC 7959 2.2). SZX 7 is for reliable transports: several times 1024 bytes, of which each counts in NUM as a block
+ * of its own (RFC 8323 6). */
+enum { OPT_SZX_LARGEST = 6, OPT_SZX_BERT = 7, OPT_BLOCK_LARGEST = 1024 };
+
 struct opt_block {
 	uint32_t num;
 	bool more;
 	uint8_t szx; /* 0..7; size is 16 << szx for 0..6 */
 };
+
+/* Bytes by which NUM counts: of SZX 0..6 the block's size. */
+static inline uint32_t opt_block_unit(uint8_t szx)
+{
+	return szx == OPT_SZX_BERT ? OPT_BLOCK_LARGEST : 16u << szx;
+}
+
+/* Where in the body it begins. */
+static inline uint64_t opt_block_offset(const struct opt_block *b)
+{
+	return (uint64_t)b->num * opt_block_unit(b->szx);
+}
+
+/* Whether a payload of this length can be that block: with more to come exactly its size, or a multiple of 1024 (RFC 7959 2.3, RFC 8323 6). */
+static inline bool opt_block_holds(const struct opt_block *b, size_t len)
+{
+	if (b->szx == OPT_SZX_BERT)
+		return !b->more || (len > 0 && len % OPT_BLOCK_LARGEST == 0);
+	return b->more ? len == opt_block_unit(b->szx) : len <= opt_block_unit(b->szx);
+}
 /* Returns 0, or -1 if the value has more than 3 bytes behind its leading zeros. */
 int opt_block_parse(struct opt_block *b, const struct msg_option *o) __attribute__((warn_unused_result));
 uint32_t opt_block_value(const struct opt_block *b);

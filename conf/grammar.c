@@ -320,7 +320,7 @@ const struct conf_row conf_rows[] = {
 		"How long requests under way may still be answered after SIGTERM."),
 	PROCESS("watchdog", TYPE_DURATION, watchdog, SECOND, HOUR, "10s", false,
 		"A worker whose loop does not turn for so long is killed and replaced."),
-	PROCESS("crossing-memory", TYPE_SIZE, crossing_memory, 64 * KB, 64 * MB, "1MB", true,
+	PROCESS("crossing-memory", TYPE_SIZE, crossing_memory, 72 * KB, 64 * MB, "1MB", true,
 		"Size of each of the rings by which requests cross from the worker that received them to that of their origin, one for each "
 		"ordered pair of workers. A full ring is answered with 5.03."),
 

@@ -398,6 +398,15 @@ const struct listener *snapshot_listener(const struct snapshot *s, unsigned slot
 	return index == CONF_NO_LISTENER ? NULL : &s->listeners[index];
 }
 
+int listener_coap_scheme(const struct listener *l)
+{
+	if (conf_is_coap(l->scheme))
+		return (int)l->scheme;
+	if (!l->websocket)
+		return -1;
+	return l->scheme == URI_HTTPS ? URI_COAPS_WS : URI_COAP_WS;
+}
+
 struct snapshot *snapshot_keep(struct snapshot *s)
 {
 	s->references++;

@@ -271,6 +271,9 @@ void snapshot_place(struct snapshot *s, const uint8_t *listener_slots, const uin
 /* The listener at a slot, or NULL if this configuration has none there. */
 const struct listener *snapshot_listener(const struct snapshot *s, unsigned slot);
 
+/* By what scheme CoAP comes in by a listener, an enum uri_scheme: its own, or what begins as HTTP there (RFC 8323 8.3, 8.4); -1: none does. */
+int listener_coap_scheme(const struct listener *l);
+
 struct snapshot *snapshot_keep(struct snapshot *s);
 void snapshot_release(struct snapshot *s); /* frees with the last reference; accepts NULL */
 

@@ -74,7 +74,7 @@ static enum error read_observe(const struct msg_view *m, const struct msg_option
 
 static enum error read_block(const struct msg_option *o, struct opt_block *b, bool *has)
 {
-	if (opt_block_parse(b, o) < 0 || b->szx == 7)
+	if (opt_block_parse(b, o) < 0)
 		return ERR_BLOCK_SIZE;
 	*has = true;
 	return ERR_NONE;
@@ -136,7 +136,7 @@ static enum error read_known(const struct msg_view *m, const struct msg_option *
 	}
 }
 
-enum error outer_read_request(const struct msg_view *m, struct outer_request *r, uint16_t *offender)
+enum error outer_read_reliable_request(const struct msg_view *m, struct outer_request *r, uint16_t *offender)
 {
 	unsigned earlier = 0;
 
@@ -172,13 +172,24 @@ enum error outer_read_request(const struct msg_view *m, struct outer_request *r,
 	if (r->uri_host != NULL && r->proxy_uri == NULL && !uri_host_is_valid(r->uri_host->value, r->uri_host->len))
 		return ERR_BAD_OPTION;
 	*offender = OPT_BLOCK1;
-	/* With more blocks to come the payload is exactly one block (RFC 7959 2.3). */
-	if (r->has_block1 && r->block1.more && m->payload_len != 16u << r->block1.szx)
+	if (r->has_block1 && r->block1.more && !opt_block_holds(&r->block1, m->payload_len))
 		return ERR_BLOCK_SIZE;
 	return ERR_NONE;
 }
 
-enum error outer_check_response(const struct msg_view *m)
+enum error outer_read_request(const struct msg_view *m, struct outer_request *r, uint16_t *offender)
+{
+	enum error e = outer_read_reliable_request(m, r, offender);
+
+	if (e != ERR_NONE)
+		return e;
+	*offender = r->has_block1 && r->block1.szx == OPT_SZX_BERT ? OPT_BLOCK1 : OPT_BLOCK2;
+	if ((r->has_block1 && r->block1.szx == OPT_SZX_BERT) || (r->has_block2 && r->block2.szx == OPT_SZX_BERT))
+		return ERR_BLOCK_SIZE;
+	return ERR_NONE;
+}
+
+static enum error check_response(const struct msg_view *m, bool reliable)
 {
 	unsigned earlier = 0;
 
@@ -192,12 +203,24 @@ enum error outer_check_response(const struct msg_view *m)
 				return ERR_BAD_RESPONSE;
 			continue;
 		}
-		if ((o->number == OPT_BLOCK1 || o->number == OPT_BLOCK2) && (opt_block_parse(&b, o) < 0 || b.szx == 7))
+		if (o->number != OPT_BLOCK1 && o->number != OPT_BLOCK2)
+			continue;
+		if (opt_block_parse(&b, o) < 0 || (b.szx == OPT_SZX_BERT && !reliable))
 			return ERR_BAD_RESPONSE;
-		if (o->number == OPT_BLOCK2 && b.more && m->payload_len != 16u << b.szx)
+		if (o->number == OPT_BLOCK2 && b.more && !opt_block_holds(&b, m->payload_len))
 			return ERR_BAD_RESPONSE;
 	}
 	return ERR_NONE;
+}
+
+enum error outer_check_response(const struct msg_view *m)
+{
+	return check_response(m, false);
+}
+
+enum error outer_check_reliable_response(const struct msg_view *m)
+{
+	return check_response(m, true);
 }
 
 void outer_write_options(struct msg_writer *out, const struct msg_view *m, const struct outer_plan *plan)

@@ -54,9 +54,12 @@ int outer_add_uint(struct outer_plan *plan, uint16_t number, uint32_t value);
  * unrecognised Unsafe option, a repeated OSCORE option or a path of "." or ".." (RFC 7252 5.7.1, 5.10.1; *offender is its
  * number), ERR_BLOCK_SIZE (RFC 7959 2.2), ERR_HOP_LIMIT_VALUE (RFC 8768 3), ERR_BAD_OPTION for Uri-Host that is no host. */
 enum error outer_read_request(const struct msg_view *m, struct outer_request *r, uint16_t *offender);
+/* The same where it came over a reliable transport, or is one of ours: its blocks may be of SZX 7 (RFC 8323 6). */
+enum error outer_read_reliable_request(const struct msg_view *m, struct outer_request *r, uint16_t *offender);
 
 /* Reads a response's options: ERR_NONE, or ERR_BAD_RESPONSE for an unrecognised Unsafe option or a bad block. */
 enum error outer_check_response(const struct msg_view *m);
+enum error outer_check_reliable_response(const struct msg_view *m); /* with blocks of SZX 7 */
 
 /* Writes the options of m as planned, then the payload (of m, or `payload` if not NULL). */
 void outer_write(struct msg_writer *out, const struct msg_view *m, const struct outer_plan *plan);

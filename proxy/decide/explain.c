@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "proxy/decide/explain_hop.h"
 #include "proxy/decide/explain_http.h"
 #include "translate/map_method.h"
 
@@ -19,7 +20,8 @@ struct sentence {
 	struct endpoint client, asked;
 	unsigned listener;
 	bool oscore, direct, form_said;
-	/* at a listener of http or https */
+	uint16_t scheme; /* by which it comes */
+	/* over HTTP */
 	bool http, query;
 	const char *name;
 	struct http_text target, host;
@@ -56,7 +58,7 @@ static int split_words(struct sentence *q, const char *text, FILE *out)
 		memcpy(q->words[q->count], text, len);
 		q->words[q->count++][len] = '\0';
 	}
-	return q->count >= 2 ? 0 : misunderstood(out, "METHOD URI [from ADDRESS[:PORT]] [via LISTENER] [oscore] [proxy|direct|as NAME]", "");
+	return q->count >= 2 ? 0 : misunderstood(out, "METHOD URI [from ADDRESS[:PORT]] [via LISTENER] [oscore] [proxy|direct] [as NAME]", "");
 }
 
 static int read_method(struct sentence *q, FILE *out)
@@ -135,8 +137,6 @@ static int understand_http(struct sentence *q, FILE *out)
 	/* one that CoAP has not is no misunderstanding: it is refused */
 	q->query = code == METHOD_QUERY;
 	q->method = q->query ? CODE_FETCH : code > 0 ? (uint8_t)code : 0;
-	if (q->form_said)
-		return misunderstood(out, "over HTTP the URI says whether a proxy is asked", "");
 	if (explain_http_split(q->text, &q->target, &q->host) < 0)
 		return misunderstood(out, "no URI that a client of HTTP asks for", q->text);
 	q->direct = q->host.len > 0 && uri_parse_authority(&q->uri, q->host.at, q->host.len) == URI_OK;
@@ -151,14 +151,31 @@ static void set_asked(struct sentence *q, const struct snapshot *s)
 	const char *loopback = endpoint_is_ipv4(&q->client) ? "127.0.0.1" : "::1";
 
 	q->asked = l->address;
-	q->asked.transport = (uint16_t)l->scheme;
+	q->asked.transport = q->scheme;
 	if (!l->any)
 		return;
 	if ((!q->direct || endpoint_parse_literal(&q->asked, q->uri.host.at, q->uri.host.len, false) != 0) &&
 		endpoint_parse_literal(&q->asked, loopback, strlen(loopback), false) != 0)
 		return;
 	q->asked.port = l->address.port;
-	q->asked.transport = (uint16_t)l->scheme;
+	q->asked.transport = q->scheme;
+}
+
+/* By which scheme it comes, and whether that can tell who asks. */
+static int understand_listener(struct sentence *q, const struct snapshot *s, FILE *out)
+{
+	const struct listener *l = &s->listeners[q->listener];
+	bool web = l->scheme == URI_HTTP || l->scheme == URI_HTTPS;
+	int coap = listener_coap_scheme(l);
+
+	q->http = web && !q->form_said;
+	if (web && q->form_said && coap < 0)
+		return misunderstood(out, "over HTTP the URI says whether a proxy is asked, and no CoAP comes inside it to", l->name);
+	q->scheme = (uint16_t)(q->http ? l->scheme : (enum uri_scheme)coap);
+	q->client.transport = q->http ? URI_COAP : q->scheme;
+	if (q->name && !web && !uri_schemes[l->scheme].secure)
+		return misunderstood(out, "by a listener without sessions nobody proves a name", q->name);
+	return 0;
 }
 
 static int understand(struct sentence *q, const struct snapshot *s, const char *text, FILE *out)
@@ -169,12 +186,9 @@ static int understand(struct sentence *q, const struct snapshot *s, const char *
 	if (endpoint_parse_literal(&q->client, "127.0.0.1", 9, false) != 0)
 		return -1;
 	q->client.port = uri_schemes[URI_COAP].default_port;
-	if (read_words(q, s, out) < 0)
+	if (read_words(q, s, out) < 0 || understand_listener(q, s, out) < 0)
 		return -1;
 	q->text = q->words[1];
-	q->http = s->listeners[q->listener].scheme == URI_HTTP || s->listeners[q->listener].scheme == URI_HTTPS;
-	if (q->name && !q->http)
-		return misunderstood(out, "only over HTTP a client has a name", q->name);
 	if (q->http) {
 		if (understand_http(q, out) < 0)
 			return -1;
@@ -306,54 +320,13 @@ static bool is_served_here(const struct route_question *q)
 		memcmp(q->path[0].at, ".well-known", 11) == 0 && q->path[1].len == 4 && memcmp(q->path[1].at, "core", 4) == 0;
 }
 
-static void show_origins(FILE *out, const struct route *r, const struct origin_conf *list, size_t count)
-{
-	size_t i;
-
-	for (i = 0; i < count; i++) {
-		fprintf(out, "%s%s", i > 0 ? ", " : "", list[i].text);
-		if (!list[i].literal)
-			fputs(" (its address is looked up, and judged then)", out);
-	}
-	if (count > 1)
-		fputs(r->choice == ORIGINS_HASH ? " (by hash of the client)" : " (in this order, while nothing was sent)", out);
-	putc('\n', out);
-}
-
-/* Where it would go, or why not. Sets *to to the configured origin, if it is one. */
-static enum error show_next_hop(FILE *out, const struct snapshot *s, const struct route *r, const struct route_question *q,
-	const struct policy_own *own, const struct origin_conf **to)
-{
-	char text[ENDPOINT_TEXT_MAX];
-	enum error e = ERR_NONE;
-
-	*to = !q->forward ? r->to : r->via;
-	if (*to) {
-		if ((*to)->literal)
-			e = policy_check_address(s, r, &(struct policy_target){.address = &(*to)->address, .configured = true,
-				.stream = uri_schemes[(*to)->scheme].stream, .oscore = q->oscore}, own);
-		fputs(e != ERR_NONE ? "not to: " : q->forward ? "next hop, the parent proxy: " : "next hop: ", out);
-		show_origins(out, r, *to, q->forward ? 1 : r->to_count);
-		return e;
-	}
-	if (q->host_is_literal) {
-		e = policy_check_address(s, r, &(struct policy_target){.address = &q->literal, .stream = uri_schemes[q->scheme].stream,
-			.oscore = q->oscore}, own);
-		fprintf(out, "%s%s%s\n", e != ERR_NONE ? "not to: " : "next hop: ", endpoint_format(&q->literal, text),
-			e == ERR_NONE && endpoint_is_multicast(&q->literal) ? " (a group: the first answer counts)" : "");
-		return e;
-	}
-	fprintf(out, "next hop: %.*s:%u (its address is looked up, and judged then)\n", (int)q->host_len, q->host, (unsigned)q->port);
-	return ERR_NONE;
-}
-
 static void show_question(FILE *out, const struct sentence *q, const struct snapshot *s)
 {
 	char client[ENDPOINT_TEXT_MAX];
 
-	fprintf(out, "%s %s from %s via %s%s%s%s\n", q->words[0], q->text, endpoint_format(&q->client, client),
-		s->listeners[q->listener].name, q->oscore ? " oscore" : "", q->http ? q->name ? " as " : "" : q->direct ? " direct" : " proxy",
-		q->name ? q->name : "");
+	fprintf(out, "%s %s from %s via %s%s%s%s%s\n", q->words[0], q->text, endpoint_format(&q->client, client),
+		s->listeners[q->listener].name, q->oscore ? " oscore" : "", q->http ? "" : q->direct ? " direct" : " proxy",
+		q->name ? " as " : "", q->name ? q->name : "");
 	if (q->oscore && !q->http && q->uri_result == URI_OK && (q->uri.path.len > 1 || q->uri.has_query))
 		fputs("the method, path and query are inside the OSCORE message: no route sees them\n", out);
 }
@@ -373,7 +346,7 @@ static int decide(FILE *out, const struct snapshot *s, const struct sentence *se
 		return refuse(out, q->forward ? ERR_NO_ROUTE_FORWARD : ERR_NO_ROUTE, sentence);
 	e = policy_check_request(what->route, q);
 	if (e == ERR_NONE)
-		e = show_next_hop(out, s, what->route, q, own, &what->to);
+		e = explain_next_hop(out, s, what->route, q, own, &what->to);
 	return e == ERR_NONE ? ERR_NONE : refuse(out, e, sentence);
 }
 
@@ -428,6 +401,7 @@ int explain_request(const struct snapshot *s, const char *text, FILE *out, const
 	struct explained what = {.conf = s, .message = &m, .request = &request, .target = &target};
 	uint16_t offender;
 	enum error e;
+	struct target_asked asked;
 	size_t len;
 	int result;
 	bool done;
@@ -444,8 +418,9 @@ int explain_request(const struct snapshot *s, const char *text, FILE *out, const
 	if (len == 0 || msg_parse_datagram(&m, bytes, len) != MSG_OK)
 		return misunderstood(out, "no message holds this URI", q.text);
 	e = outer_read_request(&m, &request, &offender);
+	asked = (struct target_asked){.address = q.asked, .http = q.http, .bare = q.http && q.scheme == URI_HTTP, .identity = q.name};
 	if (e == ERR_NONE)
-		e = target_read(&m, &request, &(struct target_asked){ .address = q.asked, .http = q.http }, &q.client, q.listener, &target);
+		e = target_read(&m, &request, &asked, &q.client, q.listener, &target);
 	if (e == ERR_NONE && !q.http)
 		target_recognise_own(&target, s, own);
 	if (e != ERR_NONE) {

@@ -4,11 +4,12 @@
  * The sentence is made into the message that it describes, and that is read, routed and judged by the functions of the
  * running proxy. A sentence:
  *
- *     METHOD URI [from ADDRESS[:PORT]] [via LISTENER] [oscore] [proxy | direct | as NAME]
+ *     METHOD URI [from ADDRESS[:PORT]] [via LISTENER] [oscore] [proxy | direct] [as NAME]
  *
  * By `proxy` (as if nothing is said) the URI is in a Proxy-Uri option; by `direct` the request goes to the listener and the
- * URI's host, port, path and query are in Uri-* options. At a listener of http or https the URI says which: "http://..." is asked of the
- * gateway as its origin, "coap://..." as of a forward proxy; `as` gives the name that the client has proved.
+ * URI's host, port, path and query are in Uri-* options. At a listener of http or https without either word it is a request over HTTP, and the
+ * URI says which: "http://..." is asked of the gateway as its origin, "coap://..." as of a forward proxy; with one of them it is CoAP that
+ * comes inside HTTP. `as` gives the name that the client has proved.
  */
 #ifndef PROXY_DECIDE_EXPLAIN_H
 #define PROXY_DECIDE_EXPLAIN_H

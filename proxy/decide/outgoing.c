@@ -64,7 +64,8 @@ static int plan_authority(struct outer_plan *plan, const struct route *route, co
 	/* What the client's connection implied, the next hop's does not. */
 	if (route->keep_host)
 		return q->host_is_literal ? 0 : outer_add(plan, OPT_URI_HOST, (const uint8_t *)q->host, q->host_len);
-	if (to == NULL || to->literal)
+	/* Who has opened a session is asked under no name of ours. */
+	if (to == NULL || to->literal || to->session)
 		return 0;
 	return outer_add(plan, OPT_URI_HOST, (const uint8_t *)to->host, strlen(to->host));
 }

@@ -18,6 +18,16 @@ bool dtls_record_next(const uint8_t **at, const uint8_t *end, struct dtls_record
 	return true;
 }
 
+size_t dtls_sound_part(const uint8_t *bytes, size_t len, size_t least)
+{
+	const uint8_t *at = bytes, *sound = bytes;
+	struct dtls_record r;
+
+	while (dtls_record_next(&at, bytes + len, &r) && (r.epoch == 0 || r.len >= least))
+		sound = at;
+	return (size_t)(sound - bytes);
+}
+
 const uint8_t *dtls_client_hello(const uint8_t *bytes, size_t len)
 {
 	const uint8_t *at = bytes;

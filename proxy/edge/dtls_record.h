@@ -23,6 +23,10 @@ struct dtls_record {
 /* Reads the record at *at and steps behind it. Returns false where no complete record of DTLS 1.0 or 1.2 stands. */
 bool dtls_record_next(const uint8_t **at, const uint8_t *end, struct dtls_record *out);
 
+/* How much of a datagram is complete records, of which those of an epoch behind the first have `least` bytes: what is shorter than its cipher's
+ * nonce and tag is nobody's, but OpenSSL takes it for the end of the session. */
+size_t dtls_sound_part(const uint8_t *bytes, size_t len, size_t least);
+
 /* The random of the ClientHello (DTLS_RANDOM bytes) if the datagram begins with one, or with its first fragment, in the clear; else NULL. */
 const uint8_t *dtls_client_hello(const uint8_t *bytes, size_t len);
 

@@ -16,10 +16,10 @@
 #include "proxy/edge/tls_psk.h"
 
 enum {
-	EARLY_MAX = 4,              /* records of the next epoch that OpenSSL may keep during a handshake: 16 kB each */
+	EARLY_MAX = 8,              /* records of the next epoch that OpenSSL may keep during a handshake: 16 kB each */
 	HANDSHAKES_PART = 4,        /* handshakes at once: this part of the sessions there may be, */
 	HANDSHAKES_MIN = 16,        /* but within these */
-	HANDSHAKES_MAX = 1024,
+	HANDSHAKES_MAX = 512,
 };
 
 static const struct settings *settings(void)
@@ -206,16 +206,18 @@ static void shake(struct dtls_session *s, const uint8_t *bytes, size_t len)
 		fail(s);
 }
 
-/* What comes of the next epoch before its time is kept by OpenSSL, to be read later; so there is a limit to it. */
-static bool is_too_early(struct dtls_session *s, const uint8_t *bytes, size_t len)
+/* How much of a datagram the handshake gets. What comes of the next epoch before its time is kept by OpenSSL, to be read later; so there is a
+ * limit to it. */
+static size_t timely_part(struct dtls_session *s, const uint8_t *bytes, size_t len)
 {
-	const uint8_t *at = bytes;
+	const uint8_t *at = bytes, *timely = bytes;
 	struct dtls_record r;
 
-	while (dtls_record_next(&at, bytes + len, &r))
-		if (r.epoch != 0 && s->early++ >= EARLY_MAX)
-			return true;
-	return false;
+	while (dtls_record_next(&at, bytes + len, &r) && (r.epoch == 0 || s->early < EARLY_MAX)) {
+		s->early = (uint8_t)(s->early + (r.epoch != 0));
+		timely = at;
+	}
+	return (size_t)(timely - bytes);
 }
 
 static SSL *spare_of(struct dtls_listener *l)
@@ -298,8 +300,8 @@ void dtls_datagram(unsigned listener, const struct endpoint *peer, const struct 
 	open = dtls_find_path(DTLS_CLIENTS, &path);
 	opening = dtls_count(DTLS_OPENING) > 0 ? dtls_find_path(DTLS_OPENING, &path) : NULL;
 	/* Of a client who has begun anew, what is not of the handshake is still of the old session. */
-	if (opening != NULL && (r.epoch == 0 || r.type == DTLS_HANDSHAKE) && !is_too_early(opening, bytes, len))
-		shake(opening, bytes, len);
+	if (opening != NULL && (r.epoch == 0 || r.type == DTLS_HANDSHAKE))
+		shake(opening, bytes, timely_part(opening, bytes, len));
 	else if (open != NULL && !open->ending)
 		read_messages(open, bytes, len);
 	else

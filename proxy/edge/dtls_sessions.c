@@ -6,6 +6,7 @@
 #include "proxy/exchange/table.h"
 
 enum {
+	FINISHED_LEAST = 40,    /* of a Finished, the only message under keys that belongs to a handshake: header, 12 bytes, nonce and tag of CCM_8 */
 	SESSIONS_MAX = 1 << 23, /* of the slab; what bounds them is the configuration */
 	EXPECTED = 16384,
 };
@@ -82,6 +83,7 @@ struct dtls_session *dtls_session_new(enum dtls_place place, const struct dtls_p
 	s->path = *path;
 	s->ssl = ssl;
 	s->last = &s->first;
+	s->record_least = FINISHED_LEAST;
 	s->used_at = clock_now();
 	put(s, place, index);
 	return s;

@@ -27,6 +27,7 @@ struct dtls_session {
 	uint8_t place;               /* enum dtls_place */
 	bool open;                   /* the handshake is over */
 	bool ending;                 /* it ends when its timer runs, which is at once */
+	uint8_t record_least;        /* bytes of a record under its keys: what is shorter is nobody's */
 	uint8_t early;               /* records of the next epoch that came while the handshake was under way */
 	uint16_t named_slot;         /* of an origin's: the slot that others know it by (path.slot: from which it is spoken to) */
 	uint16_t error;              /* enum error: of an origin's that is ending, what is told; ERR_NONE: nothing is */

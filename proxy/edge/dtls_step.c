@@ -3,9 +3,11 @@
 
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <string.h>
 #include <sys/time.h>
 
 #include "base/log.h"
+#include "proxy/edge/dtls_record.h"
 #include "proxy/edge/tls.h"
 
 /* What a call of OpenSSL's that brought nothing means. */
@@ -23,15 +25,31 @@ static enum dtls_result result_of(const struct dtls_session *s, int returned)
 	}
 }
 
+/* Explicit nonce and tag of an AEAD (RFC 5288 3, RFC 6655 3, RFC 7905 2); of others OpenSSL drops what is too short by itself. */
+static uint8_t record_least(const SSL *ssl)
+{
+	const SSL_CIPHER *cipher = SSL_get_current_cipher(ssl);
+	const char *name = cipher != NULL ? SSL_CIPHER_get_name(cipher) : "";
+
+	if (strstr(name, "CCM8") != NULL)
+		return 8 + 8;
+	if (strstr(name, "CHACHA20") != NULL)
+		return 16;
+	return 8 + 16;
+}
+
 enum dtls_result dtls_step(struct dtls_session *s, const uint8_t *bytes, size_t len)
 {
 	int returned;
 
+	if (bytes != NULL)
+		len = dtls_sound_part(bytes, len, s->record_least);
 	ERR_clear_error();
-	dtls_bio_turn(&s->path, bytes, len);
+	dtls_bio_turn(&s->path, len > 0 ? bytes : NULL, len);
 	returned = SSL_do_handshake(s->ssl);
 	if (returned == 1) {
 		s->open = true;
+		s->record_least = record_least(s->ssl);
 		return DTLS_GOES_ON;
 	}
 	return result_of(s, returned);
@@ -52,6 +70,8 @@ enum dtls_result dtls_read(struct dtls_session *s, const uint8_t *bytes, size_t 
 	int got;
 
 	*taken = 0;
+	if (bytes != NULL && (len = dtls_sound_part(bytes, len, s->record_least)) == 0)
+		return DTLS_GOES_ON;
 	for (;;) {
 		ERR_clear_error();
 		dtls_bio_turn(&s->path, bytes, len);

@@ -2,6 +2,7 @@
 #include "proxy/edge/edge.h"
 
 #include "proxy/edge/dtls.h"
+#include "proxy/edge/streams.h"
 #include "proxy/edge/udp.h"
 #include "proxy/exchange/proxy.h"
 
@@ -12,71 +13,105 @@ uint64_t edge_session_number(const struct proxy *p)
 	return (uint64_t)p->house.self << 56 | EDGE_SESSION_OF_CLIENT | ++last;
 }
 
+/* Reliable transports are all of one edge. */
+static bool is_stream(const struct endpoint *peer)
+{
+	return edge_of(peer)->reliable;
+}
+
+static bool is_dtls(const struct endpoint *peer)
+{
+	return peer->transport == URI_COAPS;
+}
+
 /* ---- towards clients ---- */
 
 void edge_send_client(unsigned listener, const struct endpoint *peer, const struct local_address *from, const uint8_t *bytes,
 	size_t len)
 {
-	if (peer->transport == URI_COAP)
-		udp_send_client(listener, peer, from, bytes, len);
-	else if (peer->transport == URI_COAPS)
+	if (is_stream(peer))
+		streams_send_client(peer, bytes, len);
+	else if (is_dtls(peer))
 		dtls_send_client(peer, bytes, len);
+	else
+		udp_send_client(listener, peer, from, bytes, len);
 }
 
 bool edge_client_is_slow(const struct endpoint *peer)
 {
-	(void)peer;
-	return false;
+	return is_stream(peer) && streams_client_is_slow(peer);
 }
 
 const char *edge_client_name(const struct endpoint *peer)
 {
-	return peer->transport == URI_COAPS ? dtls_client_name(peer) : NULL;
+	if (is_stream(peer))
+		return streams_client_name(peer);
+	return is_dtls(peer) ? dtls_client_name(peer) : NULL;
 }
 
 const char *edge_client_host(const struct endpoint *peer)
 {
-	return peer->transport == URI_COAPS ? dtls_client_host(peer) : NULL;
+	if (is_stream(peer))
+		return streams_client_host(peer);
+	return is_dtls(peer) ? dtls_client_host(peer) : NULL;
 }
 
 bool edge_client_session(const struct endpoint *peer, unsigned *listener, struct local_address *local)
 {
-	return peer->transport == URI_COAPS && dtls_client_session(peer, listener, local);
+	if (is_stream(peer))
+		return streams_client_session(peer, listener, local);
+	return is_dtls(peer) && dtls_client_session(peer, listener, local);
 }
 
 void edge_end_client(const struct endpoint *peer)
 {
-	if (peer->transport == URI_COAPS)
+	if (is_stream(peer))
+		streams_end_client(peer);
+	else if (is_dtls(peer))
 		dtls_end_client(peer);
 }
 
 /* ---- towards origins ---- */
 
+/* Whether a client is spoken to as an origin: from his listener, in his session if he has one. */
+static bool is_client(unsigned slot)
+{
+	return slot >= EDGE_LISTENER_SLOT;
+}
+
 int edge_open_slot(unsigned slot, bool ipv4)
 {
-	return udp_open_slot(slot, ipv4);
+	return is_client(slot) ? 0 : udp_open_slot(slot, ipv4);
 }
 
 int edge_connect_origin(unsigned slot, const struct endpoint *peer, const struct edge_credentials *c)
 {
-	if (peer->transport == URI_COAPS && !edge_is_clients_session(peer))
-		return dtls_connect_origin(slot, peer, c);
-	return edge_of(peer)->connects && !edge_is_clients_session(peer) ? -1 : 0;
+	if (is_client(slot) || !edge_of(peer)->connects)
+		return 0;
+	return is_stream(peer) ? streams_connect_origin(slot, peer, c) : dtls_connect_origin(slot, peer, c);
 }
 
 void edge_send_origin(unsigned slot, const struct endpoint *peer, const uint8_t *bytes, size_t len)
 {
-	if (peer->transport == URI_COAP)
-		udp_send_origin(slot, peer, bytes, len);
-	else if (peer->transport == URI_COAPS && edge_is_clients_session(peer))
-		dtls_send_client(peer, bytes, len);
-	else if (peer->transport == URI_COAPS)
+	static const struct local_address any;
+
+	if (is_client(slot))
+		edge_send_client(slot - EDGE_LISTENER_SLOT, peer, &any, bytes, len);
+	else if (is_stream(peer))
+		streams_send_origin(slot, peer, bytes, len);
+	else if (is_dtls(peer))
 		dtls_send_origin(slot, peer, bytes, len);
+	else
+		udp_send_origin(slot, peer, bytes, len);
 }
 
 void edge_let_origin_go(unsigned slot, const struct endpoint *peer)
 {
-	if (peer->transport == URI_COAPS && !edge_is_clients_session(peer))
+	if (is_client(slot))
+		return;
+	if (is_stream(peer))
+		streams_let_origin_go(slot, peer);
+	else if (is_dtls(peer))
 		dtls_let_origin_go(slot, peer);
 }
 
@@ -84,18 +119,15 @@ void edge_let_origin_go(unsigned slot, const struct endpoint *peer)
 
 size_t edge_message_limit(unsigned slot, const struct endpoint *peer)
 {
-	(void)slot;
-	return edge_of(peer)->message_max;
+	return is_stream(peer) ? streams_message_limit(slot, peer) : edge_of(peer)->message_max;
 }
 
 bool edge_takes_blocks(unsigned slot, const struct endpoint *peer)
 {
-	(void)slot;
-	return !edge_of(peer)->reliable;
+	return !is_stream(peer) || streams_takes_blocks(slot, peer);
 }
 
 bool edge_takes_bert(unsigned slot, const struct endpoint *peer)
 {
-	(void)slot, (void)peer;
-	return false;
+	return is_stream(peer) && streams_takes_bert(slot, peer);
 }

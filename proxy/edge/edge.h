@@ -138,6 +138,9 @@ void receive_gone(struct proxy *p, unsigned listener, const struct endpoint *pee
 /* There is room for a slow client again. */
 void receive_writable(struct proxy *p, unsigned listener, const struct endpoint *peer);
 
+/* How many requests of a client are under way, unanswered; *observed is set if something of his stays beyond that, as observations do. */
+unsigned receive_under_way(const struct proxy *p, unsigned listener, const struct endpoint *peer, bool *observed);
+
 /* A message at a source-port slot, or over one of its connections. */
 void upstream_datagram(struct proxy *p, unsigned slot, const struct endpoint *peer, const uint8_t *bytes, size_t len, bool truncated);
 
@@ -147,6 +150,9 @@ void upstream_unreachable(struct proxy *p, unsigned slot, const struct endpoint 
 /* slot's connection to an origin could not be opened (`sent` is false: nothing that was queued has left), or has ended. `e`: what those get
  * whose requests had not left. It is no more the edge's when this is called: what is sent there from now on opens another. */
 void upstream_lost(struct proxy *p, unsigned slot, const struct endpoint *peer, enum error e, bool sent);
+
+/* How many requests wait for an origin's answer; *observed is set if something stays beyond that. */
+unsigned upstream_under_way(const struct proxy *p, const struct endpoint *peer, bool *observed);
 
 /* A message that was queued is longer than the origin, of which that was not known yet, takes. It was not sent. */
 void upstream_refused(struct proxy *p, unsigned slot, const struct endpoint *peer, const uint8_t *bytes, size_t len);

@@ -70,8 +70,10 @@ struct stream_link {
 	struct wheel_timer timer;
 	struct stream_link *next_due, **due_link; /* of those whose turn comes; due_link NULL: not among them */
 	struct stream_link *next, **link;         /* the owner's: of all of its kind; link NULL: not among them */
-	struct stream_link *chain;                /* the owner's: in its table */
+	struct stream_link *chain;                /* of its table (stream_table.h) */
+	uint64_t table_number;
 	struct websocket *websocket;              /* NULL: frames follow one another in the stream */
+	SSL *tls;                                 /* of an origin that is being connected: its handshake comes then */
 	uint8_t *in;                              /* of a message that has not come whole, behind STREAM_HEADROOM bytes; NULL: none */
 	uint8_t *waiting;                         /* messages until the peer's CSM: length (4 bytes, of this machine) and datagram; NULL: none */
 	char *host, *name;                        /* the owner's, freed with it; NULL: none */
@@ -85,15 +87,17 @@ struct stream_link {
 	struct endpoint peer;
 	struct local_address local;
 	uint32_t in_len, in_room, waiting_len, waiting_room;
-	uint32_t written;                         /* bytes handed to the kernel as last looked at */
+	uint32_t taken;                           /* socket.taken as last looked at */
 	uint16_t number;                          /* the owner's: listener, or source-port slot */
 	uint16_t asked;                           /* requests handed up since the owner was last asked how many are under way */
 	uint8_t state;                            /* enum stream_link_state */
 	uint8_t failure;                          /* enum error: it ends so in its turn; 0: it does not */
 	bool to_origin;
+	bool in_table;
 	bool was_open;
 	bool told_slow;                           /* the owner was told so; `writable` is due */
 	bool throttled;                           /* nothing is read until requests are answered or answers are taken */
+	bool releasing;                           /* it was we who said Release */
 	bool aborting;                            /* an Abort is among what is held: nothing is sent behind it */
 	bool reset;                               /* it is to be cut off without waiting for what is held */
 	uint8_t custody_len;
@@ -117,16 +121,15 @@ struct stream_link_begin {
 	struct endpoint peer;
 	struct local_address local;
 	uint16_t number;
+	const uint8_t *first;         /* goes out in front of everything; borrowed */
+	size_t first_len;
+	const uint8_t *ahead;         /* was read already; borrowed */
+	size_t ahead_len;
 };
 /* A new link. Returns NULL without memory. */
 struct stream_link *stream_link_new(const struct stream_link_begin *b);
 /* At once; the owner is not told that it has ended. */
 void stream_link_free(struct stream_link *l);
-
-/* Bytes that came before it began, behind what its carrier was negotiated by. */
-void stream_link_feed(struct stream_link *l, const uint8_t *bytes, size_t len);
-/* Bytes that go out in front of everything. */
-void stream_link_send_raw(struct stream_link *l, const uint8_t *bytes, size_t len);
 
 /* Queues a message in datagram form (copies it). */
 void stream_link_send(struct stream_link *l, const uint8_t *bytes, size_t len);
@@ -135,7 +138,8 @@ bool stream_link_is_slow(struct stream_link *l);
 /* What the peer takes, as far as it is known. */
 size_t stream_link_limit(const struct stream_link *l);
 
-/* Sends Release and ends it when nothing is under way (RFC 8323 5.5); one that is not open ends at once. */
+/* Sends Release. A client's ends when nothing is under way and the client had time to close it (RFC 8323 5.5); an origin's, and one that is not
+ * open, ends at once. */
 void stream_link_release(struct stream_link *l);
 /* Sends Abort with this text and ends it (RFC 8323 5.6). */
 void stream_link_abort(struct stream_link *l, uint16_t bad_option, const char *why);

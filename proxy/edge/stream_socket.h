@@ -37,6 +37,7 @@ struct stream_socket {
 	struct event event;
 	unsigned long error;              /* of OpenSSL's, why TLS failed; 0: for another reason */
 	uint32_t held;                    /* bytes in the chunks */
+	uint32_t taken;                   /* bytes that the kernel took, modulo 2^32 */
 	int fd;
 	short watched;                    /* what `event` waits for: EV_READ, EV_WRITE */
 	bool connecting, securing;        /* something is under way of which `ready` will tell */
@@ -47,8 +48,8 @@ struct stream_socket {
  * without memory. */
 int stream_socket_open(struct stream_socket *s, struct event_base *base, int fd, bool connecting, const struct stream_socket_calls *calls)
 	__attribute__((warn_unused_result));
-/* From now on it is TLS, whose handshake begins (takes ssl, also where it fails): as the server or the client that SSL_set_accept_state() or
- * SSL_set_connect_state() made it. Returns 0, or -1 without memory. */
+/* From now on it is TLS, whose handshake begins (takes ssl, also where it fails), as the server or client that it is of. Returns 0, or -1 without
+ * memory. */
 int stream_socket_secure(struct stream_socket *s, SSL *ssl) __attribute__((warn_unused_result));
 /* Goes on with a connection whose handshake is over already (takes ssl). */
 void stream_socket_adopt(struct stream_socket *s, SSL *ssl);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "proxy/edge/tls_parts.h"
+#include "proxy/edge/tls_psk.h"
 
 enum { SECURITY_LEVEL = 2 }; /* of https, 112 bits: RSA of 2048, no SHA-1 (SSL_CTX_set_security_level(3)) */
 
@@ -118,7 +119,7 @@ SSL_CTX *tls_server_new(const struct settings *s, const struct listener *l, cons
 	if (c == NULL)
 		return NULL;
 	take_protocol(c, l);
-	if ((l->scheme != URI_COAPS_TCP || tls_coap_use(c, s, &from) == 0) && tls_listener_use(c, l, &from) == 0)
+	if (((l->scheme != URI_COAPS && l->scheme != URI_COAPS_TCP) || tls_coap_use(c, s, &from) == 0) && tls_listener_use(c, l, &from) == 0)
 		return c;
 	SSL_CTX_free(c);
 	return NULL;
@@ -152,6 +153,11 @@ SSL_CTX *tls_coap_client_new(const struct settings *s, const struct material *m,
 		return c;
 	SSL_CTX_free(c);
 	return NULL;
+}
+
+bool tls_has_identity(const SSL_CTX *coap_client, const char *identity)
+{
+	return tls_psks_have(coap_client, identity);
 }
 
 int tls_speak_http(SSL *ssl)

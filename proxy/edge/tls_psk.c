@@ -304,6 +304,13 @@ static unsigned int on_client_key(SSL *ssl, const char *hint, char *identity, un
 	return k->key_len;
 }
 
+bool tls_psks_have(const SSL_CTX *context, const char *identity)
+{
+	const struct tls_psks *p = keys_index >= 0 ? SSL_CTX_get_ex_data(context, keys_index) : NULL;
+
+	return p != NULL && find(p, identity) != NULL;
+}
+
 int tls_psk_show(SSL *ssl, const char *identity)
 {
 	const struct tls_psks *p = keys_index >= 0 ? keys_of(ssl) : NULL;

@@ -8,6 +8,7 @@
 #define PROXY_EDGE_TLS_PSK_H
 
 #include <openssl/types.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -26,6 +27,8 @@ const uint8_t *tls_psk_find(const SSL_CTX *context, const char *identity, size_t
 
 /* Keeps them with a client's context, for its connections (takes psks likewise). Returns 0, or -1 without memory. */
 int tls_psks_keep(SSL_CTX *context, struct tls_psks *psks) __attribute__((warn_unused_result));
+/* Whether there is one of this identity. */
+bool tls_psks_have(const SSL_CTX *context, const char *identity);
 /* A connection of such a context shows one of them. Returns 0, or -1 if there is none of that identity. */
 int tls_psk_show(SSL *ssl, const char *identity) __attribute__((warn_unused_result));
 

@@ -121,14 +121,30 @@ static void answered(struct blocks_state *s, const struct msg_view *m, enum erro
 	end_running(s, outermost);
 }
 
+/* Of reliable hops there is something to know, and to remember for the next transfer. */
+static void note_hop(struct blocks_state *s, const struct requester *r)
+{
+	if (!r->hop.reliable)
+		return;
+	s->hop = r->hop;
+	if (s->hop.known && s->device != 0)
+		blocks_learn_hop(s->proxy->learned, s->device, &s->hop, clock_now());
+}
+
 static void on_answered(struct requester *r, const struct msg_view *m, enum error e)
 {
-	answered(wheel_owner(r, struct transfer, requester)->state, m, e);
+	struct blocks_state *s = wheel_owner(r, struct transfer, requester)->state;
+
+	note_hop(s, r);
+	answered(s, m, e);
 }
 
 static void on_rest_answered(struct requester *r, const struct msg_view *m, enum error e)
 {
-	answered(wheel_owner(r, struct blocks_state, rest), m, e);
+	struct blocks_state *s = wheel_owner(r, struct blocks_state, rest);
+
+	note_hop(s, r);
+	answered(s, m, e);
 }
 
 static void on_notified(struct requester *r, const struct msg_view *m, enum error e, uint64_t age)
@@ -137,6 +153,7 @@ static void on_notified(struct requester *r, const struct msg_view *m, enum erro
 	bool outermost = begin_running(s);
 
 	(void)age;
+	note_hop(s, r);
 	blocks_notified(s, m, e, outermost);
 	end_running(s, outermost);
 }
@@ -200,13 +217,13 @@ void blocks_end(struct blocks_state *s, enum error e)
 	t->calls->end(t, e, false);
 }
 
-int blocks_read_option(const struct msg_view *m, uint16_t number, struct opt_block *b)
+int blocks_read_option(const struct blocks_state *s, const struct msg_view *m, uint16_t number, struct opt_block *b)
 {
 	const struct msg_option *o = msg_option(m, number);
 
 	if (o == NULL)
 		return 0;
-	return opt_block_parse(b, o) < 0 || b->szx > BLOCK_SZX_MAX ? -1 : 1;
+	return opt_block_parse(b, o) < 0 || (b->szx > BLOCK_SZX_MAX && !s->hop.reliable) ? -1 : 1;
 }
 
 bool blocks_take_challenge(struct blocks_state *s, const struct msg_view *m)
@@ -248,6 +265,7 @@ static void set_up(struct blocks_state *s, struct proxy *p, struct transfer *t, 
 	s->rest.decide = on_rest_decide;
 	s->from = plan->from;
 	s->from.conf = snapshot_keep(plan->from.conf);
+	s->hop = plan->hop;
 	s->sending.size = plan->body_size;
 	s->sending.threshold = plan->threshold;
 	s->sending.has_body = plan->has_body && t->calls->body != NULL;
@@ -279,6 +297,8 @@ static enum error read_head(struct blocks_state *s, const struct transfer_plan *
 	if (s->sending.has_body || s->block_szx < BLOCK_SZX_MAX) {
 		s->device = blocks_device(s->proxy, s->from.route, &m);
 		s->sending.no_blocks = blocks_knows(s->proxy->learned, s->device, clock_now());
+		if (!s->hop.known)
+			s->hop = blocks_hop(s->proxy->learned, s->device, clock_now());
 	}
 	return buffers_keep(s->proxy->buffers, &s->head, plan->head, plan->head_len) < 0 ? ERR_OVERLOAD : ERR_NONE;
 }

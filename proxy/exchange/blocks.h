@@ -53,6 +53,7 @@ struct transfer_plan {
 	uint32_t threshold;       /* a body up to this long goes whole, if it is known to be so (RFC 8075 8.3) */
 	uint16_t block_size;      /* 16..1024, a power of two: the largest sent or asked for */
 	bool head_only;           /* the answer's body is not wanted (HEAD): only its first block is asked for, as a small one */
+	struct hop hop;           /* to the device, if it is known; else all zero */
 	bool may_be_old;          /* it may have been held up on its way: to a device that asks for freshness it is not repeated, if it is unsafe */
 };
 

@@ -53,6 +53,8 @@ static void refuse(struct blocks_state *s, enum error e)
 	struct msg_view m;
 
 	msg_begin(&w, bytes, sizeof bytes, MSG_NON, s->oscore ? row->oscore_code : row->coap_code, 0, NULL, 0);
+	if (e == ERR_TOO_LARGE && s->hop.reliable && s->hop.known)
+		msg_add_uint(&w, OPT_SIZE1, (uint32_t)blocks_message_room(s));
 	msg_add_payload(&w, row->text, strlen(row->text));
 	if (msg_parse_datagram(&m, bytes, msg_end(&w)) != MSG_OK)
 		log_fatal("blocks: the answer to error %u cannot be written", e);
@@ -117,9 +119,15 @@ static bool is_same_representation(const struct blocks_answer *a, const struct m
 /* Whether m holds what its Block2 option says (RFC 7959 2.2, 2.3), from `offset` of the body on. */
 static bool is_block_at(const struct msg_view *m, const struct opt_block *b, uint64_t offset)
 {
-	size_t size = block_bytes(b->szx);
+	return opt_block_offset(b) == offset && opt_block_holds(b, m->payload_len);
+}
 
-	return (uint64_t)b->num * size == offset && (b->more ? m->payload_len == size : m->payload_len <= size);
+/* The largest block to ask for where the first one is of this size. */
+static uint8_t largest_szx(const struct blocks_state *s, uint8_t first)
+{
+	if (first == OPT_SZX_BERT && s->block_szx == BLOCK_SZX_MAX)
+		return OPT_SZX_BERT;
+	return first < s->block_szx ? first : s->block_szx;
 }
 
 /* All of an answer that came in one message, or the first block of one that can no longer become another. */
@@ -137,7 +145,7 @@ void blocks_answer_begin(struct blocks_state *s, const struct msg_view *m, enum 
 {
 	struct blocks_answer *a = &s->answer;
 	struct opt_block b = { 0 };
-	int block = e == ERR_NONE ? blocks_read_option(m, OPT_BLOCK2, &b) : 0;
+	int block = e == ERR_NONE ? blocks_read_option(s, m, OPT_BLOCK2, &b) : 0;
 
 	s->phase = BLOCKS_FETCHING;
 	a->delivered = false;
@@ -158,7 +166,7 @@ void blocks_answer_begin(struct blocks_state *s, const struct msg_view *m, enum 
 		s->member = s->transfer->requester.responder;
 		s->from.device = &s->member;
 	}
-	remember(a, m, b.szx < s->block_szx ? b.szx : s->block_szx);
+	remember(a, m, largest_szx(s, b.szx));
 	if (buffers_keep(s->proxy->buffers, &a->held, m->bytes, m->len) < 0)
 		pass(s, m, e, false);
 }
@@ -205,7 +213,7 @@ void blocks_answer_more(struct blocks_state *s, const struct msg_view *m, enum e
 		on_another(s);
 		return;
 	}
-	if (blocks_read_option(m, OPT_BLOCK2, &b) <= 0 || b.szx > a->szx || !is_block_at(m, &b, a->received)) {
+	if (blocks_read_option(s, m, OPT_BLOCK2, &b) <= 0 || b.szx > a->asked_szx || !is_block_at(m, &b, a->received)) {
 		blocks_fail(s, ERR_BAD_RESPONSE);
 		return;
 	}
@@ -214,7 +222,8 @@ void blocks_answer_more(struct blocks_state *s, const struct msg_view *m, enum e
 		return;
 	}
 	a->received += m->payload_len;
-	a->szx = b.szx;
+	if (b.szx < a->asked_szx)
+		a->szx = b.szx;
 	if (!release(s, b.more ? BLOCKS_SIZE_UNKNOWN : a->received) || !tell_data(s, m))
 		return;
 	if (!b.more)
@@ -229,20 +238,27 @@ static bool has_room(struct blocks_state *s, uint64_t len)
 	return s->transfer != NULL && room >= len;
 }
 
-bool blocks_fetch(struct blocks_state *s)
+/* Asks for as large a block as there is room for beside `held` bytes. */
+static bool ask_next(struct blocks_state *s, uint64_t held)
 {
 	struct blocks_answer *a = &s->answer;
-	size_t size = block_bytes(a->szx);
 
+	a->asked_szx = a->szx;
+	if (a->szx == OPT_SZX_BERT && !has_room(s, held + BLOCKS_BERT_MAX))
+		a->asked_szx = BLOCK_SZX_MAX; /* which counts alike */
+	if (s->transfer == NULL || (a->asked_szx != OPT_SZX_BERT && !has_room(s, held + block_bytes(a->asked_szx))))
+		return false;
+	blocks_ask_next(s);
+	return true;
+}
+
+bool blocks_fetch(struct blocks_state *s)
+{
 	/* What is held wants room too; if there is none, it goes first. */
-	if (a->held.bytes != NULL && has_room(s, a->received + size)) {
-		blocks_ask_next(s);
+	if (s->answer.held.bytes != NULL && ask_next(s, s->answer.received))
 		return true;
-	}
-	if (s->transfer != NULL && release(s, BLOCKS_SIZE_UNKNOWN) && has_room(s, size)) {
-		blocks_ask_next(s);
+	if (s->transfer != NULL && release(s, BLOCKS_SIZE_UNKNOWN) && ask_next(s, 0))
 		return true;
-	}
 	return s->transfer == NULL;
 }
 

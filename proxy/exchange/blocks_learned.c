@@ -31,13 +31,39 @@ uint64_t blocks_device(const struct proxy *p, const struct route *route, const s
 	return hash;
 }
 
-void blocks_learn(struct blocks_learned *l, uint64_t device, uint64_t now)
+static bool is_entry(const struct blocks_learned *l, uint64_t device, uint64_t now)
 {
+	return l->entries[device % BLOCKS_LEARNED].device == device && l->entries[device % BLOCKS_LEARNED].until > now;
+}
+
+static void take(struct blocks_learned *l, uint64_t device, uint64_t now)
+{
+	if (!is_entry(l, device, now)) {
+		l->entries[device % BLOCKS_LEARNED].plain = false;
+		l->entries[device % BLOCKS_LEARNED].hop = (struct hop){ 0 };
+	}
 	l->entries[device % BLOCKS_LEARNED].device = device;
 	l->entries[device % BLOCKS_LEARNED].until = now + BLOCKS_LEARNED_FOR;
 }
 
+void blocks_learn(struct blocks_learned *l, uint64_t device, uint64_t now)
+{
+	take(l, device, now);
+	l->entries[device % BLOCKS_LEARNED].plain = true;
+}
+
 bool blocks_knows(const struct blocks_learned *l, uint64_t device, uint64_t now)
 {
-	return l->entries[device % BLOCKS_LEARNED].device == device && l->entries[device % BLOCKS_LEARNED].until > now;
+	return is_entry(l, device, now) && l->entries[device % BLOCKS_LEARNED].plain;
+}
+
+void blocks_learn_hop(struct blocks_learned *l, uint64_t device, const struct hop *hop, uint64_t now)
+{
+	take(l, device, now);
+	l->entries[device % BLOCKS_LEARNED].hop = *hop;
+}
+
+struct hop blocks_hop(const struct blocks_learned *l, uint64_t device, uint64_t now)
+{
+	return is_entry(l, device, now) ? l->entries[device % BLOCKS_LEARNED].hop : (struct hop){ 0 };
 }

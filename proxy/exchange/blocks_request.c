@@ -8,7 +8,7 @@
 
 enum {
 	HOP_ROOM = 192, /* what block options, Request-Tag and Echo, and on its way the token and other options, add to a head */
-	PART_MAX = BLOCKS_WHOLE_MAX + BLOCKS_SEALING + 1, /* one byte more than goes: so it is known whether there is more */
+	PART_MAX = MSG_MAX + 1, /* one byte more than goes: so it is known whether there is more */
 };
 
 /* What one request has beside its head. */
@@ -77,8 +77,8 @@ static size_t write_request(const struct blocks_state *s, const struct part *par
 
 static void ask(struct blocks_state *s, const struct part *part)
 {
-	uint8_t bytes[MSG_DATAGRAM_MAX];
-	size_t len = write_request(s, part, bytes, sizeof bytes);
+	uint8_t bytes[MSG_MAX];
+	size_t len = write_request(s, part, bytes, s->hop.reliable ? sizeof bytes : MSG_DATAGRAM_MAX);
 
 	if (len == 0)
 		blocks_fail(s, ERR_TOO_LARGE);
@@ -96,9 +96,23 @@ static size_t pull(struct blocks_state *s, uint64_t offset, uint8_t *bytes, size
 	return t->calls->body(t, offset, bytes, room, last);
 }
 
-static size_t message_room(const struct blocks_state *s)
+/* What a reliable hop takes is known. */
+static bool is_measured(const struct blocks_state *s)
 {
-	return MSG_DATAGRAM_MAX - HOP_ROOM - s->head.len;
+	return s->hop.reliable && s->hop.known;
+}
+
+static bool knows_no_blocks(const struct blocks_state *s)
+{
+	return s->sending.no_blocks || (is_measured(s) && !s->hop.blocks);
+}
+
+size_t blocks_message_room(const struct blocks_state *s)
+{
+	size_t limit = is_measured(s) && s->hop.limit < MSG_MAX ? s->hop.limit : is_measured(s) ? MSG_MAX : MSG_DATAGRAM_MAX;
+	size_t head = HOP_ROOM + (size_t)s->head.len;
+
+	return limit > head ? limit - head : 0;
 }
 
 /* The longest body that goes whole. */
@@ -106,15 +120,17 @@ static size_t whole_limit(const struct blocks_state *s)
 {
 	size_t limit = s->sending.no_blocks || s->sending.threshold > BLOCKS_WHOLE_MAX ? BLOCKS_WHOLE_MAX : s->sending.threshold;
 
+	if (is_measured(s))
+		return blocks_message_room(s);
 	if (s->oscore)
 		limit += BLOCKS_SEALING;
-	return limit < message_room(s) ? limit : message_room(s);
+	return limit < blocks_message_room(s) ? limit : blocks_message_room(s);
 }
 
 /* From now on the body goes in blocks, as an operation of its own (RFC 9175 3.5.2). */
 static void begin_blocks(struct blocks_state *s, uint8_t szx)
 {
-	while (szx > 0 && block_bytes(szx) > message_room(s))
+	while (szx > 0 && (szx == OPT_SZX_BERT ? 2 * OPT_BLOCK_LARGEST : block_bytes(szx)) > blocks_message_room(s))
 		szx--;
 	s->sending.mode = BLOCKS_CUT;
 	s->sending.szx = szx;
@@ -127,12 +143,14 @@ enum readiness { READY, WAITS, FAILED };
 /* A body that is longer than goes whole: it is cut, unless the device just refused blocks. */
 static enum readiness is_too_long(struct blocks_state *s)
 {
-	if (s->sending.fell_back) {
+	bool bert = is_measured(s) && s->hop.bert && s->block_szx == BLOCK_SZX_MAX;
+
+	if (s->sending.fell_back || (is_measured(s) && !s->hop.blocks)) {
 		blocks_fail(s, ERR_TOO_LARGE);
 		return FAILED;
 	}
 	s->sending.no_blocks = false; /* it may have learned them */
-	begin_blocks(s, s->block_szx);
+	begin_blocks(s, bert ? OPT_SZX_BERT : s->block_szx);
 	return READY;
 }
 
@@ -158,13 +176,23 @@ static enum readiness read_whole(struct blocks_state *s, uint8_t *bytes)
 	return READY;
 }
 
+/* Of the blocks that it goes in: as large as the hop takes, where that may be more than 1024 bytes. */
+static size_t block_size(const struct blocks_state *s)
+{
+	size_t room = blocks_message_room(s);
+
+	if (s->sending.szx != OPT_SZX_BERT)
+		return block_bytes(s->sending.szx);
+	return (room < BLOCKS_BERT_MAX ? room : BLOCKS_BERT_MAX) / OPT_BLOCK_LARGEST * OPT_BLOCK_LARGEST;
+}
+
 /* Reads the next block; it is known to be the last one, or not to be. */
 static enum readiness read_block(struct blocks_state *s, uint8_t *bytes, struct opt_block *b)
 {
-	size_t size = block_bytes(s->sending.szx), n;
+	size_t size = block_size(s), unit = block_bytes(s->sending.szx), n;
 	bool last;
 
-	if (s->sending.offset / size > BLOCK_NUMBER_MAX) {
+	if (s->sending.offset / unit > BLOCK_NUMBER_MAX) {
 		blocks_fail(s, ERR_TOO_LARGE);
 		return FAILED;
 	}
@@ -175,7 +203,7 @@ static enum readiness read_block(struct blocks_state *s, uint8_t *bytes, struct 
 		return WAITS;
 	s->sending.more = n > size;
 	s->sending.len = (uint16_t)(n > size ? size : n);
-	*b = (struct opt_block){ .num = (uint32_t)(s->sending.offset / size), .more = s->sending.more, .szx = s->sending.szx };
+	*b = (struct opt_block){ .num = (uint32_t)(s->sending.offset / unit), .more = s->sending.more, .szx = s->sending.szx };
 	return READY;
 }
 
@@ -207,7 +235,7 @@ bool blocks_send(struct blocks_state *s)
 	/* An observation begins with the whole request. */
 	part.observes = s->registers && !s->sending.more && !blocks_observes(s);
 	/* Only where a smaller block than the largest is wanted: a device that knows no blocks refuses the option (RFC 7252 5.4.1). */
-	s->sending.asked_block2 = !s->sending.more && !s->sending.no_blocks && s->block_szx < BLOCK_SZX_MAX;
+	s->sending.asked_block2 = !s->sending.more && !knows_no_blocks(s) && s->block_szx < BLOCK_SZX_MAX;
 	if (s->sending.asked_block2)
 		part.block2 = &block2;
 	ask(s, &part);
@@ -246,9 +274,9 @@ static uint8_t szx_below(const struct blocks_state *s, const struct msg_view *m)
 static bool cuts_smaller(struct blocks_state *s, const struct msg_view *m)
 {
 	struct opt_block b;
-	bool has_size = blocks_read_option(m, OPT_BLOCK1, &b) > 0;
+	bool has_size = blocks_read_option(s, m, OPT_BLOCK1, &b) > 0;
 
-	if (s->sending.mode == BLOCKS_WHOLE && !s->sending.no_blocks && s->sending.len > block_bytes(0)) {
+	if (s->sending.mode == BLOCKS_WHOLE && !knows_no_blocks(s) && s->sending.len > block_bytes(0)) {
 		uint8_t szx = szx_below(s, m);
 
 		begin_blocks(s, has_size && b.szx < szx ? b.szx : szx);
@@ -286,7 +314,7 @@ static bool goes_on(struct blocks_state *s, const struct msg_view *m)
 {
 	struct opt_block b;
 
-	if (blocks_read_option(m, OPT_BLOCK1, &b) <= 0 || b.num != s->sending.offset / block_bytes(s->sending.szx))
+	if (blocks_read_option(s, m, OPT_BLOCK1, &b) <= 0 || b.num != s->sending.offset / block_bytes(s->sending.szx))
 		return false;
 	s->sending.offset += s->sending.len;
 	if (b.szx < s->sending.szx)
@@ -311,6 +339,16 @@ static void take_all(struct blocks_state *s)
 	s->transfer->calls->body_taken(s->transfer, s->sending.offset + s->sending.len);
 }
 
+/* The gateway itself found the message too long, and by that what this hop takes: it is measured anew. */
+static bool fits_hop(struct blocks_state *s)
+{
+	if (!is_measured(s) || s->sending.measured || s->sending.offset > 0 || !s->sending.has_body)
+		return false;
+	s->sending.measured = true;
+	s->sending.mode = BLOCKS_UNDECIDED;
+	return true;
+}
+
 static bool asks_again(struct blocks_state *s, const struct msg_view *m)
 {
 	switch (m->code) {
@@ -333,6 +371,8 @@ void blocks_request_answered(struct blocks_state *s, const struct msg_view *m, e
 
 	if (e == ERR_NONE && !blocks_is_from_group(s) && asks_again(s, m))
 		return;
+	if (e == ERR_TOO_LARGE && fits_hop(s))
+		return;
 	if (goes_well && s->sending.more) {
 		if (!goes_on(s, m))
 			blocks_fail(s, ERR_BAD_RESPONSE);
@@ -354,8 +394,8 @@ void blocks_request_answered(struct blocks_state *s, const struct msg_view *m, e
 
 void blocks_ask_next(struct blocks_state *s)
 {
-	uint64_t num = s->answer.received / block_bytes(s->answer.szx);
-	struct opt_block block2 = { .num = (uint32_t)num, .szx = s->answer.szx };
+	uint64_t num = s->answer.received / block_bytes(s->answer.asked_szx);
+	struct opt_block block2 = { .num = (uint32_t)num, .szx = s->answer.asked_szx };
 	struct part part = { .block2 = &block2 };
 	uint8_t bytes[PART_MAX];
 	bool last;

@@ -12,6 +12,9 @@ bool blocks_send(struct blocks_state *s);
 /* The device answered to it: sends on, again in another way, or has the final answer. */
 void blocks_request_answered(struct blocks_state *s, const struct msg_view *m, enum error e);
 
+/* The longest payload that the hop to the device takes beside the head. */
+size_t blocks_message_room(const struct blocks_state *s);
+
 /* Asks for the block of the answer that follows what was received. */
 void blocks_ask_next(struct blocks_state *s);
 

@@ -13,7 +13,8 @@
 
 enum {
 	BLOCK_NUMBER_MAX = (1 << 20) - 1, /* RFC 7959 2.2 */
-	BLOCK_SZX_MAX = 6,
+	BLOCK_SZX_MAX = OPT_SZX_LARGEST,  /* of datagrams */
+	BLOCKS_BERT_MAX = MSG_MAX - OPT_BLOCK_LARGEST, /* bytes of a block of SZX 7 */
 	BLOCKS_WHOLE_MAX = 1024,          /* bytes of a body that goes in one message (RFC 7252 4.6) */
 	BLOCKS_SEALING = 64,              /* by which OSCORE makes an inner block of that size longer: it is not cut for these */
 	BLOCKS_RESTARTS = 2,              /* of an upload, of the fetching of one answer, and challenges answered */
@@ -42,6 +43,7 @@ struct blocks_sending {
 	bool asked_block2;    /* the request under way names a size for the answer's blocks */
 	bool no_blocks;       /* the device is said to know no block options */
 	bool fell_back;       /* it said so in this transfer */
+	bool measured;        /* what the hop takes was found out by its refusal, once */
 };
 
 struct blocks_answer {
@@ -49,7 +51,9 @@ struct blocks_answer {
 	uint64_t limit;
 	struct buffer held;   /* the first of several blocks, until the second has come: the answer may still become another */
 	int32_t content_format; /* -1: none */
-	uint8_t code, szx, restarts;
+	uint8_t code, restarts;
+	uint8_t szx;          /* of the largest block asked for */
+	uint8_t asked_szx;    /* of the one asked for last */
 	uint8_t etag_len;     /* 0: none */
 	uint8_t etag[BLOCKS_ETAG_MAX];
 	bool delivered;       /* the owner has its head */
@@ -68,6 +72,7 @@ struct blocks_state {
 	struct buffer pending;      /* the newest notification, which the owner had no room for */
 	enum error pending_error;
 	uint64_t device;            /* names it in what was learned */
+	struct hop hop;             /* to the device; all zero: not known */
 	uint64_t refused_at;        /* since when it cannot ask; 0: it can */
 	uint32_t index;             /* in its slab, or SLAB_NONE */
 	uint8_t phase;              /* enum blocks_phase */
@@ -85,9 +90,10 @@ struct blocks_state {
 	bool pending_lost;          /* a notification that cannot be kept was the last one */
 };
 
+/* By which its number counts. */
 static inline size_t block_bytes(uint8_t szx)
 {
-	return (size_t)16 << szx;
+	return opt_block_unit(szx);
 }
 
 /* Whether the device accepted the observation. */
@@ -112,7 +118,8 @@ void blocks_stop_asking(struct blocks_state *s);
 void blocks_end(struct blocks_state *s, enum error e);
 
 /* Reads a block option: 1, 0 if there is none, -1 if it cannot be (SZX 7 is for reliable transports alone). */
-int blocks_read_option(const struct msg_view *m, uint16_t number, struct opt_block *b) __attribute__((warn_unused_result));
+int blocks_read_option(const struct blocks_state *s, const struct msg_view *m, uint16_t number, struct opt_block *b)
+	__attribute__((warn_unused_result));
 
 /* A device asks for proof of freshness (RFC 9175 2.3): what was asked is to be asked again with its value. False if that is not for us to
  * answer: under OSCORE it is its client's affair, and of an unsafe request that may be old its owner's. */

@@ -6,6 +6,7 @@
 #include "proxy/exchange/crossing_wire.h"
 #include "proxy/exchange/exchange.h"
 #include "proxy/exchange/forward.h"
+#include "proxy/exchange/hop.h"
 #include "proxy/exchange/observe.h"
 #include "proxy/exchange/reachability.h"
 #include "proxy/exchange/requester.h"
@@ -389,6 +390,8 @@ static void on_error(struct proxy *p, struct exchange *x, const struct crossing_
 {
 	note(x, r);
 	x->crossing->ended = true;
+	if (r->error == ERR_TOO_LARGE)
+		x->size_limit = hop_of(p, &x->crossing->origin).limit; /* which its home has just learned */
 	respond_error(p, x, r->error < ERR_COUNT ? (enum error)r->error : ERR_INTERNAL, r->offender);
 	exchange_free(p, x);
 }

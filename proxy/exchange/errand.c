@@ -77,6 +77,8 @@ static void schedule(struct errand *e)
 
 	if (e->first != NULL)
 		wheel_cancel(&e->timer);
+	else if (e->client->gone)
+		wheel_set(e->proxy->wheel, &e->timer, clock_now());
 	else
 		wheel_set(e->proxy->wheel, &e->timer, clock_now() + wait);
 }
@@ -138,7 +140,7 @@ static bool is_final(const struct errand *e)
 static bool step(struct errand *e)
 {
 	if (e->hungry && e->carried != NULL)
-		e->proxy->carrier->more(e);
+		errand_carrier_of(e)->more(e);
 	e->hungry = false;
 	errand_feed(e);
 	for (struct exchange *x = e->first; x != NULL && !e->dead; x = x->next) {
@@ -244,6 +246,14 @@ void errand_writable(struct errand *e)
 	run(e);
 }
 
+void errand_progress(struct errand *e)
+{
+	for (struct exchange *x = e->first; x != NULL; x = x->next) {
+		x->deadline = clock_now() + x->route->timeout;
+		exchange_schedule(e->proxy, x);
+	}
+}
+
 /* Where there are other origins, this one is passed over for a while. */
 static void note_failure(const struct errand *e, enum error error)
 {
@@ -335,9 +345,11 @@ static bool has_block(const struct errand *e, const struct exchange *x)
 
 	if (from < e->window.offset || (!e->ended && from > end + ahead_of(x)))
 		return false;
+	if (e->rest)
+		return from < end;
 	if (!e->ended || e->error == ERR_NONE || e->error == ERR_RESPONSE_SIZE)
 		return true;
-	return from + (16u << x->block2.szx) < end; /* before a cut whole blocks are here, and no last one */
+	return from + opt_block_unit(x->block2.szx) < end; /* before a cut whole blocks are here, and no last one */
 }
 
 static bool continue_answer(struct errand *e, struct exchange *x, const struct errand_ask *ask)
@@ -345,7 +357,7 @@ static bool continue_answer(struct errand *e, struct exchange *x, const struct e
 	bool again = x->code == CODE_GET && !x->oscore; /* may be asked anew, up to the block */
 
 	if (e == NULL || !e->uploaded || (e->answered && !has_block(e, x))) {
-		if (again && errand_wanted(x) <= ahead_of(x))
+		if ((again && errand_wanted(x) <= ahead_of(x)) || (e != NULL && e->rest))
 			return false;
 		refuse(x, ERR_BODY_INCOMPLETE);
 		return true;
@@ -355,6 +367,11 @@ static bool continue_answer(struct errand *e, struct exchange *x, const struct e
 	e->hungry = true;
 	run(e);
 	return true;
+}
+
+bool errand_is_known(const struct proxy *p, const struct client *c, uint64_t key)
+{
+	return errand_find(p, c, key) != NULL;
 }
 
 bool errand_continue(struct proxy *p, struct exchange *x, const struct errand_ask *ask)
@@ -378,22 +395,29 @@ bool errand_continue(struct proxy *p, struct exchange *x, const struct errand_as
 
 /* ---- new ones ---- */
 
-static int fill(struct errand *e, struct exchange *x, const struct errand_ask *ask, const struct errand_request *what)
+/* What both beginnings know: the client, what he asks for, and by what rules. */
+static void fill(struct errand *e, const struct exchange *x, uint64_t key)
 {
-	uint32_t value;
-
 	e->proxy = x->proxy;
 	e->timer.run = on_timer;
 	e->client = x->client;
 	e->client->errands++;
+	e->local = x->local;
 	e->conf = snapshot_keep(x->conf);
 	e->route = x->route;
-	e->key = ask->key;
+	e->key = key;
 	e->method = x->code;
 	e->oscore = x->oscore;
+	e->content_format = UINT32_MAX;
+}
+
+static int fill_request(struct errand *e, const struct errand_ask *ask, const struct errand_request *what)
+{
+	uint32_t value;
+
+	e->own_carrier = what->carrier;
 	e->scheme = what->scheme;
 	e->peer = what->address;
-	e->content_format = UINT32_MAX;
 	if (msg_option(ask->m, OPT_CONTENT_FORMAT) != NULL && msg_uint(msg_option(ask->m, OPT_CONTENT_FORMAT), &value) == 0)
 		e->content_format = value;
 	if (msg_option(ask->m, OPT_SIZE1) != NULL && msg_uint(msg_option(ask->m, OPT_SIZE1), &value) == 0)
@@ -411,7 +435,8 @@ enum error errand_begin(struct proxy *p, struct exchange *x, const struct errand
 
 	if (e == NULL)
 		return error;
-	if (fill(e, x, ask, what) < 0) {
+	fill(e, x, ask->key);
+	if (fill_request(e, ask, what) < 0) {
 		errand_release(e);
 		return ERR_OVERLOAD;
 	}
@@ -423,4 +448,40 @@ enum error errand_begin(struct proxy *p, struct exchange *x, const struct errand
 	else
 		errand_fail(e, error);
 	return ERR_NONE;
+}
+
+/* ---- answers that are here ---- */
+
+static int fill_answer(struct errand *e, const struct errand_answer *a)
+{
+	e->begun = e->uploaded = e->fed = e->answered = e->ended = true;
+	e->rest = a->rest;
+	e->size = a->size;
+	e->answered_at = clock_now();
+	e->window.offset = e->asked = a->from;
+	if (buffers_keep(e->proxy->buffers, &e->answer, a->head->bytes, a->head->len) < 0)
+		return -1;
+	return window_add(e, &e->window, a->bytes, a->len);
+}
+
+int errand_keep(struct proxy *p, const struct exchange *x, uint64_t key, const struct errand_answer *a)
+{
+	struct errand *before = errand_find(p, x->client, key), *e;
+	enum error error;
+
+	if (before != NULL && before->first == NULL && !before->running)
+		errand_release(before);
+	else if (before != NULL)
+		errand_unlist(before);
+	e = errand_new(p, x->client, &error);
+	if (e == NULL)
+		return -1;
+	fill(e, x, key);
+	if (fill_answer(e, a) < 0) {
+		errand_release(e);
+		return -1;
+	}
+	errand_list(e);
+	schedule(e);
+	return 0;
 }

@@ -8,6 +8,7 @@
 enum {
 	OPTION_ROOM = 24,        /* bytes of what is added to the head: Block1, Block2, Size2, ETag */
 	BLOCK_NUMBERS = 1 << 20, /* RFC 7959 2.2 */
+	WIDE = 16 * ERRAND_BLOCK, /* bytes of a block of SZX 7 */
 };
 
 /* A block of the answer to x. */
@@ -20,7 +21,7 @@ struct piece {
 
 uint64_t errand_wanted(const struct exchange *x)
 {
-	return x->has_block2 ? (uint64_t)x->block2.num << (x->block2.szx + 4) : 0;
+	return x->has_block2 ? opt_block_offset(&x->block2) : 0;
 }
 
 /* Options that were not there before, at their place. */
@@ -72,15 +73,37 @@ static void read_head(const struct errand *e, struct msg_view *m)
 		log_fatal("errand: an answer's head cannot be read");
 }
 
-/* The block's size: as asked for, and no larger than what may be sent to a client who was never seen. */
-static uint8_t choose_szx(const struct errand *e, const struct exchange *x)
-{
-	size_t limit = respond_size_limit(x), overhead = (size_t)e->answer.len + x->token_len + OPTION_ROOM;
-	uint8_t szx = x->has_block2 ? x->block2.szx : 6;
+/* A block's size in bytes, and how it is told. */
+struct measure {
+	size_t size;
+	uint8_t szx;
+	bool whole; /* more than that cannot be told at all */
+};
 
-	while (szx > 0 && overhead + (16u << szx) > limit)
-		szx--;
-	return szx;
+/* As asked for, and no larger than what the client takes, or what may be sent to one who was never seen. Of a client who knows no blocks all of the
+ * answer is one. */
+static struct measure choose_size(const struct errand *e, const struct exchange *x)
+{
+	const struct endpoint *peer = &x->client->peer;
+	size_t limit = respond_size_limit(x), overhead = (size_t)e->answer.len + x->token_len + OPTION_ROOM;
+	uint8_t asked = x->has_block2 ? x->block2.szx : OPT_SZX_BERT;
+	struct measure m = { .szx = asked < OPT_SZX_BERT ? asked : OPT_SZX_LARGEST };
+
+	if (edge_of(peer)->reliable && !x->inner && limit > overhead) {
+		m.size = limit - overhead;
+		m.whole = !edge_takes_blocks(0, peer);
+		if (m.whole)
+			return m;
+		m.size = (m.size < WIDE ? m.size : WIDE) / ERRAND_BLOCK * ERRAND_BLOCK;
+		m.szx = asked;
+		if (asked == OPT_SZX_BERT && m.size > ERRAND_BLOCK && edge_takes_bert(0, peer) && !errands_are_short(e->proxy))
+			return m;
+		m.szx = asked < OPT_SZX_BERT ? asked : OPT_SZX_LARGEST;
+	}
+	while (m.szx > 0 && overhead + opt_block_unit(m.szx) > limit)
+		m.szx--;
+	m.size = opt_block_unit(m.szx);
+	return m;
 }
 
 /* A diagnostic message is for a person, and has no blocks: what is longer than one is cut (RFC 7252 5.5.2). */
@@ -130,9 +153,10 @@ static void on_last(struct errand *e, bool whole)
 
 bool errand_answer_step(struct errand *e, struct exchange *x)
 {
-	struct piece piece = { .from = errand_wanted(x), .block.szx = choose_szx(e, x) };
+	struct measure measure = choose_size(e, x);
+	struct piece piece = { .from = errand_wanted(x), .block.szx = measure.szx };
 	uint64_t end = e->window.offset + e->window.len;
-	size_t size = 16u << piece.block.szx, available = piece.from < end ? (size_t)(end - piece.from) : 0;
+	size_t size = measure.size, available = piece.from < end ? (size_t)(end - piece.from) : 0;
 	struct msg_view m;
 	bool diagnostic;
 
@@ -150,12 +174,16 @@ bool errand_answer_step(struct errand *e, struct exchange *x)
 		errand_refuse(e, x, e->error);
 		return true;
 	}
-	if ((piece.from > 0 && available == 0) || piece.from >> (piece.block.szx + 4) >= BLOCK_NUMBERS) {
+	if ((piece.from > 0 && available == 0) || piece.from / opt_block_unit(measure.szx) >= BLOCK_NUMBERS) {
 		errand_refuse(e, x, ERR_BLOCK_SIZE);
 		return true;
 	}
-	piece.block.num = (uint32_t)(piece.from >> (piece.block.szx + 4));
-	piece.block.more = available > size && !diagnostic;
+	if (available > size && measure.whole && !diagnostic) {
+		errand_refuse(e, x, ERR_RESPONSE_SIZE);
+		return true;
+	}
+	piece.block.num = (uint32_t)(piece.from / opt_block_unit(measure.szx));
+	piece.block.more = (available > size || e->rest) && !diagnostic;
 	piece.len = available > size ? size : available;
 	piece.whole = piece.from == 0 && !piece.block.more;
 	if (send_piece(e, x, &m, &piece) && !piece.block.more)

@@ -7,7 +7,8 @@
 #include "proxy/exchange/errand.h"
 
 enum {
-	ERRAND_BLOCK = 1024,      /* the largest of a datagram */
+	ERRAND_BLOCK = OPT_BLOCK_LARGEST, /* the largest of a datagram */
+	ERRAND_BERT = MSG_MAX - ERRAND_BLOCK, /* the largest of a reliable transport */
 	ERRAND_GATHERED = 49152,  /* bytes of a request's body that are held to know its length */
 	ERRAND_WINDOW = 49152,    /* bytes of an answer's body that are held; with what a carrier has read ahead, at most 64 kB */
 	ERRAND_TAG = 4,           /* bytes of an ETag of our own */
@@ -25,6 +26,7 @@ struct errand {
 	uint64_t key;
 	struct proxy *proxy;
 	struct client *client;
+	struct local_address local;    /* that he asked */
 	struct snapshot *conf;         /* kept: `route` is of it */
 	const struct route *route;
 	struct wheel_timer timer;
@@ -34,6 +36,7 @@ struct errand {
 	bool running, dead;            /* run() of errand.c is at work; it is freed when that returns */
 	bool oscore;
 	void *carried;                 /* the carrier's; NULL: not begun, or over */
+	const struct errand_carrier *own_carrier; /* NULL: the proxy's */
 	/* the request */
 	struct buffer head;            /* until it is begun */
 	enum uri_scheme scheme;
@@ -47,6 +50,7 @@ struct errand {
 	/* the answer */
 	struct buffer answer;          /* its head */
 	bool answered, ended;          /* its head is here; nothing more comes of it */
+	bool rest;                     /* nor will it end here: the origin is to be asked for what follows */
 	enum error error;              /* why not, where it is not whole */
 	struct window window;
 	uint64_t size;
@@ -68,6 +72,8 @@ void errand_list(struct errand *e);   /* from now on it is found */
 void errand_unlist(struct errand *e); /* no more; who waits is still served */
 void errand_touch(struct errand *e);  /* it is used now */
 void errand_leave_carrier(struct errand *e);
+/* NULL: it has gone. */
+const struct errand_carrier *errand_carrier_of(const struct errand *e);
 bool errands_are_short(const struct proxy *p); /* of memory */
 
 /* Appends; the caller has looked at the room. Returns 0, or -1 without memory. */

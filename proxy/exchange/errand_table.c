@@ -63,10 +63,17 @@ bool errands_are_short(const struct proxy *p)
 
 /* ---- life ---- */
 
+const struct errand_carrier *errand_carrier_of(const struct errand *e)
+{
+	return e->own_carrier != NULL ? e->own_carrier : e->proxy->carrier;
+}
+
 void errand_leave_carrier(struct errand *e)
 {
-	if (e->carried != NULL && e->proxy->carrier != NULL)
-		e->proxy->carrier->leave(e);
+	const struct errand_carrier *c = errand_carrier_of(e);
+
+	if (e->carried != NULL && c != NULL)
+		c->leave(e);
 	e->carried = NULL;
 }
 
@@ -108,6 +115,25 @@ void errand_release(struct errand *e)
 }
 
 /* ---- finding ---- */
+
+uint64_t errand_key(const struct proxy *p, const struct client *c, const struct msg_view *m, uint64_t resource)
+{
+	static const uint16_t numbers[] = { OPT_OSCORE, OPT_ACCEPT, OPT_REQUEST_TAG };
+	const struct hash_key *k = &p->hash_key;
+	const uint32_t head[] = { c->hash, m->code };
+	uint64_t hash = hash_mix(k, resource, head, sizeof head);
+
+	for (size_t n = 0; n < sizeof numbers / sizeof numbers[0]; n++)
+		for (unsigned i = 0; i < m->option_count; i++) {
+			const struct msg_option *o = &m->options[i];
+
+			if (o->number != numbers[n])
+				continue;
+			hash = hash_mix(k, hash, &o->number, sizeof o->number);
+			hash = hash_mix(k, hash, o->value, o->len);
+		}
+	return hash;
+}
 
 struct errand *errand_find(const struct proxy *p, const struct client *c, uint64_t key)
 {
@@ -177,6 +203,21 @@ struct errand *errand_new(struct proxy *p, const struct client *c, enum error *e
 		return NULL;
 	e->links.index = index;
 	return e;
+}
+
+static void leave_one(void *object, uint32_t index, void *arg)
+{
+	struct errand *e = object;
+
+	(void)index;
+	if (e->client == arg && e->first == NULL)
+		errand_release(e);
+}
+
+void errands_leave(struct proxy *p, const struct client *c)
+{
+	if (c->errands > 0)
+		slab_each(p->errands->slab, leave_one, (void *)(uintptr_t)c);
 }
 
 static void release_one(void *object, uint32_t index, void *arg)

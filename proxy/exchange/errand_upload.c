@@ -19,8 +19,14 @@ static bool is_same_format(const struct errand *e, const struct msg_view *m)
 static size_t room(const struct errand *e)
 {
 	if (!e->begun)
-		return e->body.len < ERRAND_GATHERED ? ERRAND_BLOCK : 0;
-	return e->carried != NULL && e->body.len == 0 ? e->proxy->carrier->room(e) : 0;
+		return e->body.len < ERRAND_GATHERED ? ERRAND_BERT : 0;
+	return e->carried != NULL && e->body.len == 0 ? errand_carrier_of(e)->room(e) : 0;
+}
+
+/* The longest block that may follow one of this size. */
+static size_t next_block(const struct opt_block *b)
+{
+	return b->szx == OPT_SZX_BERT ? ERRAND_BERT : ERRAND_BLOCK;
 }
 
 /* RFC 7959 2.3, 2.5: blocks of another Content-Format, and blocks behind a gap, belong to no body. */
@@ -44,7 +50,7 @@ enum error errand_upload(struct errand *e, struct exchange *x, const struct erra
 {
 	const struct opt_block *b = &ask->r->block1;
 	bool blocks = x->block1 != 0, has_body = e->method != CODE_GET && e->method != CODE_DELETE;
-	uint64_t offset = blocks ? (uint64_t)b->num << (b->szx + 4) : 0;
+	uint64_t offset = blocks ? opt_block_offset(b) : 0;
 	size_t len = has_body ? ask->m->payload_len : 0;
 	enum error error;
 
@@ -63,17 +69,20 @@ enum error errand_upload(struct errand *e, struct exchange *x, const struct erra
 	return ERR_NONE;
 }
 
-/* Where everything is here its length is known. Else it is as the client says, if that can be true. */
+/* Where everything is here its length is known. Else it is as the client says, if that can be true and has to be told. */
 static uint64_t size_of(const struct errand *e)
 {
+	const struct errand_carrier *c = errand_carrier_of(e);
+
 	if (e->uploaded)
 		return e->received;
-	return e->size1 > e->received ? e->size1 : ERRAND_SIZE_UNKNOWN;
+	return c != NULL && c->announces && e->size1 > e->received ? e->size1 : ERRAND_SIZE_UNKNOWN;
 }
 
 static void begin(struct errand *e)
 {
 	struct errand_request r = { .scheme = e->scheme, .address = e->peer, .host = { e->host, strlen(e->host) }, .conf = e->conf, .route = e->route };
+	const struct errand_carrier *c = errand_carrier_of(e);
 	struct msg_view m;
 	enum error error;
 
@@ -82,7 +91,7 @@ static void begin(struct errand *e)
 	r.m = &m;
 	r.size = e->announced = size_of(e);
 	e->begun = true;
-	error = e->proxy->carrier != NULL ? e->proxy->carrier->begin(e, &r) : ERR_DRAINING;
+	error = c != NULL ? c->begin(e, &r) : ERR_DRAINING;
 	buffers_drop(e->proxy->buffers, &e->head);
 	if (error != ERR_NONE)
 		errand_fail(e, error);
@@ -90,7 +99,7 @@ static void begin(struct errand *e)
 
 void errand_feed(struct errand *e)
 {
-	const struct errand_carrier *c = e->proxy->carrier;
+	const struct errand_carrier *c = errand_carrier_of(e);
 	size_t n;
 	bool last;
 
@@ -119,7 +128,7 @@ bool errand_upload_step(struct errand *e, struct exchange *x)
 	struct msg_view m;
 
 	/* What has been answered well already takes the rest as it comes. */
-	if (room(e) < ERRAND_BLOCK && e->carried != NULL)
+	if (room(e) < next_block(&b) && e->carried != NULL)
 		return false;
 	b.more = true;
 	msg_begin(&w, bytes, sizeof bytes, MSG_NON, CODE_CONTINUE, 0, NULL, 0);

@@ -202,7 +202,7 @@ enum error exchange_check_room(const struct proxy *p, const struct client *c)
 void exchange_set_route(struct proxy *p, struct exchange *x, const struct route *route)
 {
 	uint64_t rest = route->to_count > 1 ? route->rest : 0;
-	uint64_t in_all = x->inner ? route->timeout_http : 0;
+	uint64_t in_all = x->inner && !x->of_errand ? route->timeout_http : 0;
 
 	if (x->route != NULL)
 		house_add(&p->cell->route_exchanges[x->route->metrics_slot], (uint32_t)-1);

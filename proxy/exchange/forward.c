@@ -19,6 +19,7 @@
 #include "proxy/exchange/origin.h"
 #include "proxy/exchange/ports.h"
 #include "proxy/exchange/reachability.h"
+#include "proxy/exchange/reblock.h"
 #include "proxy/exchange/requester.h"
 #include "proxy/exchange/respond.h"
 #include "proxy/exchange/transmit.h"
@@ -61,6 +62,7 @@ static size_t write_request(struct passage *g, const struct origin_conf *to, uin
 		return 0;
 	if (x->group)
 		group_plan(&plan);
+	reblock_plan(&plan, x, g->r, &g->hop);
 	exchange_upstream_token(x, token);
 	msg_begin(&w, bytes, room, x->confirmable ? MSG_CON : MSG_NON, x->code, 0, token, sizeof token);
 	outer_write(&w, g->m, &plan);
@@ -68,6 +70,19 @@ static size_t write_request(struct passage *g, const struct origin_conf *to, uin
 }
 
 /* ---- finding the origin ---- */
+
+static uint64_t mix_path_and_query(const struct hash_key *k, uint64_t hash, const struct msg_option *options, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		const struct msg_option *o = &options[i];
+
+		if (o->number != OPT_URI_PATH && o->number != OPT_URI_QUERY && o->number != OPT_URI_PATH_ABBREV)
+			continue;
+		hash = hash_mix(k, hash, &o->number, sizeof o->number);
+		hash = hash_mix(k, hash, o->value, o->len);
+	}
+	return hash;
+}
 
 /* Of scheme, authority, path and query of a target. OSCORE hides path and query: what is outside of it may change from message
  * to message, so all that one host has is one resource. */
@@ -79,15 +94,17 @@ static uint64_t resource_hash(const struct passage *g)
 	size_t count = g->target.from_uri ? g->target.option_count : g->m->option_count;
 	uint64_t hash = hash_mix(&g->p->hash_key, hash_bytes(&g->p->hash_key, head, sizeof head), q->host, q->host_len);
 
-	for (size_t i = 0; i < count && !q->oscore; i++) {
-		const struct msg_option *o = &options[i];
+	return q->oscore ? hash : mix_path_and_query(&g->p->hash_key, hash, options, count);
+}
 
-		if (o->number != OPT_URI_PATH && o->number != OPT_URI_QUERY && o->number != OPT_URI_PATH_ABBREV)
-			continue;
-		hash = hash_mix(&g->p->hash_key, hash, &o->number, sizeof o->number);
-		hash = hash_mix(&g->p->hash_key, hash, o->value, o->len);
-	}
-	return hash;
+/* Of path and query as the origin gets them: one resource of an origin may have several names here. All that OSCORE hides is one. */
+static uint64_t resource_of_origin(const struct passage *g, const uint8_t *bytes, size_t len)
+{
+	struct msg_view m;
+
+	if (g->target.question.oscore || msg_parse_datagram(&m, bytes, len) != MSG_OK)
+		return 0;
+	return mix_path_and_query(&g->p->hash_key, 0, m.options, m.option_count);
 }
 
 /* Of all that a route's conditions and policy look at in a request, and the query. */
@@ -161,15 +178,12 @@ bool passage_rests(const struct passage *g, const struct endpoint *address, cons
 }
 
 /* Sends it to the origin's home, which may be this one. */
-static enum error pass_home(struct passage *g, const struct endpoint *address, const struct origin_conf *to, uint8_t *bytes, size_t len)
+static enum error pass_home(struct passage *g, const struct destination *d, uint8_t *bytes, size_t len)
 {
-	struct destination d;
-	unsigned home;
+	unsigned home = origin_home(g->p, &d->peer);
 
-	find_destination(g, address, to, &d);
-	home = origin_home(g->p, &d.peer);
-	return home == g->p->house.self ? forward_to_origin(g->p, g->x, &d.peer, &d.credentials, bytes, len) :
-		crossing_request(g->p, g->x, home, &d.peer, &d.credentials, bytes, len);
+	return home == g->p->house.self ? forward_to_origin(g->p, g->x, &d->peer, &d->credentials, bytes, len) :
+		crossing_request(g->p, g->x, home, &d->peer, &d->credentials, bytes, len);
 }
 
 /* ---- origins that take bodies whole ---- */
@@ -179,24 +193,9 @@ static bool is_carried(const struct passage *g, const struct origin_conf *to)
 	return errand_is_carried(g->p, scheme_of(g, to));
 }
 
-/* Of what a request has in common with those that go on with its blocks. */
 static uint64_t errand_hash(const struct passage *g)
 {
-	static const uint16_t numbers[] = { OPT_OSCORE, OPT_ACCEPT, OPT_REQUEST_TAG };
-	const struct hash_key *k = &g->p->hash_key;
-	const uint32_t head[] = { g->x->client->hash, g->m->code };
-	uint64_t hash = hash_mix(k, resource_hash(g), head, sizeof head);
-
-	for (size_t n = 0; n < sizeof numbers / sizeof numbers[0]; n++)
-		for (unsigned i = 0; i < g->m->option_count; i++) {
-			const struct msg_option *o = &g->m->options[i];
-
-			if (o->number != numbers[n])
-				continue;
-			hash = hash_mix(k, hash, &o->number, sizeof o->number);
-			hash = hash_mix(k, hash, o->value, o->len);
-		}
-	return hash;
+	return errand_key(g->p, g->x->client, g->m, resource_hash(g));
 }
 
 /* The message `bytes` becomes an errand. */
@@ -222,12 +221,42 @@ static bool continue_errand(struct passage *g)
 	return errand_continue(g->p, g->x, &ask);
 }
 
+/* ---- hops that take bodies otherwise ---- */
+
+/* Whether the request belongs to what is under way, or held, in blocks. */
+static bool continue_blocks(struct passage *g)
+{
+	const struct errand_ask ask = { .m = g->m, .r = g->r, .key = errand_hash(g) };
+
+	return errand_is_known(g->p, g->x->client, ask.key) && errand_continue(g->p, g->x, &ask);
+}
+
+/* It becomes an errand, if its hop does not take it as it is. Returns whether it has found its place. */
+static bool reblock(struct passage *g, const struct endpoint *peer, size_t len)
+{
+	struct exchange *x = g->x;
+	struct errand_ask ask = { .m = g->m, .r = g->r };
+	bool needed;
+	enum error e;
+
+	if (x->inner || !(g->hop.reliable || client_is_reliable(x->client)))
+		return false;
+	ask.key = x->body_key = errand_hash(g);
+	e = reblock_check(x, g->m, g->r, &g->hop, len, &needed);
+	if (e == ERR_NONE && needed)
+		e = reblock_begin(g->p, x, &ask, peer);
+	if (e != ERR_NONE)
+		passage_refuse(g->p, x, e, 0);
+	return e != ERR_NONE || needed;
+}
+
 void passage_pass(struct passage *g, const struct endpoint *address, const struct origin_conf *to, bool configured)
 {
 	struct proxy *p = g->p;
 	struct exchange *x = g->x;
 	uint8_t bytes[MSG_MAX + OUTER_ROOM];
 	enum error e = passage_check_address(g, to, address, configured);
+	struct destination d;
 	size_t len;
 
 	if (e == ERR_NONE && endpoint_is_multicast(address))
@@ -236,6 +265,8 @@ void passage_pass(struct passage *g, const struct endpoint *address, const struc
 		passage_refuse(p, x, e, 0);
 		return;
 	}
+	find_destination(g, address, to, &d);
+	g->hop = hop_of(p, &d.peer);
 	len = write_request(g, to, bytes, sizeof bytes);
 	if (len > 0 && is_carried(g, to)) {
 		e = carry(g, address, to, bytes, len);
@@ -243,18 +274,20 @@ void passage_pass(struct passage *g, const struct endpoint *address, const struc
 			passage_refuse(p, x, e, 0);
 		return;
 	}
+	if (len > 0 && reblock(g, &d.peer, len))
+		return;
 	if (len == 0 || len > edge_traits[scheme_of(g, to)].message_max) {
 		passage_refuse(p, x, edge_traits[scheme_of(g, to)].message_max == 0 ? ERR_NO_ROUTE_FORWARD : ERR_TOO_LARGE, 0);
 		return;
 	}
 	x->deadline = x->arrived_at + x->patience * CLOCK_MS;
 	if (x->block1 != 0)
-		x->resource = resource_hash(g);
+		x->resource = resource_of_origin(g, bytes, len);
 	if (x->observation != NULL) {
 		x->observation->target = target_hash(g);
 		x->observation->to = to;
 	}
-	e = pass_home(g, address, to, bytes, len);
+	e = pass_home(g, &d, bytes, len);
 	if (e != ERR_NONE)
 		passage_refuse(p, x, e, 0);
 }
@@ -284,7 +317,7 @@ bool passage_read(struct passage *g, const struct endpoint *address, enum error 
 {
 	const struct client *c = g->x->client;
 	const struct policy_own own = { g->p->own_addresses, g->p->own_count };
-	const struct target_asked asked = forward_asked(g->x->conf, c, address, g->x->inner);
+	const struct target_asked asked = forward_asked(g->x->conf, c, address, g->x->inner && !g->x->of_errand);
 
 	*e = target_read(g->m, g->r, &asked, &c->peer, listener_index(g->x->conf, c), &g->target);
 	if (*e == ERR_NONE)
@@ -351,6 +384,8 @@ void forward_begin(struct proxy *p, struct exchange *x, const struct msg_view *m
 	list = passage_origins(x, x->forward, &count);
 	if (is_carried(&g, count > 0 ? list : NULL) && continue_errand(&g))
 		return;
+	if (!x->inner && x->client->errands > 0 && continue_blocks(&g))
+		return;
 	if (x->observe == OBSERVE_REGISTER && observe_begin(p, x, m) != ERR_NONE)
 		x->observe = OBSERVE_NONE;
 	passage_find_origin(&g);
@@ -386,6 +421,7 @@ void forward_again(struct proxy *p, struct exchange *x, const struct msg_view *m
 	}
 	x->confirmable = x->client_type == MSG_CON || x->route->confirmable;
 	x->deadline = clock_now() + x->route->timeout;
+	g.hop = hop_of(p, exchange_origin_peer(x));
 	len = write_request(&g, x->observation->to, bytes, sizeof bytes);
 	if (len == 0 || len > edge_of(exchange_origin_peer(x))->message_max) {
 		passage_refuse(p, x, ERR_TOO_LARGE, 0);

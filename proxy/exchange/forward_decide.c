@@ -58,7 +58,7 @@ enum error forward_decide_again(struct proxy *p, struct exchange *x)
 	enum error e;
 
 	if (l == NULL || msg_parse_datagram(&m, message->bytes, message->len) != MSG_OK ||
-		outer_read_request(&m, &r, &offender) != ERR_NONE)
+		outer_read_reliable_request(&m, &r, &offender) != ERR_NONE)
 		return ERR_WITHDRAWN;
 	memcpy(address.addr, x->local.addr, sizeof address.addr);
 	address.port = l->address.port;

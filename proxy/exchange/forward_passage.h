@@ -5,6 +5,7 @@
 #define PROXY_EXCHANGE_FORWARD_PASSAGE_H
 
 #include "proxy/exchange/forward.h"
+#include "proxy/exchange/hop.h"
 
 /* What a request is turned into on its way; lives on the stack of one decision. */
 struct passage {
@@ -12,6 +13,7 @@ struct passage {
 	struct exchange *x;
 	const struct msg_view *m;
 	const struct outer_request *r;
+	struct hop hop;              /* what its origin takes, once that is known */
 	struct target target;
 };
 

@@ -23,6 +23,7 @@ enum {
 	HOUSE_WORKERS_MAX = 64,
 	HOUSE_RESTS = 4096,
 	HOUSE_REFUSALS = 4096,
+	HOUSE_HOPS = 4096,      /* origins of which it is known what they take in one message (hop.c) */
 	DOWN_ID_SPACES = 4096,  /* Message-ID spaces towards clients, shared by hash of the endpoint: no state per client */
 	PORT_SPACES = 65536,    /* of source ports towards origins (ports.c) */
 	HOUSE_SECRET = 64,      /* bytes */
@@ -66,6 +67,7 @@ struct house_state {
 	/* Origins that failed and rest: the upper half of their hash above, when they may be asked again (1/16 s) below. */
 	_Atomic uint64_t rests[HOUSE_RESTS];
 	struct house_refusal refusals[HOUSE_REFUSALS];
+	_Atomic uint64_t hops[HOUSE_HOPS];
 };
 
 /* One process's view. */

@@ -54,7 +54,15 @@
 	X(COUNT_HTTP_HANDSHAKES_FAILED, "http_handshakes_failed")            \
 	X(COUNT_HTTP_BAD_REQUESTS, "http_bad_requests")                      \
 	X(COUNT_HTTP_TIMEOUTS, "http_timeouts")                              \
-	X(COUNT_HTTP_TRUNCATED, "http_truncated")
+	X(COUNT_HTTP_TRUNCATED, "http_truncated")                            \
+	X(COUNT_CONNECTIONS, "connections_accepted")                         \
+	X(COUNT_CONNECTIONS_REFUSED, "connections_refused")                  \
+	X(COUNT_CONNECTIONS_OPENED, "connections_opened")                    \
+	X(COUNT_CONNECTIONS_FAILED, "connections_failed")                    \
+	X(COUNT_CONNECTION_HANDSHAKES_FAILED, "connection_handshakes_failed") \
+	X(COUNT_CONNECTION_TIMEOUTS, "connection_timeouts")                  \
+	X(COUNT_ABORTS_SENT, "aborts_sent")                                  \
+	X(COUNT_ABORTS_RECEIVED, "aborts_received")
 
 enum metric {
 #define X(name, text) name,

@@ -348,3 +348,13 @@ void origins_free(struct proxy *p)
 {
 	slab_each(p->origins, free_one, NULL);
 }
+
+unsigned upstream_under_way(const struct proxy *p, const struct endpoint *peer, bool *observed)
+{
+	const struct origin *o = origin_find(p, peer);
+	unsigned count = o != NULL ? o->in_flight_count + o->waiting : 0;
+
+	if (o != NULL && o->exchanges > count)
+		*observed = true;
+	return count;
+}

@@ -138,6 +138,7 @@ struct exchange {
 	struct requester *requester;  /* who asked, where it was no datagram's client (requester.h) */
 	bool inner;                   /* it was one; without `requester` nobody is told anything any more */
 	bool telling;                 /* he is being told of an observation that goes on */
+	bool of_errand;               /* inner, but for an errand of its client (reblock.h) */
 	uint8_t *long_token;          /* owned; where the token is longer than MSG_TOKEN_BASE */
 	uint8_t token[MSG_TOKEN_BASE];
 	uint16_t token_len;
@@ -157,6 +158,7 @@ struct exchange {
 	struct opt_block block2;
 	uint16_t block1;              /* 1: a Block1 option was present, 2: with more to come */
 	uint64_t resource;            /* hash of the target of a request with Block1 */
+	uint64_t body_key;            /* what an answer is found by that is too large for the client (held.h); 0: none can be */
 	struct opt_block upload_block; /* where it is SERVED: its Block1 */
 	uint64_t size_limit;          /* Size1 of a 4.13; 0: what a datagram holds */
 	/* the origin's side */

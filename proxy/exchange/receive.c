@@ -6,6 +6,7 @@
 
 #include "proxy/exchange/client.h"
 #include "proxy/exchange/delivery.h"
+#include "proxy/exchange/errand.h"
 #include "proxy/exchange/exchange.h"
 #include "proxy/exchange/forward.h"
 #include "proxy/exchange/observe.h"
@@ -279,7 +280,7 @@ static void on_request(struct arrival *a)
 	if (!a->reliable && is_repeat(a))
 		return;
 	proxy_count(p, COUNT_REQUESTS);
-	e = outer_read_request(a->m, &r, &offender);
+	e = a->reliable ? outer_read_reliable_request(a->m, &r, &offender) : outer_read_request(a->m, &r, &offender);
 	if (r.oscore)
 		proxy_count(p, COUNT_REQUESTS_OSCORE);
 	if (p->draining || snapshot_listener(p->conf, a->listener) == NULL) {
@@ -440,6 +441,7 @@ void receive_gone(struct proxy *p, unsigned listener, const struct endpoint *pee
 		if (c->observations == o)
 			observe_end(p, o); /* its request is under way, and ends by itself */
 	}
+	errands_leave(p, c);
 }
 
 void receive_writable(struct proxy *p, unsigned listener, const struct endpoint *peer)

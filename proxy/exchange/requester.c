@@ -29,6 +29,8 @@ void requester_tell(struct exchange *x, const uint8_t *bytes, size_t len, enum e
 		return;
 	if (msg_parse_datagram(&m, bytes, len) != MSG_OK)
 		log_fatal("requester: an answer of our own cannot be read");
+	if (exchange_origin_peer(x) != NULL)
+		r->hop = hop_of(x->proxy, exchange_origin_peer(x));
 	x->telling = goes_on(x, &m, e);
 	lives = x->telling;
 	if (!lives)
@@ -92,14 +94,16 @@ static struct exchange *admit(struct proxy *p, struct requester *r, const struct
 		return NULL;
 	}
 	/* His address was proved by the connection that he came over. */
-	c->trusted = true;
-	*e = exchange_check_room(p, c);
+	if (!from->errand)
+		c->trusted = true;
+	*e = from->errand ? ERR_NONE : exchange_check_room(p, c);
 	x = *e == ERR_NONE ? exchange_new(p, c) : NULL;
 	if (x == NULL) {
 		*e = *e != ERR_NONE ? *e : ERR_OVERLOAD;
 		return NULL;
 	}
 	x->inner = true;
+	x->of_errand = from->errand;
 	x->requester = r;
 	x->local = from->local;
 	r->exchange = x;
@@ -125,7 +129,7 @@ void requester_ask(struct proxy *p, struct requester *r, const struct request_or
 		refuse(p, r, from, ERR_BAD_REQUEST, 0);
 		return;
 	}
-	e = outer_read_request(&m, &wishes, &offender);
+	e = outer_read_reliable_request(&m, &wishes, &offender);
 	if (wishes.oscore)
 		proxy_count(p, COUNT_REQUESTS_OSCORE);
 	if (e == ERR_NONE && route == NULL)
@@ -138,6 +142,7 @@ void requester_ask(struct proxy *p, struct requester *r, const struct request_or
 	read_wishes(x, &wishes, &m);
 	memcpy(asked.addr, from->local.addr, sizeof asked.addr);
 	asked.port = l->address.port;
+	asked.transport = from->peer.transport;
 	forward_begin(p, x, &m, &wishes, &asked, route);
 }
 

@@ -7,7 +7,7 @@
 #ifndef PROXY_EXCHANGE_REQUESTER_H
 #define PROXY_EXCHANGE_REQUESTER_H
 
-#include "proxy/exchange/proxy.h"
+#include "proxy/exchange/hop.h"
 
 /* Beginning of whatever asks. Zeroed before its first use; in the same place until it was answered or has left. */
 struct requester {
@@ -25,6 +25,7 @@ struct requester {
 	bool from_group;           /* the answer is one of a group's (group.h): */
 	struct endpoint responder; /* this member's. To ask the same again would be to ask all of them */
 	const struct endpoint *device; /* that of its request_origin */
+	struct hop hop;            /* what the origin takes that answered, or would have; as far as it is known */
 };
 
 /* Where a request comes from, and what was decided of it. All is borrowed but `conf`, of which a reference is kept. */
@@ -36,6 +37,8 @@ struct request_origin {
 	const struct route *route;   /* of `conf`: it was found already (decide/http_route.h); policy still judges */
 	const struct endpoint *device; /* asked instead of who the target names: a member of that group, which has answered; or NULL */
 	bool begun;                  /* the request belongs to others before it: it is asked though the gateway drains */
+	bool errand;                 /* it is part of one (reblock.h), whose own exchange counts against its client's limit, and proved his address or
+	                              * not */
 };
 
 /* The one way out of the exchange layer: hands an answer or notification of x to its requester, as a datagram. x->requester is NULL afterwards

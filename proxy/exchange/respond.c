@@ -7,6 +7,7 @@
 #include "proxy/exchange/crossing.h"
 #include "proxy/exchange/delivery.h"
 #include "proxy/exchange/exchange.h"
+#include "proxy/exchange/held.h"
 #include "proxy/exchange/observe.h"
 #include "proxy/exchange/reachability.h"
 #include "proxy/exchange/refusal_log.h"
@@ -419,14 +420,12 @@ static bool relay_to_unverified(struct proxy *p, struct exchange *x, const struc
 	return false;
 }
 
-bool respond_relay(struct proxy *p, struct exchange *x, const struct msg_view *m)
+static bool relay(struct proxy *p, struct exchange *x, const struct msg_view *m)
 {
 	struct outer_plan plan;
 	struct answer a;
 	size_t limit = unverified_limit(x);
 
-	if (is_silenced(p, x, m->code))
-		return true;
 	if (m->code == CODE_HOP_LIMIT) {
 		relay_hop_limit_reached(p, x, m);
 		return true;
@@ -440,7 +439,36 @@ bool respond_relay(struct proxy *p, struct exchange *x, const struct msg_view *m
 	return end_relayed(p, x, &a);
 }
 
-void respond_supersede(struct proxy *p, struct exchange *x, const struct msg_view *m, uint64_t age)
+static bool relay_held(struct proxy *p, struct exchange *x, const struct msg_view *m)
+{
+	struct held_cut cut;
+	enum error e = held_cut(p, x, m, false, &cut);
+
+	if (e == ERR_NONE)
+		return relay(p, x, &cut.m);
+	respond_error(p, x, e, 0);
+	return false;
+}
+
+bool respond_relay(struct proxy *p, struct exchange *x, const struct msg_view *m)
+{
+	if (is_silenced(p, x, m->code))
+		return true;
+	return held_is_needed(x, m) ? relay_held(p, x, m) : relay(p, x, m);
+}
+
+/* What of a notification fits its client's hop; NULL: it cannot be told. */
+static const struct msg_view *fit(struct proxy *p, struct exchange *x, const struct msg_view *m, struct held_cut *cut)
+{
+	if (!held_is_needed(x, m))
+		return m;
+	if (held_cut(p, x, m, true, cut) == ERR_NONE)
+		return &cut->m;
+	proxy_count(p, COUNT_NOTIFICATIONS_SKIPPED);
+	return NULL;
+}
+
+static void supersede(struct proxy *p, struct exchange *x, const struct msg_view *m, uint64_t age)
 {
 	struct outer_plan plan;
 	struct answer a;
@@ -452,6 +480,15 @@ void respond_supersede(struct proxy *p, struct exchange *x, const struct msg_vie
 	len = msg_end(&a.w);
 	if (len > 0)
 		delivery_replace(p, x->observation->delivery, a.bytes, len);
+}
+
+void respond_supersede(struct proxy *p, struct exchange *x, const struct msg_view *m, uint64_t age)
+{
+	struct held_cut cut;
+
+	m = fit(p, x, m, &cut);
+	if (m != NULL)
+		supersede(p, x, m, age);
 }
 
 /* The last notification outlives the observation. */
@@ -471,7 +508,7 @@ static struct delivery *notify_confirmable(struct proxy *p, struct exchange *x, 
 	return NULL;
 }
 
-struct delivery *respond_notify(struct proxy *p, struct exchange *x, const struct msg_view *m, bool confirmable, uint64_t age)
+static struct delivery *notify(struct proxy *p, struct exchange *x, const struct msg_view *m, bool confirmable, uint64_t age)
 {
 	struct outer_plan plan;
 	struct answer a;
@@ -501,4 +538,12 @@ struct delivery *respond_notify(struct proxy *p, struct exchange *x, const struc
 		observe_remember_mid(x->observation, (uint16_t)mid);
 	edge_send_client(c->listener, &c->peer, &x->local, a.bytes, len);
 	return NULL;
+}
+
+struct delivery *respond_notify(struct proxy *p, struct exchange *x, const struct msg_view *m, bool confirmable, uint64_t age)
+{
+	struct held_cut cut;
+
+	m = fit(p, x, m, &cut);
+	return m != NULL ? notify(p, x, m, confirmable, age) : NULL;
 }

@@ -4,6 +4,7 @@
 #include "proxy/exchange/crossing.h"
 #include "proxy/exchange/exchange.h"
 #include "proxy/exchange/group.h"
+#include "proxy/exchange/hop.h"
 #include "proxy/exchange/origin.h"
 #include "proxy/exchange/ports.h"
 #include "proxy/exchange/respond.h"
@@ -53,6 +54,7 @@ static enum error make_way(struct proxy *p, struct exchange *x, size_t len, bool
 	limit = edge_message_limit(x->slot, &o->peer);
 	if (len <= limit)
 		return ERR_NONE;
+	hop_learn(p, x->slot, &o->peer);
 	x->size_limit = limit;
 	return ERR_TOO_LARGE;
 }

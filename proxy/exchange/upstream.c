@@ -5,6 +5,7 @@
 #include "proxy/exchange/crossing.h"
 #include "proxy/exchange/exchange.h"
 #include "proxy/exchange/group.h"
+#include "proxy/exchange/hop.h"
 #include "proxy/exchange/hold_back.h"
 #include "proxy/exchange/observe.h"
 #include "proxy/exchange/origin.h"
@@ -234,6 +235,11 @@ static void acknowledge(const struct answer_arrival *a)
 	send_empty(a->slot, a->peer, MSG_ACK, a->m->mid);
 }
 
+static enum error check_response(const struct answer_arrival *a)
+{
+	return edge_of(a->peer)->reliable ? outer_check_reliable_response(a->m) : outer_check_response(a->m);
+}
+
 /* The answer to the request that x has under way. */
 static void on_answer(const struct answer_arrival *a, struct exchange *x)
 {
@@ -243,11 +249,12 @@ static void on_answer(const struct answer_arrival *a, struct exchange *x)
 
 	round_trip(p, x);
 	acknowledge(a);
+	hop_learn(p, a->slot, a->peer);
 	if (x->state == EXCHANGE_CANCELLING) {
 		exchange_free(p, x);
 		return;
 	}
-	if (outer_check_response(m) != ERR_NONE) {
+	if (check_response(a) != ERR_NONE) {
 		fail(p, x, ERR_BAD_RESPONSE);
 		return;
 	}
@@ -275,7 +282,7 @@ static bool is_notification(const struct exchange *x, const struct msg_view *m)
 
 static void on_notification(const struct answer_arrival *a, struct exchange *x)
 {
-	if (outer_check_response(a->m) != ERR_NONE) {
+	if (check_response(a) != ERR_NONE) {
 		upstream_acknowledge(x, a->m->bytes, a->m->len);
 		fail(a->p, x, ERR_BAD_RESPONSE);
 		return;
@@ -491,6 +498,7 @@ void upstream_refused(struct proxy *p, unsigned slot, const struct endpoint *pee
 	x = exchange_by_token(p, m.token, m.token_len);
 	if (x == NULL || !is_from_origin(x, slot, peer) || !hangs_on(x, slot))
 		return;
+	hop_learn(p, slot, peer);
 	x->size_limit = edge_message_limit(slot, peer);
 	fail(p, x, ERR_TOO_LARGE);
 }

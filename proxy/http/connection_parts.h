@@ -13,7 +13,7 @@
 #include "proxy/exchange/proxy.h"
 #include "proxy/http/connection.h"
 #include "proxy/http/parse.h"
-#include "proxy/http/peer_counts.h"
+#include "base/peer_counts.h"
 #include "proxy/http/stream.h"
 
 enum connection_state {

@@ -229,7 +229,7 @@ static void leave(struct errand *e)
 	forget(c);
 }
 
-static const struct errand_carrier carrier = { .schemes = 1u << URI_HTTP | 1u << URI_HTTPS, .begin = begin, .room = body_room, .body = body,
+static const struct errand_carrier carrier = { .schemes = 1u << URI_HTTP | 1u << URI_HTTPS, .announces = true, .begin = begin, .room = body_room, .body = body,
 	.more = more, .leave = leave };
 
 /* ---- the process ---- */

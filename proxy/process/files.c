@@ -150,6 +150,50 @@ static void check_authorities(const struct files *f, const struct conf_file *at,
 	SSL_CTX_free(c);
 }
 
+/* The setting of a file for CoAP origins that a reason begins with; else the last of them. NULL if there is none. */
+static const struct conf_file *find_upstream(const struct snapshot *conf, const char *why)
+{
+	const struct conf_file *told = NULL;
+
+	for (size_t i = 0; i < conf->file_count; i++) {
+		const struct conf_file *at = &conf->files[i];
+
+		if (at->listener != NULL || at->kind == CONF_FILE_CREDENTIALS)
+			continue;
+		told = at;
+		if (strncmp(why, at->path, strlen(at->path)) == 0)
+			break;
+	}
+	return told;
+}
+
+static void check_identities(const SSL_CTX *c, const struct snapshot *conf, struct report *r)
+{
+	const struct conf_file *told = find_upstream(conf, conf->settings.upstream_psk_file);
+	char why[WHY_MAX];
+
+	for (const struct route *at = conf->routes; at < conf->routes + conf->route_count && told != NULL; at++) {
+		if (at->origin_identity[0] == '\0' || tls_has_identity(c, at->origin_identity))
+			continue;
+		snprintf(why, sizeof why, "%.200s: has no key of the identity %s, which routes.%s.origin-identity names", told->path, at->origin_identity,
+			at->name);
+		complain(r, told, why);
+	}
+}
+
+static void check_upstream(const struct files *f, const struct snapshot *conf, struct report *r)
+{
+	char why[WHY_MAX] = "";
+	SSL_CTX *c = tls_coap_client_new(&conf->settings, &f->material, why, sizeof why);
+	const struct conf_file *told = find_upstream(conf, why);
+
+	if (c != NULL)
+		check_identities(c, conf, r);
+	else if (told != NULL)
+		complain(r, told, why);
+	SSL_CTX_free(c);
+}
+
 static void check_credentials(const struct files *f, const struct conf_file *at, struct report *r)
 {
 	const struct material_file *file = material_find(&f->material, at->path);
@@ -178,6 +222,8 @@ static void check(const struct files *f, const struct snapshot *conf, struct rep
 		if (at->kind == CONF_FILE_CREDENTIALS)
 			check_credentials(f, at, r);
 	}
+	if (conf->asks_secured)
+		check_upstream(f, conf, r);
 }
 
 /* ---- all ---- */

@@ -10,7 +10,18 @@
 
 static bool is_stream(const struct listener *l)
 {
+	return uri_schemes[l->scheme].stream;
+}
+
+static bool is_http(const struct listener *l)
+{
 	return l->scheme == URI_HTTP || l->scheme == URI_HTTPS;
+}
+
+/* Who serves a socket in the workers does so as long as it is there. */
+static bool is_same(const struct group *group, const struct listener *l)
+{
+	return group->stream == is_stream(l) && group->http == is_http(l) && endpoint_equal(&group->address, &l->address);
 }
 
 static void group_close(struct groups *g, struct group *group)
@@ -91,7 +102,7 @@ static int group_open(struct groups *g, struct group *group, const struct listen
 {
 	int error;
 
-	*group = (struct group){ .state = GROUP_FRESH, .stream = is_stream(l), .address = l->address };
+	*group = (struct group){ .state = GROUP_FRESH, .stream = is_stream(l), .http = is_http(l), .address = l->address };
 	for (unsigned i = 0; i < g->workers; i++)
 		group->fds[i] = -1;
 	if (group_fill(g, group, buffer) == 0)
@@ -105,7 +116,7 @@ static int group_open(struct groups *g, struct group *group, const struct listen
 static int find(const struct groups *g, const struct listener *l)
 {
 	for (int i = 0; i < CONF_SLOTS_MAX; i++)
-		if (g->slots[i].state != GROUP_FREE && g->slots[i].stream == is_stream(l) && endpoint_equal(&g->slots[i].address, &l->address))
+		if (g->slots[i].state != GROUP_FREE && is_same(&g->slots[i], l))
 			return i;
 	return -1;
 }

@@ -29,6 +29,7 @@ enum group_state {
 struct group {
 	enum group_state state;
 	bool stream;
+	bool http;
 	struct endpoint address;
 	int fds[HOUSE_WORKERS_MAX];  /* by worker */
 	uint64_t retired;            /* lingering: a bit for each worker that has closed its own */

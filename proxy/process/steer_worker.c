@@ -23,7 +23,7 @@ static bool has_work(const struct worker *w)
 /* What connections have brought is known only behind turns: those of TLS write in one and tell of it in the next. */
 static void work(struct worker *w)
 {
-	for (unsigned i = 0; i < CONNECTION_TURNS && (w->http_is_open || has_work(w)); i++)
+	for (unsigned i = 0; i < CONNECTION_TURNS && (w->connections_are_open || has_work(w)); i++)
 		worker_turn(w, false);
 }
 

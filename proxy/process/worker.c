@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/wheel.h"
+#include "proxy/edge/streams.h"
 #include "proxy/edge/udp.h"
 #include "proxy/exchange/crossing.h"
 #include "proxy/exchange/proxy.h"
@@ -31,10 +32,21 @@ static void arm(struct worker *w)
 	w->armed = next;
 }
 
+/* Each has its turn once in a round. Returns whether connections had anything to do. */
+static bool send_round(void)
+{
+	bool streams, http;
+
+	udp_flush();
+	streams = streams_flush();
+	http = http_server_flush();
+	return streams || http;
+}
+
 /* What is told while sending may be answered. */
 static void send_all(struct worker *w)
 {
-	for (udp_flush(); http_server_flush(); udp_flush())
+	while (send_round())
 		w->received++;
 }
 
@@ -79,6 +91,7 @@ static void begin_to_drain(struct worker *w)
 	w->draining = true;
 	http_server_drain(); /* first: streams of events have an orderly end */
 	proxy_drain(w->proxy);
+	streams_drain(); /* behind the last notifications */
 	evtimer_add(w->look, &look_again);
 }
 
@@ -143,7 +156,7 @@ static void take_messages(struct worker *w)
 
 static void tell_if_drained(struct worker *w)
 {
-	if (!w->draining || w->drained || !proxy_is_drained(w->proxy) || !http_server_is_drained())
+	if (!w->draining || w->drained || !proxy_is_drained(w->proxy) || !http_server_is_drained() || !streams_is_drained())
 		return;
 	w->drained = true;
 	worker_tell(w, &(struct channel_message){ .kind = CHANNEL_DRAINED });

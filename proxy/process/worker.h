@@ -31,7 +31,7 @@ struct worker {
 	unsigned long long armed;    /* when the tick will come; 0: it is not set */
 	unsigned long long retired_at; /* when unused listeners were last looked for */
 	unsigned long long received; /* what came over the rings, and turns with news of connections: see worker_activity() */
-	bool http_is_open;
+	bool connections_are_open;
 	bool is_asked, is_parsed;    /* the channel, and the thread, have something */
 	bool draining, drained;
 	bool ended;                  /* by the parent's word */

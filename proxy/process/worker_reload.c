@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "proxy/edge/dtls.h"
 #include "proxy/edge/sockets.h"
+#include "proxy/edge/streams.h"
 #include "proxy/edge/tls.h"
 #include "proxy/edge/udp.h"
 #include "proxy/exchange/proxy.h"
@@ -30,12 +31,22 @@ static void close_fresh(struct worker *w)
 
 static bool is_served(unsigned slot)
 {
-	return udp_has_listener(slot) || http_server_has_listener(slot);
+	return udp_has_listener(slot) || http_server_has_listener(slot) || streams_has_listener(slot);
+}
+
+/* One that the configuration has no more is not given again where it is of connections (see groups.h). */
+static int serve_connections(const struct worker *w, unsigned slot, int fd)
+{
+	const struct listener *l = snapshot_listener(w->proxy->conf, slot);
+
+	if (l != NULL && uri_schemes[l->scheme].stream && l->scheme != URI_HTTP && l->scheme != URI_HTTPS)
+		return streams_add_listener(slot, fd);
+	return http_server_add_listener(slot, fd);
 }
 
 static void serve(struct worker *w, unsigned slot, int fd)
 {
-	int status = socket_is_stream(fd) ? http_server_add_listener(slot, fd) : udp_add_listener(slot, fd);
+	int status = socket_is_stream(fd) ? serve_connections(w, slot, fd) : udp_add_listener(slot, fd);
 
 	if (status < 0) {
 		log_error("a listener cannot be served: no memory");
@@ -78,9 +89,12 @@ void worker_retire_listeners(struct worker *w)
 /* Those of connections are closed at once (see groups.h), and the parent does not wait for it. */
 static void close_removed(struct worker *w)
 {
-	for (unsigned i = 0; i < CONF_SLOTS_MAX; i++)
-		if (http_server_has_listener(i) && snapshot_listener(w->proxy->conf, i) == NULL)
-			http_server_remove_listener(i);
+	for (unsigned i = 0; i < CONF_SLOTS_MAX; i++) {
+		if (snapshot_listener(w->proxy->conf, i) != NULL)
+			continue;
+		http_server_remove_listener(i);
+		streams_remove_listener(i);
+	}
 }
 
 static void serve_fresh(struct worker *w)
@@ -161,6 +175,7 @@ void worker_commit(struct worker *w, uint32_t generation)
 	log_open(w->log_fd, w->prepared.conf->settings.log_level);
 	close_removed(w);
 	http_server_configure();
+	streams_configure();
 	http_client_configure();
 	serve_fresh(w);
 	snapshot_release(w->prepared.conf);

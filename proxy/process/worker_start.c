@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "proxy/edge/dtls.h"
+#include "proxy/edge/streams.h"
 #include "proxy/edge/tls.h"
 #include "proxy/edge/udp.h"
 #include "proxy/exchange/proxy.h"
@@ -188,7 +189,9 @@ static int build(struct worker *w, struct snapshot *conf)
 	if (w->preparing == NULL || open_events(w) < 0)
 		return -1;
 	udp_open(w->base, w->proxy, conf->settings.receive_buffer);
-	w->http_is_open = true;
+	w->connections_are_open = true;
+	if (streams_open(w->base, w->proxy) < 0)
+		return -1;
 	if (http_server_open(w->base, w->proxy) < 0 || http_client_open(w->base, w->proxy) < 0)
 		return -1;
 	http_origin_open(w->proxy);
@@ -284,7 +287,8 @@ static void free_event(struct event **e)
 
 void worker_close(struct worker *w)
 {
-	if (w->http_is_open) {
+	if (w->connections_are_open) {
+		streams_close();
 		http_server_close();
 		http_origin_close();
 		http_client_close();

@@ -127,6 +127,20 @@ def test_two_uploads_to_one_resource_do_not_meet(proxy):
     assert len(set().union(*ports)) == len(pairs)
 
 
+@pytest.mark.covers("C7959-2.4-3")
+def test_two_uploads_to_one_resource_under_two_names_do_not_meet(proxy):
+    """A resource may be reached by several routes, hosts and schemes; to the origin it is one."""
+    host, device = proxy.reverse()
+    pairs = [Pair(proxy, "reverse", device=device, host=host), Pair(proxy, device=device), Pair(proxy, "uri", device=device)]
+    ports = [set() for _ in pairs]
+    for num in range(3):
+        for i, pair in enumerate(pairs):
+            _, up, _ = pair.exchange(PUT, path=("fw",), payload=bytes([i]) * 64, options=[(BLOCK1, block(num, True, 2))],
+                                     answer=coap.CONTINUE, answer_options=[(BLOCK1, block(num, True, 2))])
+            ports[i].add(up.source[1])
+    assert all(len(p) == 1 for p in ports) and len(set().union(*ports)) == len(pairs)
+
+
 @pytest.mark.covers("S-7", "C8613-4.1.3.4-4")
 def test_interleaved_oscore_uploads_do_not_meet(proxy):
     """All look like POST coap://host/: only the OSCORE option and the endpoint tell them apart."""

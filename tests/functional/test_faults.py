@@ -221,7 +221,7 @@ def pump(devices, clients, seconds, enough=lambda: False):
 
 def test_a_home_that_stands_still_fills_its_ring(tmp_path):
     """What does not fit is refused at once with 5.03 and Max-Age; what was taken on is answered when the home goes on."""
-    proxy = Plain(tmp_path, sections=TWO % 'crossing-memory = "16kB";')
+    proxy = Plain(tmp_path, sections=TWO % 'crossing-memory = "72kB";')
     try:
         devices = [Device(proxy) for _ in range(24)]
         stopped = proxy.worker(1)
@@ -231,7 +231,7 @@ def test_a_home_that_stands_still_fills_its_ring(tmp_path):
         client.ledger.clear()
         for i in range(count):
             pair.device = devices[i % len(devices)]
-            client.send(pair.request(POST, payload=b"x" * 300, type=NON))
+            client.send(pair.request(POST, payload=b"x" * 900, type=NON))
         answers = lambda: [m for m in client.ledger if m.code]  # noqa: E731
         pump(devices, [client], 2, lambda: any(m.code == UNAVAILABLE for m in answers()) and len(answers()) > 60)
         refused = [m for m in answers() if m.code == UNAVAILABLE]
@@ -248,13 +248,13 @@ def test_a_home_that_stands_still_fills_its_ring(tmp_path):
 
 def test_answers_wait_for_a_worker_that_stands_still(tmp_path):
     """More of them than its ring holds; none is lost and none comes twice."""
-    proxy = Plain(tmp_path, sections=TWO % 'crossing-memory = "16kB";')
+    proxy = Plain(tmp_path, sections=TWO % 'crossing-memory = "72kB";')
     try:
         devices = [Device(proxy) for _ in range(30)]
         clients = [Client(proxy) for _ in range(30)]
         for c in clients:
             for d in devices[:4]:
-                c.send(Pair(proxy, client=c, device=d).request(POST, payload=b"x" * 600))
+                c.send(Pair(proxy, client=c, device=d).request(POST, payload=b"x" * 1100))
         held = []
         end = time.monotonic() + 5
         while time.monotonic() < end and len(held) < 4:

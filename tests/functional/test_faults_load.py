@@ -153,7 +153,7 @@ def answered(tokens):
     return lambda got: tokens <= {m.token for m in got}
 
 
-SMALL_RINGS = 'process: { workers = 3; user = ""; crossing-memory = "16kB"; };'
+SMALL_RINGS = 'process: { workers = 3; user = ""; crossing-memory = "72kB"; };'
 
 
 def test_a_full_ring_to_a_stopped_home_refuses_at_once_and_loses_nothing(run):
@@ -163,11 +163,11 @@ def test_a_full_ring_to_a_stopped_home_refuses_at_once_and_loses_nothing(run):
     others = [p for p in pairs if pair.home not in (p.serving, p.home)]
     pid = proxy.worker(pair.home)
     stop(pid)
-    sent, refused = send_all(pair, 200)
+    sent, refused = send_all(pair, 400)
     assert {(m.code, m.uint(coap.MAX_AGE)) for m in refused} == {(BUSY, 5)}
     assert len(refused) == len({m.token for m in refused})
     fitted = {m.token for m in sent} - {m.token for m in refused}
-    assert 10 < len(fitted) < 190
+    assert 10 < len(fitted) < 390
     for other in others:
         other.exchange()
     os.kill(pid, signal.SIGCONT)
@@ -181,18 +181,18 @@ def test_answers_to_a_stopped_worker_wait_for_it(run):
     proxy = run(SMALL_RINGS)
     pair = crossing_pair(proxy, 3)
     pid = proxy.worker(pair.serving)
-    sent, early = send_all(pair, 40)
+    sent, early = send_all(pair, 80)
     assert not early
     send_all(pair, 0)  # a turn later the others can see what it has put into its rings
     stop(pid)
     known = len(pair.device.distinct())
-    play(pair, lambda got: len(pair.device.distinct()) == 41, b"x" * 1000)
-    assert known < 41
+    play(pair, lambda got: len(pair.device.distinct()) == 81, b"x" * 1000)
+    assert known < 81
     os.kill(pid, signal.SIGCONT)
     tokens = {m.token for m in sent}
     got = play(pair, answered(tokens))
     assert {(m.code, len(m.payload)) for m in got} == {(coap.CONTENT, 1000)}
-    assert {m.token for m in got} == tokens and len(pair.device.distinct()) == 41
+    assert {m.token for m in got} == tokens and len(pair.device.distinct()) == 81
 
 
 def test_a_worker_that_stays_stopped_is_replaced_under_load(run):

@@ -53,14 +53,19 @@ class Way:
         return f"coap://127.0.0.1:{self.next_hop}"
 
 
+def check_free(port):
+    """OSError if somebody has that port of UDP or TCP."""
+    for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
+        with socket.socket(socket.AF_INET, kind) as s:
+            s.bind(("127.0.0.1", port))
+
+
 def free_port():
     """A port of UDP and TCP that nobody has, and that no client gets by chance."""
     for _ in range(200):
         port = random.randrange(20000, 32000)
         try:
-            for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
-                with socket.socket(socket.AF_INET, kind) as s:
-                    s.bind(("127.0.0.1", port))
+            check_free(port)
             return port
         except OSError:
             continue

@@ -1,5 +1,5 @@
 /*
- * load - CoAP/UDP load on loopback.
+ * load - CoAP load on loopback, over UDP, TCP or DTLS.
  *
  * As it stands it keeps CLIENTS x WINDOW requests under way, over a fleet of DEVICES origins in turn (127.1.0.1,
  * 127.1.0.2, ...), checks each answer (token, Message ID, class, the payload our origin sends), and prints the rate, the
@@ -8,7 +8,7 @@
  * proxy that knows duplicates is measured fairly; a run that would have to stops and says so. Runs that follow each other
  * within EXCHANGE_LIFETIME (247 s) should have other source addresses (-b).
  *
- *   load [-n] [-o] [-d] [-c CLIENTS] [-w WINDOW] [-f DEVICES] [-t SECONDS] [-a] [-b NUMBER] [-P PID]... PROXY_PORT ORIGIN_PORT
+ *   load [-n] [-o] [-d] [-c CLIENTS] [-w WINDOW] [-f DEVICES] [-t SECONDS] [-a] [-b NUMBER] [-r RATE] [-P PID]... PROXY_PORT ORIGIN_PORT
  *     -n  non-confirmable requests
  *     -o  requests shaped like OSCORE: POST, option 9, 40 opaque bytes, Proxy-Scheme, Uri-Host, Uri-Port; else GET with Proxy-Uri
  *     -d  no proxy options: straight to PROXY_PORT (-d -o: shaped like OSCORE, without them)
@@ -17,6 +17,11 @@
  *     -b  source addresses begin at 127.2.0.0 + NUMBER (default: 0 with -a; the kernel's choice without)
  *     -P  watch this process; repeatable
  *     --drain SECONDS  wait so long at the end for what is under way, sending it again as needed (1)
+ *     --carrier NAME   udp (as it stands), tcp (requests that are due together leave in one write) or dtls (1.2, with a pre-shared key:
+ *                      load_dtls.h); connections and sessions are open before anything is measured
+ *     --scheme NAME    of the origins that are asked for (coap)
+ *     -r RATE          all clients together send no more than so many requests a second; the latency of a request that is late counts
+ *                      from when it was due
  *
  *   load --fill N     sends N requests that the proxy refuses (use -d), each a new pair of endpoint and Message ID
  *   load --hold N     one request for each client, then, told by a line on standard input, N more; keeps them under way
@@ -32,20 +37,35 @@
 #include <string.h>
 #include <sys/resource.h>
 
-enum { OPTION_FILL = 256, OPTION_HOLD, OPTION_DRAIN };
+enum { OPTION_FILL = 256, OPTION_HOLD, OPTION_DRAIN, OPTION_CARRIER, OPTION_SCHEME };
 
 static const char usage[] =
 	"usage: load [-n] [-o] [-d] [-c CLIENTS] [-w WINDOW] [-f DEVICES] [-t SECONDS] [-a] [-b NUMBER] [-P PID]...\n"
-	"            [--drain SECONDS] [--fill N | --hold N | -F] [-r RATE] PROXY_PORT ORIGIN_PORT\n";
+	"            [--carrier udp|tcp|dtls] [--scheme NAME] [--drain SECONDS] [--fill N | --hold N | -F] [-r RATE] PROXY_PORT ORIGIN_PORT\n";
 
 static const struct option long_options[] = {
 	{ "fill", required_argument, NULL, OPTION_FILL },
 	{ "hold", required_argument, NULL, OPTION_HOLD },
 	{ "drain", required_argument, NULL, OPTION_DRAIN },
+	{ "carrier", required_argument, NULL, OPTION_CARRIER },
+	{ "scheme", required_argument, NULL, OPTION_SCHEME },
 	{ NULL, 0, NULL, 0 },
 };
 
 static int (*mode)(const struct load_options *) = load_loop_run;
+
+static bool carrier_take(struct load_options *o, const char *name)
+{
+	static const char *const names[] = { [LOAD_UDP] = "udp", [LOAD_TCP] = "tcp", [LOAD_DTLS] = "dtls" };
+
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+		if (strcmp(names[i], name) == 0) {
+			o->carrier = (enum load_carrier)i;
+			return true;
+		}
+	}
+	return false;
+}
 
 static bool option_take(struct load_options *o, int letter)
 {
@@ -62,6 +82,8 @@ static bool option_take(struct load_options *o, int letter)
 	case 't': o->seconds = atof(optarg); break;
 	case 'r': o->rate = atof(optarg); break;
 	case OPTION_DRAIN: o->drain = atof(optarg); break;
+	case OPTION_CARRIER: return carrier_take(o, optarg);
+	case OPTION_SCHEME: o->scheme = optarg; break;
 	case OPTION_FILL: mode = load_fill_run; o->count = strtoull(optarg, NULL, 10); break;
 	case OPTION_HOLD: mode = load_hold_run; o->count = strtoull(optarg, NULL, 10); break;
 	case 'P':
@@ -88,13 +110,15 @@ static bool options_complete(struct load_options *o, char **ports, int count)
 	o->clients = o->clients ? o->clients : 64;
 	if (mode == load_hold_run && o->count > 0)
 		o->window = (unsigned)(1 + (o->count + o->clients - 1) / o->clients);
-	return o->clients <= LOAD_CLIENTS_MAX && o->window >= 1 && o->window <= LOAD_WINDOW_MAX && o->devices >= 1 &&
+	if (o->carrier != LOAD_UDP && mode != load_loop_run)
+		return false;
+	return strlen(o->scheme) <= LOAD_SCHEME_MAX && o->clients <= LOAD_CLIENTS_MAX && o->window >= 1 && o->window <= LOAD_WINDOW_MAX && o->devices >= 1 &&
 		o->devices <= LOAD_DEVICES_MAX && o->seconds > 0 && o->seconds <= 3600;
 }
 
 int main(int argc, char **argv)
 {
-	struct load_options o = { .confirmable = true, .window = 1, .devices = 256, .seconds = 3, .drain = 1 };
+	struct load_options o = { .scheme = "coap", .confirmable = true, .window = 1, .devices = 256, .seconds = 3, .drain = 1 };
 	struct rlimit files;
 	int letter;
 

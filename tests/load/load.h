@@ -12,14 +12,17 @@
 #include <sys/types.h>
 
 enum { LOAD_PIDS_MAX = 64, LOAD_WINDOW_MAX = 4096, LOAD_CLIENTS_MAX = 60000, LOAD_DEVICES_MAX = 60000 };
-enum { LOAD_TOKEN = 4, LOAD_HEAD = 4 + LOAD_TOKEN, LOAD_TAIL_MAX = 120, LOAD_DATAGRAM_MAX = LOAD_HEAD + LOAD_TAIL_MAX };
+enum { LOAD_TOKEN = 4, LOAD_HEAD = 4 + LOAD_TOKEN, LOAD_TAIL_MAX = 128, LOAD_SCHEME_MAX = 9, LOAD_DATAGRAM_MAX = LOAD_HEAD + LOAD_TAIL_MAX };
 enum { LOAD_CON, LOAD_NON, LOAD_ACK, LOAD_RST };
+enum load_carrier { LOAD_UDP, LOAD_TCP, LOAD_DTLS };
 
 #define LOAD_SECOND 1000000000ull
 #define LOAD_ACK_TIMEOUT (2 * LOAD_SECOND)
 enum { LOAD_MAX_RETRANSMIT = 4 };
 
 struct load_options {
+	enum load_carrier carrier; /* between the clients and the proxy */
+	const char *scheme;    /* of the origins */
 	bool confirmable;
 	bool oscore;           /* shaped like OSCORE; else a plain GET */
 	bool direct;           /* without Proxy-Uri, Proxy-Scheme and what goes with them */
@@ -66,6 +69,23 @@ int load_client_open(const struct load_options *o, unsigned index);
 
 /* Acknowledges the confirmable message `datagram` on a connected socket. */
 void load_acknowledge(int fd, const uint8_t *datagram);
+
+/*
+ * A client's way to the proxy, whatever carries it. Messages are given and taken in the form of a datagram; those of TCP have Message ID 0
+ * there and are non-confirmable. The caller says when what was sent has to leave: until then requests over TCP are joined.
+ */
+struct load_link;
+
+/* Opens it; the handshake of DTLS (as client `index`) and the CSM of TCP are behind it then. Ends the program if that fails. */
+struct load_link *load_link_open(const struct load_options *o, unsigned index);
+int load_link_fd(const struct load_link *link);
+
+/* False if it cannot be sent. */
+bool load_link_send(struct load_link *link, const uint8_t *datagram, size_t len);
+bool load_link_flush(struct load_link *link);
+
+/* Reads what has come, with `take` for each message; false when the connection has ended. */
+bool load_link_read(struct load_link *link, void (*take)(unsigned index, const uint8_t *datagram, size_t len));
 
 /* The modes. Each prints its result as one line of name=value and returns the program's exit status. */
 int load_loop_run(const struct load_options *o);  /* closed loop: load_loop.c */

@@ -5,22 +5,23 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
-#include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { EVENTS = 64, READS = 32, MIDS = 65535, SLOT_BITS = 12, SEQUENCE_BITS = 4 };
+enum { EVENTS = 64, MIDS = 65535, SLOT_BITS = 12, SEQUENCE_BITS = 4 };
 
 struct slot {
-	uint64_t sent_at;
+	uint64_t sent_at;  /* or, while it waits, when it is due */
 	uint16_t mid;
 	uint16_t device;
 	uint8_t tries;
 	bool acknowledged; /* by an Empty ACK: the answer comes separately */
 	bool idle;
+	bool waits;        /* for its turn, where the load is paced */
 };
 
 struct client {
-	int fd;
+	struct load_link *link;
 	uint16_t mid;
 	uint32_t mids_used;
 	struct slot *slots;
@@ -33,6 +34,9 @@ static uint64_t sent, answered, wrong, lost, resent, repeated, open_now;
 static uint32_t *latency_us;
 static size_t latency_room;
 static bool stopping, mids_used_up;
+static uint64_t turn_due, turn_every; /* of the next request of a paced load; 0: not paced */
+static struct turn { uint16_t client, slot; } *turns; /* a ring of those who wait, in order; one more than all slots */
+static size_t turns_room, turns_first, turns_end;
 
 /* Client, slot and the low bits of the Message ID: an answer that comes twice is not taken for the slot's next one. */
 static uint32_t token_make(unsigned client, unsigned slot, uint16_t mid)
@@ -47,19 +51,53 @@ static void slot_transmit(unsigned client, unsigned slot)
 	uint8_t m[LOAD_DATAGRAM_MAX];
 	size_t len = load_request_write(m, options, &requests[s->device], s->mid, token_make(client, slot, s->mid));
 
-	if (send(clients[client].fd, m, len, 0) < 0)
+	if (!load_link_send(clients[client].link, m, len))
 		wrong++;
 }
 
-static void slot_start(unsigned client, unsigned slot)
+/* Sends the request of a slot; its latency counts from `due`. */
+static void slot_begin(unsigned client, unsigned slot, uint64_t due)
 {
 	struct client *c = &clients[client];
 
-	c->slots[slot] = (struct slot){ .sent_at = load_now(), .mid = ++c->mid, .device = (uint16_t)(sent % options->devices) };
+	c->slots[slot] = (struct slot){ .sent_at = due, .mid = ++c->mid, .device = (uint16_t)(sent % options->devices) };
 	sent++;
 	slot_transmit(client, slot);
 	if (++c->mids_used == MIDS)
 		mids_used_up = true;
+}
+
+static void slot_start(unsigned client, unsigned slot)
+{
+	if (turn_every == 0) {
+		slot_begin(client, slot, load_now());
+		return;
+	}
+	clients[client].slots[slot].waits = true;
+	turns[turns_end] = (struct turn){ (uint16_t)client, (uint16_t)slot };
+	turns_end = (turns_end + 1) % turns_room;
+}
+
+/* Starts those whose turn has come. */
+static void turns_take(uint64_t now)
+{
+	while (turns_first != turns_end && turn_due <= now && !stopping) {
+		struct turn t = turns[turns_first];
+
+		turns_first = (turns_first + 1) % turns_room;
+		slot_begin(t.client, t.slot, turn_due);
+		(void)load_link_flush(clients[t.client].link);
+		turn_due += turn_every;
+	}
+}
+
+/* Those who wait stop. */
+static void turns_end_all(void)
+{
+	for (; turns_first != turns_end; turns_first = (turns_first + 1) % turns_room) {
+		clients[turns[turns_first].client].slots[turns[turns_first].slot].idle = true;
+		open_now--;
+	}
 }
 
 static void slot_finish(unsigned client, unsigned slot)
@@ -76,9 +114,9 @@ static void slot_check_overdue(unsigned client, unsigned slot, uint64_t now)
 {
 	struct slot *s = &clients[client].slots[slot];
 
-	if (s->idle || s->acknowledged || now - s->sent_at < LOAD_ACK_TIMEOUT * ((2ull << s->tries) - 1))
+	if (s->idle || s->waits || s->acknowledged || now - s->sent_at < LOAD_ACK_TIMEOUT * ((2ull << s->tries) - 1))
 		return;
-	if (options->confirmable && s->tries < LOAD_MAX_RETRANSMIT) {
+	if (options->confirmable && options->carrier != LOAD_TCP && s->tries < LOAD_MAX_RETRANSMIT) {
 		s->tries++;
 		resent++;
 		slot_transmit(client, slot);
@@ -112,6 +150,13 @@ static void empty_take(unsigned client, unsigned type, uint16_t mid)
 			c->slots[i].acknowledged = true;
 }
 
+static void acknowledge(unsigned client, const uint8_t *datagram)
+{
+	uint8_t ack[4] = { 0x40 | LOAD_ACK << 4, 0, datagram[2], datagram[3] };
+
+	(void)load_link_send(clients[client].link, ack, sizeof ack);
+}
+
 static void datagram_take(unsigned client, const uint8_t *b, size_t len)
 {
 	unsigned type = (b[0] >> 4) & 3u, slot;
@@ -120,7 +165,7 @@ static void datagram_take(unsigned client, const uint8_t *b, size_t len)
 	uint32_t token;
 
 	if (type == LOAD_CON)
-		load_acknowledge(clients[client].fd, b);
+		acknowledge(client, b);
 	if (b[1] == 0) {
 		empty_take(client, type, mid);
 		return;
@@ -132,7 +177,7 @@ static void datagram_take(unsigned client, const uint8_t *b, size_t len)
 		return;
 	}
 	s = &clients[client].slots[slot];
-	if (s->idle || token != token_make(client, slot, s->mid)) {
+	if (s->idle || s->waits || token != token_make(client, slot, s->mid)) {
 		repeated++;
 		return;
 	}
@@ -146,14 +191,10 @@ static void datagram_take(unsigned client, const uint8_t *b, size_t len)
 
 static void client_read(unsigned client)
 {
-	for (unsigned i = 0; i < READS; i++) {
-		uint8_t b[2048];
-		ssize_t len = recv(clients[client].fd, b, sizeof b, 0);
-
-		if (len < 4)
-			return;
-		datagram_take(client, b, (size_t)len);
-	}
+	if (load_link_read(clients[client].link, datagram_take) && load_link_flush(clients[client].link))
+		return;
+	fprintf(stderr, "load: the connection of client %u ended\n", client);
+	exit(1);
 }
 
 static void clients_sweep(uint64_t now)
@@ -163,6 +204,16 @@ static void clients_sweep(uint64_t now)
 			slot_check_overdue(i, s, now);
 }
 
+/* How long to wait for what comes: until the next turn, 50 ms at most. */
+static struct timespec patience_now(void)
+{
+	uint64_t now = load_now(), wait = LOAD_SECOND / 20;
+
+	if (turns_first != turns_end && !stopping)
+		wait = turn_due <= now ? 0 : turn_due - now < wait ? turn_due - now : wait;
+	return (struct timespec){ .tv_nsec = (long)wait };
+}
+
 /* Until `end`; when stopping, at most until nothing is under way. */
 static void loop_until(int ep, uint64_t end)
 {
@@ -170,8 +221,10 @@ static void loop_until(int ep, uint64_t end)
 
 	while (load_now() < end && (stopping ? open_now > 0 : !mids_used_up)) {
 		struct epoll_event ready[EVENTS];
-		int n = epoll_wait(ep, ready, EVENTS, 50);
+		struct timespec patience = patience_now();
+		int n = epoll_pwait2(ep, ready, EVENTS, &patience, NULL);
 
+		turns_take(load_now());
 		for (int i = 0; i < n; i++)
 			client_read(ready[i].data.u32);
 		if (load_now() - swept > LOAD_ACK_TIMEOUT / 8) {
@@ -184,20 +237,23 @@ static void loop_until(int ep, uint64_t end)
 static int clients_open(void)
 {
 	int ep = epoll_create1(EPOLL_CLOEXEC);
-	struct slot *slots = calloc((size_t)options->clients * options->window, sizeof *slots);
+	size_t all = (size_t)options->clients * options->window;
+	struct slot *slots = calloc(all, sizeof *slots);
 
 	clients = calloc(options->clients, sizeof *clients);
-	if (clients == NULL || slots == NULL) {
+	turns_room = all + 1;
+	turns = calloc(turns_room, sizeof *turns);
+	if (clients == NULL || slots == NULL || turns == NULL) {
 		fputs("load: no memory\n", stderr);
 		exit(1);
 	}
 	for (unsigned i = 0; i < options->clients; i++) {
 		struct epoll_event want = { .events = EPOLLIN, .data.u32 = i };
 
-		clients[i].fd = load_client_open(options, i);
+		clients[i].link = load_link_open(options, i);
 		clients[i].mid = (uint16_t)load_random();
 		clients[i].slots = slots + (size_t)i * options->window;
-		epoll_ctl(ep, EPOLL_CTL_ADD, clients[i].fd, &want);
+		epoll_ctl(ep, EPOLL_CTL_ADD, load_link_fd(clients[i].link), &want);
 	}
 	return ep;
 }
@@ -224,17 +280,21 @@ int load_loop_run(const struct load_options *o)
 	requests = load_requests_new(o);
 	ep = clients_open();
 	cpu = load_cpu_us(o);
-	start = load_now();
+	start = turn_due = load_now();
+	turn_every = o->rate > 0 ? (uint64_t)(1e9 / o->rate) : 0;
 	end = start + (uint64_t)(o->seconds * 1e9);
 	open_now = (uint64_t)o->clients * o->window;
 	for (unsigned s = 0; s < o->window; s++)
 		for (unsigned i = 0; i < o->clients; i++)
 			slot_start(i, s);
+	for (unsigned i = 0; i < o->clients; i++)
+		(void)load_link_flush(clients[i].link);
 	loop_until(ep, end);
 	seconds = (double)(load_now() - start) / 1e9;
 	cpu = load_cpu_us(o) - cpu;
 	counted = answered;
 	stopping = true;
+	turns_end_all();
 	loop_until(ep, load_now() + (uint64_t)(o->drain * 1e9));
 	if (answered > 0)
 		qsort(latency_us, answered, sizeof *latency_us, latency_compare);

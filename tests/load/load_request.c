@@ -106,7 +106,7 @@ static void request_build(struct load_request *r, const struct load_options *o, 
 	char host[32], uri[64];
 
 	snprintf(host, sizeof host, "127.1.%u.%u", (device + 1) >> 8, (device + 1) & 255);
-	snprintf(uri, sizeof uri, "coap://%s:%u/t", host, o->origin_port);
+	snprintf(uri, sizeof uri, "%s://%s:%u/t", o->scheme, host, o->origin_port);
 	r->code = o->oscore ? CODE_POST : CODE_GET;
 	if (!o->oscore) {
 		if (o->direct)
@@ -121,7 +121,7 @@ static void request_build(struct load_request *r, const struct load_options *o, 
 	}
 	option_append(r, &last, OSCORE, "\x09\x14\x00\x01", 4);
 	if (!o->direct)
-		option_append(r, &last, PROXY_SCHEME, "coap", 4);
+		option_append(r, &last, PROXY_SCHEME, o->scheme, strlen(o->scheme));
 	r->tail[r->len++] = 0xff;
 	for (unsigned i = 0; i < OPAQUE; i++)
 		r->tail[r->len++] = (uint8_t)(i * 11 + 5);

@@ -1,13 +1,16 @@
 /*
- * origin - a whole fleet of CoAP/UDP devices in one process, as cheap as batch system calls allow.
+ * origin - a whole fleet of CoAP devices in one process, over UDP or TCP, as cheap as batch system calls allow.
  *
  * Takes requests at every loopback address (127.1.0.1, 127.1.0.2, ...) and answers at once from the address that was
  * asked: 2.05 to GET, 2.04 with an empty OSCORE option to POST, with LEN bytes of 'x' (16 unless given, at most 1024).
  * The response to a confirmable request is piggybacked.
  *
- *   origin [-s] PORT [LEN]
+ *   origin [-s] [-t] PORT [LEN]
  *     -s  silent: everything is read and nothing answered (a port without listener is not silent, it sends ICMP errors)
+ *     -t  over TCP
  */
+#include "origin.h"
+
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <stdbool.h>
@@ -18,8 +21,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { BATCH = 64, DATAGRAM_ROOM = 2048, DATAGRAM_MAX = 1024, PAYLOAD_MAX = 1024, HEADER = 4 };
-enum { TYPE_CON, TYPE_NON, CODE_POST = 2, CODE_CHANGED = 0x44, CODE_CONTENT = 0x45 };
+enum { BATCH = 64, DATAGRAM_ROOM = 2048, DATAGRAM_MAX = 1024, HEADER = 4 };
+enum { TYPE_CON, TYPE_NON };
 
 struct control {
 	_Alignas(struct cmsghdr) uint8_t space[CMSG_SPACE(sizeof(struct in_pktinfo))];
@@ -126,19 +129,23 @@ static void origin_run(int fd, bool silent, size_t payload_len)
 
 int main(int argc, char **argv)
 {
-	bool silent = false;
+	bool silent = false, stream = false;
 	int payload_len = 16, o;
 
-	while ((o = getopt(argc, argv, "s")) != -1) {
-		if (o != 's')
-			return 2;
-		silent = true;
+	while ((o = getopt(argc, argv, "st")) != -1) {
+		switch (o) {
+		case 's': silent = true; break;
+		case 't': stream = true; break;
+		default: return 2;
+		}
 	}
 	if (argc - optind == 2)
 		payload_len = atoi(argv[optind + 1]);
 	if (argc - optind < 1 || argc - optind > 2 || payload_len < 1 || payload_len > PAYLOAD_MAX) {
-		fprintf(stderr, "usage: origin [-s] PORT [LEN]\n");
+		fprintf(stderr, "usage: origin [-s] [-t] PORT [LEN]\n");
 		return 2;
 	}
+	if (stream)
+		origin_stream_run((uint16_t)atoi(argv[optind]), silent, (size_t)payload_len);
 	origin_run(origin_open((uint16_t)atoi(argv[optind])), silent, (size_t)payload_len);
 }

@@ -35,19 +35,20 @@ static void tell(struct requester *r, const struct reply *reply, bool notificati
 	struct made made;
 	struct msg_writer w;
 	struct msg_view m;
-	uint8_t *bytes;
+	uint8_t *bytes, room[MSG_MAX];
 	size_t len;
 
 	made_message(&made, reply->code, reply->options != NULL ? reply->options : "", NULL);
 	w.last_option = 0;
-	writer_init(&w.w, made.bytes, sizeof made.bytes);
-	w.w.at += made.m.len;
+	writer_init(&w.w, room, sizeof room);
+	writer_bytes(&w.w, made.bytes, made.m.len);
 	msg_add_payload(&w, reply->payload, reply->len);
 	len = msg_end(&w);
 	assert_true(len > 0);
 	bytes = malloc(len);
 	assert_non_null(bytes);
-	memcpy(bytes, made.bytes, len);
+	memcpy(bytes, room, len);
+	r->hop = the.hop;
 	assert_int_equal(msg_parse_datagram(&m, bytes, len), MSG_OK);
 	r->exchange = reply->observes ? &somewhere : NULL;
 	if (notification)
@@ -82,7 +83,7 @@ void requester_ask(struct proxy *p, struct requester *r, const struct request_or
 	}
 	assert_ptr_equal(from->conf, p->conf);
 	assert_ptr_equal(from->route, p->conf == &the.conf ? &the.route : &the.next_route);
-	assert_true(len <= MSG_DATAGRAM_MAX);
+	assert_true(len <= (the.hop.reliable ? the.hop.limit : MSG_DATAGRAM_MAX));
 	memcpy(the.bytes, bytes, len);
 	assert_int_equal(msg_parse_datagram(&the.asked, the.bytes, len), MSG_OK);
 	r->exchange = &somewhere;
@@ -276,9 +277,14 @@ int bench_tear_down(void **state)
 	(void)state;
 	tear_down();
 	free(the.proxy.learned);
+	bench_forget_patterns();
+	return 0;
+}
+
+void bench_forget_patterns(void)
+{
 	while (pattern_count > 0)
 		free(patterns[--pattern_count]);
-	return 0;
 }
 
 void bench_again(void)

@@ -19,7 +19,7 @@
 #include "tests/unit/covers.h"
 #include "tests/unit/made.h"
 
-enum { BENCH_HEADS = 16, BENCH_MESSAGE = 4096 };
+enum { BENCH_HEADS = 16, BENCH_MESSAGE = MSG_MAX };
 
 /* Who asks. */
 struct owner {
@@ -69,6 +69,7 @@ extern struct bench {
 	struct owner owner;
 	struct transfer_plan plan;
 	struct made head;
+	struct hop hop;              /* to the device, as the requester tells with each answer; all zero: of datagrams */
 	/* the request under way */
 	struct requester *asking;
 	struct msg_view asked;
@@ -95,6 +96,7 @@ void body_is(const uint8_t *body, size_t len); /* announced, and all there */
 void body_comes(const uint8_t *body, size_t len, size_t come); /* not announced */
 /* Patterned bytes, the same for the same seed; owned by the bench. */
 const uint8_t *pattern(size_t len, unsigned seed);
+void bench_forget_patterns(void); /* nobody uses them any more */
 
 /* Options with a block option among them, written as made_message() takes them; good until the next call but three. */
 const char *block_options(const char *before, unsigned number, uint32_t num, bool more, unsigned szx, const char *behind);

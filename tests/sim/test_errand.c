@@ -100,7 +100,7 @@ static void carrier_leave(struct errand *e)
 	left++;
 }
 
-static const struct errand_carrier carrier = { 1u << URI_HTTP, carrier_begin, carrier_room, carrier_body, carrier_more, carrier_leave };
+static const struct errand_carrier carrier = { 1u << URI_HTTP, true, carrier_begin, carrier_room, carrier_body, carrier_more, carrier_leave };
 
 static void head_is(struct carried *c, uint8_t code, uint64_t length, bool told)
 {

@@ -10,7 +10,7 @@
 #include "tests/unit/made.h"
 #include "tests/unit/plain_edge.h"
 
-enum { CONF_ROOM = 16384, TURNS_MAX = 1000, CROSSING_MEMORY = 65536 };
+enum { CONF_ROOM = 16384, TURNS_MAX = 1000, CROSSING_MEMORY = 72000 };
 
 struct workers the;
 
@@ -219,8 +219,8 @@ unsigned origin_at(unsigned home, unsigned from)
 
 /* ---- what clients and origins send ---- */
 
-static size_t write_message(uint8_t *bytes, size_t room, const struct msg_view *head, unsigned origin, const char *options,
-	const char *payload)
+static size_t write_bytes(uint8_t *bytes, size_t room, const struct msg_view *head, unsigned origin, const char *options,
+	const uint8_t *payload, size_t len)
 {
 	struct made made;
 	struct msg_writer w;
@@ -238,9 +238,14 @@ static size_t write_message(uint8_t *bytes, size_t room, const struct msg_view *
 		if (!last)
 			msg_add_option(&w, made.m.options[i].number, made.m.options[i].value, made.m.options[i].len);
 	}
-	if (payload != NULL)
-		msg_add_payload(&w, payload, strlen(payload));
+	msg_add_payload(&w, payload, len);
 	return msg_end(&w);
+}
+
+static size_t write_message(uint8_t *bytes, size_t room, const struct msg_view *head, unsigned origin, const char *options,
+	const char *payload)
+{
+	return write_bytes(bytes, room, head, origin, options, (const uint8_t *)payload, payload != NULL ? strlen(payload) : 0);
 }
 
 static void from_client(unsigned worker, unsigned client, const uint8_t *bytes, size_t len)
@@ -292,6 +297,15 @@ void ask(unsigned worker, unsigned client, enum msg_type type, uint8_t code, uin
 	ask_as(mid, worker, client, type, code, mid, origin, options, payload);
 }
 
+void ask_bytes(unsigned worker, unsigned client, enum msg_type type, uint8_t code, uint16_t mid, const char *options, const uint8_t *payload,
+	size_t len)
+{
+	uint8_t bytes[MSG_MAX], name[2] = { (uint8_t)(mid >> 8), (uint8_t)mid };
+	struct msg_view head = { .type = (uint8_t)type, .code = code, .mid = mid, .token = name, .token_len = sizeof name };
+
+	from_client(worker, client, bytes, write_bytes(bytes, sizeof bytes, &head, 0, options, payload, len));
+}
+
 void client_empty(unsigned worker, unsigned client, enum msg_type type, uint16_t mid)
 {
 	uint8_t bytes[MSG_HEADER];
@@ -313,6 +327,16 @@ void answer(const struct sent *request, enum msg_type type, uint16_t mid, uint8_
 		.token_len = request->m.token_len };
 
 	from_origin(request, bytes, write_message(bytes, sizeof bytes, &head, 0, options, payload));
+}
+
+void answer_bytes(const struct sent *request, enum msg_type type, uint16_t mid, uint8_t code, const char *options, const uint8_t *payload,
+	size_t len)
+{
+	uint8_t bytes[MSG_MAX];
+	struct msg_view head = { .type = (uint8_t)type, .code = code, .mid = type == MSG_ACK ? request->m.mid : mid, .token = request->m.token,
+		.token_len = request->m.token_len };
+
+	from_origin(request, bytes, write_bytes(bytes, sizeof bytes, &head, 0, options, payload, len));
 }
 
 void origin_asks(const struct sent *request, uint8_t code, uint16_t token, const char *options)

@@ -78,6 +78,9 @@ void ask(unsigned worker, unsigned client, enum msg_type type, uint8_t code, uin
 /* The same with a token of its own. */
 void ask_as(uint16_t token, unsigned worker, unsigned client, enum msg_type type, uint8_t code, uint16_t mid, unsigned origin,
 	const char *options, const char *payload);
+/* The same with a payload of any length and any bytes, which asks for a resource of whatever host the options say. */
+void ask_bytes(unsigned worker, unsigned client, enum msg_type type, uint8_t code, uint16_t mid, const char *options, const uint8_t *payload,
+	size_t len);
 /* The connection of a client ends; it can be written to again. */
 void client_gone(unsigned worker, unsigned client);
 void client_writable(unsigned worker, unsigned client);
@@ -85,6 +88,8 @@ void client_empty(unsigned worker, unsigned client, enum msg_type type, uint16_t
 
 /* The origin answers a request that it got, by this type (an ACK has the request's Message ID, others `mid`). */
 void answer(const struct sent *request, enum msg_type type, uint16_t mid, uint8_t code, const char *options, const char *payload);
+void answer_bytes(const struct sent *request, enum msg_type type, uint16_t mid, uint8_t code, const char *options, const uint8_t *payload,
+	size_t len);
 void origin_empty(const struct sent *request, enum msg_type type, uint16_t mid);
 
 /* The origin asks something of its own by where the request went out. */

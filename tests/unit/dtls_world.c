@@ -24,6 +24,7 @@ size_t world_queued;
 unsigned world_sent;
 struct world_note world_notes[WORLD_NOTES];
 size_t world_told;
+unsigned (*world_fate)(const struct world_datagram *d);
 void (*world_on_note)(const struct world_note *n);
 
 static struct bare *bares[16];
@@ -59,6 +60,7 @@ void world_begin(void)
 	assert_int_equal(dtls_open(&world.proxy), 0);
 	world_queued = world_told = world_sent = 0;
 	world_on_note = NULL;
+	world_fate = NULL;
 }
 
 void world_end(void)
@@ -237,8 +239,12 @@ void world_arrive(const struct world_datagram *d)
 
 void world_run(void)
 {
-	while (world_queued > 0)
-		world_arrive(world_take(0));
+	while (world_queued > 0) {
+		const struct world_datagram d = *world_take(0);
+
+		for (unsigned times = world_fate != NULL ? world_fate(&d) : 1; times > 0; times--)
+			world_arrive(&d);
+	}
 }
 
 void world_inject(const struct endpoint *from, const void *bytes, size_t len)
@@ -385,16 +391,34 @@ void bare_key(struct bare *b, const char *identity, const char *hex)
 		SSL_CTX_set_psk_client_callback(b->context, on_client_key);
 }
 
+void bare_named(struct bare *b, const char *name)
+{
+	snprintf(b->host, sizeof b->host, "%s", name);
+}
+
+void bare_resume(struct bare *b, SSL_SESSION *session)
+{
+	b->resumed = session;
+	bare_start(b);
+	b->resumed = NULL;
+}
+
 void bare_start(struct bare *b)
 {
 	BIO *bio = bare_bio(b);
 
+	if (b->ssl != NULL)
+		SSL_set_shutdown(b->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN); /* else its ticket is thrown away */
 	SSL_free(b->ssl);
 	b->ssl = SSL_new(b->context);
 	assert_non_null(b->ssl);
 	SSL_set_bio(b->ssl, bio, bio);
-	DTLS_set_link_mtu(b->ssl, 1280);
+	DTLS_set_link_mtu(b->ssl, b->mtu > 0 ? b->mtu : 1280);
 	b->failed = false;
+	if (!b->server && b->host[0] != '\0')
+		SSL_set_tlsext_host_name(b->ssl, b->host);
+	if (b->resumed != NULL)
+		assert_int_equal(SSL_set_session(b->ssl, b->resumed), 1);
 	if (b->server) {
 		SSL_set_accept_state(b->ssl);
 	} else {
@@ -438,6 +462,19 @@ void bare_step(struct bare *b)
 void bare_send(struct bare *b, const void *bytes, size_t len)
 {
 	assert_int_equal(SSL_write(b->ssl, bytes, (int)len), (int)len);
+}
+
+void bare_wait(struct bare *b, uint64_t microseconds)
+{
+	uint64_t step = CLOCK_SECOND / 10;
+
+	world_run();
+	for (uint64_t waited = 0; waited < microseconds; waited += step) {
+		world_wait(step);
+		if (b->ssl != NULL && !SSL_is_init_finished(b->ssl))
+			DTLSv1_handle_timeout(b->ssl);
+		world_run();
+	}
 }
 
 bool bare_is_open(const struct bare *b)

@@ -69,11 +69,11 @@ const struct world_datagram *world_take(size_t at);
 void world_arrive(const struct world_datagram *d);
 /* Lets all arrive, and what they bring about. */
 void world_run(void);
+/* Called for each datagram that world_run() would let arrive, if it is not NULL: how many times it arrives. */
+extern unsigned (*world_fate)(const struct world_datagram *d);
 void world_forget_datagrams(void);
 /* Puts one in by hand, from somebody to the listener. */
 void world_inject(const struct endpoint *from, const void *bytes, size_t len);
-/* From the gateway's own source ports to its own listener, and back: where coaps://192.0.2.1 is asked. */
-
 /* ---- others ---- */
 
 /* An end that is OpenSSL alone, at an address. */
@@ -88,14 +88,21 @@ struct bare {
 	char message[2048];           /* the last it has read */
 	int message_len;
 	unsigned messages;
-	char host[256];               /* of SNI, at a server */
+	char host[256];               /* of SNI: that a client asks for, or a server was asked for */
+	SSL_SESSION *resumed;         /* borrowed */
+	long mtu;
 };
 void bare_client(struct bare *b, const char *address, uint16_t port, const char *ciphers);
 void bare_server(struct bare *b, const char *address, uint16_t port, const char *ciphers);
 void bare_key(struct bare *b, const char *identity, const char *hex);
-/* Begins (again): a new SSL on the same context. */
+/* A client asks for this name from now on (SNI). */
+void bare_named(struct bare *b, const char *name);
+/* Begins (again): a new SSL on the same context; by a session that it had. */
 void bare_start(struct bare *b);
+void bare_resume(struct bare *b, SSL_SESSION *session);
 void bare_free(struct bare *b);
+/* Time passes for the gateway and for it, and what is due is sent again; everything arrives. */
+void bare_wait(struct bare *b, uint64_t microseconds);
 void bare_send(struct bare *b, const void *bytes, size_t len);
 bool bare_is_open(const struct bare *b);
 /* What it has in hand or owes is done. */

@@ -1,4 +1,4 @@
-/* objects: CONF_OBJS base/clock.o base/endpoint.o base/log.o coap/message.o coap/uri.o base/bytes.o base/errors.o coap/option.o translate/outer.o proxy/decide/route.o proxy/decide/policy.o proxy/decide/target.o proxy/decide/explain.o proxy/decide/explain_http.o proxy/decide/http_route.o translate/map_template.o translate/map_method.o translate/http_message.o */
+/* objects: CONF_OBJS base/clock.o base/endpoint.o base/log.o coap/message.o coap/uri.o base/bytes.o base/errors.o coap/option.o translate/outer.o proxy/decide/route.o proxy/decide/policy.o proxy/decide/target.o proxy/decide/explain.o proxy/decide/explain_hop.o proxy/decide/explain_http.o proxy/decide/http_route.o translate/map_template.o translate/map_method.o translate/http_message.o */
 #include <stdlib.h>
 
 #include "proxy/decide/explain.h"
@@ -66,7 +66,7 @@ static const struct row rows[] = {
 };
 
 static const char web_file[] =
-	"listeners: { coap: { url = \"coap://127.0.0.1:5683\"; }; plain: { url = \"http://127.0.0.1:8080\"; };"
+	"listeners: { coap: { url = \"coap://127.0.0.1:5683\"; }; plain: { url = \"http://127.0.0.1:8080\"; websocket = false; };"
 	" web: { url = \"https://[::]:8443\"; certificate = \"/c\"; key = \"/k\"; }; };\n"
 	"http: { credentials = \"/u\"; };\n"
 	"routes: {\n"
@@ -112,7 +112,7 @@ static const struct row web_rows[] = {
 	{"get https://gw/hc/coap://p.plant.example/p via web as alice", ERR_HTTP_METHOD, {"refused: 501 ", NULL}},
 	{"QUERY https://gw/hc/coap://p.plant.example/p via web as alice", ERR_HTTP_METHOD, {"refused: 501 ", NULL}},
 	{"QUERY http://gw/o/h/x via plain", ERR_OSCORE_REQUIRED, {"refused: 403 ", NULL}}, /* it has query-is-fetch */
-	{"GET coap://h/x as alice", -1, {"only over HTTP", NULL}},
+	{"GET coap://h/x as alice", -1, {"nobody proves a name", NULL}},
 	{"GET http://gw/x via plain as", -1, {"no name", NULL}},
 	{"GET http://gw/x via plain direct", -1, {"over HTTP the URI says", NULL}},
 	{"GET http://gw/x#y via plain", -1, {"no URI that a client of HTTP asks for", NULL}},

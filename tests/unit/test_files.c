@@ -8,6 +8,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <openssl/crypto.h>
+#include <openssl/pem.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,7 +35,7 @@ static int begin_all(void **state)
 
 static int end_all(void **state)
 {
-	static const char *const names[] = { "gw.pem", "gw.key", "ca.pem", "psk", "credentials", "origins.pem", "pipe", "other.key" };
+	static const char *const names[] = { "gw.pem", "gw.key", "ca.pem", "psk", "credentials", "origins.pem", "pipe", "other.key", "other.pem", "public.pem" };
 	char path[64];
 
 	(void)state;
@@ -125,16 +127,21 @@ static char *read_into(struct files *f, const struct snapshot *s, int expected)
 	return told;
 }
 
-static void assert_told(const char *expected)
+static void assert_told_of(const char *configuration, const char *expected)
 {
 	static struct files f;
-	struct snapshot *s = load(all_of_them);
+	struct snapshot *s = load(configuration);
 	char *told = read_into(&f, s, expected[0] != '\0' ? -1 : 0);
 
 	assert_string_equal(told, expected);
 	free(told);
 	files_wipe(&f);
 	snapshot_release(s);
+}
+
+static void assert_told(const char *expected)
+{
+	assert_told_of(all_of_them, expected);
 }
 
 static void test_every_file_is_taken_once(void **state)
@@ -298,6 +305,119 @@ static void test_what_the_files_mean_is_looked_at(void **state)
 	}
 }
 
+/* ---- CoAP ---- */
+
+static const char of_coap[] =
+	"listeners: {\n"
+	"  meters: { url = \"coaps://127.0.0.1\"; psk-file = \"@/psk\"; certificate = \"@/gw.pem\"; key = \"@/gw.key\";\n"
+	"    certificates = [\"@/other.pem @/other.key\"]; };\n"
+	"  plain: { url = \"coap+tcp://127.0.0.1\"; };\n"
+	"  named: { url = \"coaps+tcp://127.0.0.1\"; psk-file = \"@/psk\"; };\n"
+	"};\n"
+	"routes: { out: { to = [\"coaps://192.0.2.1\"]; origin-identity = \"meter\"; }; };\n"
+	"upstream: {\n"
+	"  psk-file = \"@/psk\";\n"
+	"  certificate = \"@/gw.pem\";\n"
+	"  key = \"@/gw.key\";\n"
+	"  ca = \"@/origins.pem\"; };\n";
+
+static void put_all_of_coap(void)
+{
+	put_all();
+	put_text("other.pem", other.certificate_pem, 0644);
+	put_text("other.key", other.key_pem, 0600);
+}
+
+static void test_files_of_coap_are_looked_at(void **state)
+{
+	static const char no_key[] = "is not the certificate's private key, unencrypted in PEM (key values mismatch)\n";
+	const struct {
+		const char *name, *text, *told[2]; /* and what no_key says after each, where there is another */
+	} cases[] = {
+		{ "psk", "meter:0001\n", { "proxy.conf:2: listeners.meters.psk-file: /psk:1: the key is not 16 to 64 bytes in hexadecimal\n"
+			"proxy.conf:5: listeners.named.psk-file: /psk:1: the key is not 16 to 64 bytes in hexadecimal\n"
+			"proxy.conf:9: upstream.psk-file: /psk:1: the key is not 16 to 64 bytes in hexadecimal\n", NULL } },
+		{ "psk", "meters:000102030405060708090a0b0c0d0e0f\n",
+			{ "proxy.conf:9: upstream.psk-file: /psk: has no key of the identity meter, which routes.out.origin-identity names\n", NULL } },
+		{ "gw.key", other.key_pem, { "proxy.conf:2: listeners.meters.key: /gw.key: ", "proxy.conf:11: upstream.key: /gw.key: " } },
+		{ "other.key", gateway.key_pem, { "proxy.conf:3: listeners.meters.certificates: /other.key: ", "" } },
+		{ "other.pem", "text\n", { "proxy.conf:3: listeners.meters.certificates: /other.pem: is not one to 17 certificates in PEM that can be used\n",
+			NULL } },
+		{ "origins.pem", "text\n", { "proxy.conf:12: upstream.ca: /origins.pem: is not one to 1024 certificates in PEM\n"
+			"proxy.conf:12: upstream.ca: /origins.pem: is not one to 1024 certificates in PEM\n", NULL } },
+	};
+	char told[600];
+
+	(void)state;
+	put_all_of_coap();
+	assert_told_of(of_coap, "");
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		bool twice = cases[i].told[1] != NULL && cases[i].told[1][0] != '\0';
+
+		put_all_of_coap();
+		put_text(cases[i].name, cases[i].text, 0600);
+		snprintf(told, sizeof told, "%s%s%s%s", cases[i].told[0], cases[i].told[1] != NULL ? no_key : "", twice ? cases[i].told[1] : "",
+			twice ? no_key : "");
+		assert_told_of(of_coap, told);
+	}
+	put_all_of_coap();
+	assert_int_equal(chmod(path_of("other.key"), 0644), 0);
+	assert_told_of(of_coap, "proxy.conf:3: listeners.meters.certificates: /other.key: holds secrets and is open to everybody: chmod o= it\n");
+}
+
+/* Those who vouch for https origins do for CoAP origins too, where nothing else is said, and where they are verified at all. */
+static void test_who_vouches_for_coap_origins(void **state)
+{
+	static const char by_identity[] = "listeners: { a: { url = \"coap://127.0.0.1\"; }; };\n"
+		"routes: { r: { to = [\"coaps+tcp://192.0.2.1\"]; origin-identity = \"meter\"; }; };\n"
+		"upstream: { psk-file = \"@/psk\"; }; http: { ca = \"@/nothing\"; };\n",
+		by_certificate[] = "listeners: { a: { url = \"coap://127.0.0.1\"; }; };\n"
+		"routes: { r: { forward-to = [\"coaps+ws://*\"]; }; };\n"
+		"http: { ca = \"@/nothing\"; };\n",
+		by_nobody[] = "listeners: { a: { url = \"coap://127.0.0.1\"; }; };\n"
+		"routes: { r: { forward-to = [\"coap+ws://*\", \"coap+tcp://*\"]; }; };\n"
+		"upstream: { psk-file = \"@/nothing\"; ca = \"@/nothing\"; }; http: { ca = \"@/nothing\"; };\n";
+
+	(void)state;
+	put_all();
+	assert_told_of(by_identity, "");
+	assert_told_of(by_nobody, "");
+	assert_told_of(by_certificate, "proxy.conf:3: http.ca: /nothing: No such file or directory\n");
+}
+
+/* A raw public key stands where a certificate would. */
+static void test_a_raw_public_key_wants_a_library_that_has_them(void **state)
+{
+	static const char bare[] = "listeners: {\n  a: { url = \"coaps://127.0.0.1\"; certificate = \"@/public.pem\"; key = \"@/gw.key\"; };\n};\n",
+		named[] = "listeners: {\n  a: { url = \"coaps://127.0.0.1\"; certificate = \"@/gw.pem\"; key = \"@/gw.key\";\n"
+		"    certificates = \"@/public.pem @/gw.key\"; };\n};\n";
+	char *text = NULL, told[200];
+	size_t size = 0;
+	FILE *out = open_memstream(&text, &size);
+
+	(void)state;
+	put_all();
+	assert_int_equal(PEM_write_PUBKEY(out, gateway.key), 1);
+	fclose(out);
+	put_text("public.pem", text, 0644);
+	free(text);
+	snprintf(told, sizeof told, "proxy.conf:2: listeners.a.certificate: /public.pem: holds a raw public key, for which OpenSSL 3.2 is needed; "
+		"this is %s\n", OpenSSL_version(OPENSSL_VERSION_STRING));
+	assert_told_of(bare, OpenSSL_version_num() < 0x30200000 ? told : "");
+	assert_told_of(named, "proxy.conf:3: listeners.a.certificates: /public.pem: holds a raw public key, which is for no name\n");
+	put_text("gw.key", other.key_pem, 0600);
+	assert_told_of(bare, "proxy.conf:2: listeners.a.key: /gw.key: is not the public key's private key, unencrypted in PEM\n");
+}
+
+/* Suites that the library does not know, or that the security level forbids, are told of where the context would be. */
+static void test_suites_that_are_none(void **state)
+{
+	(void)state;
+	put_all();
+	assert_told_of("listeners: {\n  a: { url = \"coaps+tcp://127.0.0.1\"; psk-file = \"@/psk\"; };\n};\ntransports: { ciphers = \"NO-SUCH-SUITE\"; };\n",
+		"proxy.conf:2: listeners.a.psk-file: transports.ciphers: has no suite that is known here and allowed by security-level (no cipher match)\n");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -309,6 +429,10 @@ int main(void)
 		cmocka_unit_test(test_what_is_no_file_is_refused),
 		cmocka_unit_test(test_a_file_has_a_longest_length),
 		cmocka_unit_test(test_what_the_files_mean_is_looked_at),
+		cmocka_unit_test(test_files_of_coap_are_looked_at),
+		cmocka_unit_test(test_who_vouches_for_coap_origins),
+		cmocka_unit_test(test_a_raw_public_key_wants_a_library_that_has_them),
+		cmocka_unit_test(test_suites_that_are_none),
 	};
 
 	return cmocka_run_group_tests(tests, begin_all, end_all);

@@ -1,4 +1,4 @@
-/* objects: proxy/process/groups.o proxy/process/activation.o proxy/process/notify.o proxy/edge/sockets.o base/endpoint.o base/log.o base/clock.o */
+/* objects: proxy/process/groups.o proxy/process/activation.o proxy/process/notify.o proxy/edge/sockets.o base/endpoint.o COAP_OBJS base/log.o base/clock.o */
 /* The parent's sockets of listeners: what stays open, what is closed, and what a connection finds. */
 #include <setjmp.h>
 #include <stdarg.h>

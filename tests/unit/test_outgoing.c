@@ -111,6 +111,8 @@ static void reverse(void **state)
 		{NAMED, CODE_GET, "3='lab' 11='a'", "3='origin.example' 11='a' 16=10"},
 		{NAMED, CODE_GET, "11='a'", "3='origin.example' 11='a' 16=10"},
 		{REVERSE "keep-host = true;", CODE_GET, "3='Lab' 7=05", "3='Lab' 16=10"},
+		{"to = [\"session:meter-17\"];", CODE_GET, "3='lab' 11='a'", "11='a' 16=10"},
+		{"to = [\"session:meter-17\"]; keep-host = true;", CODE_GET, "3='lab' 11='a'", "3='lab' 11='a' 16=10"},
 		{NAMED "keep-host = true;", CODE_GET, "3='Lab'", "3='Lab' 16=10"},
 		{NAMED "keep-host = true;", CODE_GET, "11='a'", "11='a' 16=10"},
 		{REVERSE "strip-path = 1; paths = [\"/a/**\"];", CODE_GET, "11='a' 11='b' 11='c'", "11='b' 11='c' 16=10"},

@@ -1,4 +1,4 @@
-/* objects: proxy/http/peer_counts.o base/endpoint.o base/hash.o base/random_seeded.o */
+/* objects: base/peer_counts.o base/endpoint.o base/hash.o base/random_seeded.o */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include "base/random.h"
-#include "proxy/http/peer_counts.h"
+#include "base/peer_counts.h"
 
 static struct endpoint peer(const char *text, uint16_t port)
 {

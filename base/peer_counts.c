@@ -1,4 +1,4 @@
-#include "proxy/http/peer_counts.h"
+#include "base/peer_counts.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +9,7 @@ enum { BUCKETS = 4096 };
 
 struct peer_count {
 	struct peer_count *next, **link;
-	struct endpoint client; /* port 0, and the second half of an IPv6 address 0 */
+	struct endpoint client; /* port, transport and session 0, and the second half of an IPv6 address 0 */
 	uint32_t count;
 };
 
@@ -43,7 +43,8 @@ static struct endpoint client_of(const struct endpoint *peer)
 {
 	struct endpoint client = *peer;
 
-	client.port = 0;
+	client.port = client.transport = 0;
+	client.session = 0;
 	if (!endpoint_is_ipv4(peer))
 		memset(client.addr + 8, 0, sizeof client.addr - 8);
 	return client;

@@ -2,8 +2,8 @@
  * peer_counts - how many connections each client has: one by its IPv4 address, or by the first 64 bits of its IPv6 address, which is what a
  * single host may choose its addresses from (RFC 4291 2.5.4).
  */
-#ifndef PROXY_HTTP_PEER_COUNTS_H
-#define PROXY_HTTP_PEER_COUNTS_H
+#ifndef BASE_PEER_COUNTS_H
+#define BASE_PEER_COUNTS_H
 
 #include <stdint.h>
 
