@@ -54,9 +54,9 @@ CORE_OBJS := $(TRANSLATE_OBJS) oscore/option.o \
              proxy/edge/traits.o proxy/decide/route.o proxy/decide/http_route.o proxy/decide/links.o proxy/decide/policy.o proxy/decide/target.o proxy/decide/outgoing.o \
              proxy/exchange/message_ids.o proxy/exchange/congestion.o proxy/exchange/duplicates.o proxy/exchange/duplicates_map.o \
              proxy/exchange/resolve.o proxy/exchange/resolve_dns.o proxy/exchange/resolve_texts.o \
-             proxy/exchange/metrics.o proxy/exchange/house.o proxy/exchange/client.o proxy/exchange/origin.o \
+             proxy/exchange/metrics.o proxy/exchange/house.o proxy/exchange/house_sessions.o proxy/exchange/client.o proxy/exchange/origin.o \
              proxy/exchange/ports.o proxy/exchange/delivery.o proxy/exchange/reachability.o \
-             proxy/exchange/exchange.o proxy/exchange/receive.o proxy/exchange/requester.o proxy/exchange/forward.o proxy/exchange/forward_find.o proxy/exchange/forward_decide.o proxy/exchange/transmit.o proxy/exchange/respond.o \
+             proxy/exchange/exchange.o proxy/exchange/receive.o proxy/exchange/requester.o proxy/exchange/forward.o proxy/exchange/forward_find.o proxy/exchange/sessions.o proxy/exchange/forward_decide.o proxy/exchange/transmit.o proxy/exchange/respond.o \
              proxy/exchange/upstream.o proxy/exchange/observe.o proxy/exchange/local.o proxy/exchange/proxy.o \
              proxy/exchange/group.o proxy/exchange/hold_back.o proxy/exchange/refusal_log.o proxy/exchange/access_log.o proxy/exchange/crossing.o \
              proxy/exchange/crossing_rings.o proxy/exchange/renew.o proxy/exchange/blocks.o proxy/exchange/blocks_request.o \
@@ -67,7 +67,7 @@ HTTP_OBJS  := proxy/http/lines.o proxy/http/framing.o proxy/http/parse.o \
               proxy/http/server.o proxy/http/connection.o proxy/http/reading.o proxy/http/answer.o proxy/http/stream.o proxy/http/backlog.o \
               proxy/http/proxy_protocol.o \
               proxy/http/request.o proxy/http/reply.o proxy/http/events.o proxy/http/poll.o proxy/http/access.o proxy/http/cors.o \
-              proxy/http/credentials.o proxy/http/identity.o proxy/http/local.o
+              proxy/http/credentials.o proxy/http/identity.o proxy/http/local.o proxy/http/upgrade.o
 STREAM_OBJS := proxy/edge/stream_link.o proxy/edge/stream_reading.o proxy/edge/stream_signals.o proxy/edge/stream_socket.o proxy/edge/stream_time.o
 TLS_OBJS := proxy/edge/tls.o proxy/edge/tls_context.o proxy/edge/tls_parts.o proxy/edge/tls_pem.o proxy/edge/tls_names.o proxy/edge/tls_psk.o \
             proxy/edge/tls_socket.o

@@ -48,6 +48,7 @@
 	X(ERR_LOOP,             PEER,   COAP_CODE(5, 8),  COAP_CODE(5, 8),  508, "refused_loop",          "")                       \
 	X(ERR_ORIGIN_LIMIT,     ORIGIN, COAP_CODE(5, 3),  COAP_CODE(5, 3),  503, "refused_origin_limit",  "Origin is busy")         \
 	X(ERR_ORIGIN_RESTING,   ORIGIN, COAP_CODE(5, 3),  COAP_CODE(5, 3),  503, "refused_origin_rests",  "Origin is resting")      \
+	X(ERR_SESSION_ABSENT,   ORIGIN, COAP_CODE(5, 3),  COAP_CODE(5, 3),  503, "session_absent",        "Not connected now")      \
 	X(ERR_MESSAGE_IDS,      ORIGIN, COAP_CODE(5, 3),  COAP_CODE(5, 3),  503, "refused_message_ids",   "Origin is busy")         \
 	X(ERR_ORIGIN_TIMEOUT,   ORIGIN, COAP_CODE(5, 4),  COAP_CODE(5, 4),  504, "origin_timeout",        "No answer from the origin") \
 	X(ERR_ORIGIN_RESET,     ORIGIN, COAP_CODE(5, 2),  COAP_CODE(5, 2),  502, "origin_reset",          "Origin rejected the message") \

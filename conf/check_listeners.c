@@ -30,6 +30,7 @@ static void check_foreign_settings(struct conf_loader *l, size_t i)
 		{"client-certificate", at->client_certificate, SECURED, secured}, {"psk-file", *at->psk_file, SECURED, secured},
 		{"public-url", *at->public_url, WEB, web}, {"proxy-protocol", at->proxy_protocol, WEB, web},
 		{"trusted-proxies", at->trusted_proxy_count > 0, WEB, web}, {"websocket", !at->websocket, WEB, web},
+		{"websocket-origins", at->websocket_origin_count > 0, WEB, web},
 		{"keepalive", at->keepalive > 0, ALL & ~(1u << URI_COAP), not_coap},
 	};
 	size_t k;
@@ -68,6 +69,8 @@ static void check_listener(struct conf_loader *l, size_t i)
 	check_foreign_settings(l, i);
 	if (at->proxy_protocol && at->trusted_proxy_count == 0)
 		complain(l, i, "proxy-protocol", "needs trusted-proxies: those whose header is believed");
+	if (at->websocket_origin_count > 0 && !at->websocket)
+		complain(l, i, "websocket-origins", "needs websocket");
 	if (!conf_is_coap(at->scheme) && !at->websocket && at->keepalive > 0)
 		complain(l, i, "keepalive", "needs websocket: HTTP has no sessions");
 	if (SECURED >> at->scheme & 1)

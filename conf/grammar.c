@@ -143,23 +143,25 @@ const struct conf_row conf_rows[] = {
 	{GROUP_LISTENERS, "url", TYPE_URL, .width = sizeof(struct listener),
 		.doc = "Scheme, address and port, such as \"coap://[::]:5683\". The address is a literal; the unspecified address "
 		"([::] or 0.0.0.0) takes what comes to any address of the host, a link-local address carries its zone "
-		"(\"coap://[fe80::1%eth0]\"). The schemes are coap, http and https."},
+		"(\"coap://[fe80::1%eth0]\"). The schemes are coap, coaps (DTLS), coap+tcp, coaps+tcp (TLS), http and https. coap+ws comes in by "
+		"http and coaps+ws by https, see websocket."},
 	LISTENER_PATH("certificate", certificate,
-		"Of https: the file of the certificate and, behind it, of those that lead to the root, in PEM, an absolute path."),
-	LISTENER_PATH("key", key, "Of https: the file of the certificate's private key, in PEM, an absolute path."),
+		"Of coaps, coaps+tcp and https: the file of the certificate and, behind it, of those that lead to the root, in PEM, an absolute path. "
+		"It may hold a raw public key (RFC 7250) instead, where the library has them (OpenSSL 3.2)."),
+	LISTENER_PATH("key", key, "Of coaps, coaps+tcp and https: the file of the certificate's private key, in PEM, an absolute path."),
 	{GROUP_LISTENERS, "certificates", TYPE_TEXTS, LIST(listener, certificates, certificate_count), .fallback = "", .check = check_pair,
-		.doc = "More certificates with their keys, each \"/path/of/certificate /path/of/key\": a client that asks for one of their names (SNI) gets "
-		"that one, others get certificate."},
+		.doc = "Of coaps, coaps+tcp and https: more certificates with their keys, each \"/path/of/certificate /path/of/key\": a client that asks for "
+		"one of their names (SNI) gets that one, others get certificate."},
 	LISTENER_PATH("client-ca", client_ca,
-		"Of https: the file of the certificates that those of clients are verified by, in PEM, an absolute path. Without one no client is "
-		"asked for a certificate. A client's identity is the first URI of the certificate's alternative names, else the first DNS name, "
+		"Of coaps, coaps+tcp and https: the file of the certificates that those of clients are verified by, in PEM, an absolute path. Without "
+		"one no client is asked for a certificate. A client's identity is the first URI of the certificate's alternative names, else the first DNS name, "
 		"else the CN of its subject."),
 	{GROUP_LISTENERS, "client-certificate", TYPE_CHOICE, AT(listener, client_certificate), .fallback = "optional",
 		.choices = "optional required",
-		.doc = "Of https: required: the handshake with a client without a certificate fails."},
+		.doc = "Of coaps, coaps+tcp and https: required: the handshake with a client without a certificate fails."},
 	LISTENER_PATH("psk-file", psk_file,
-		"Of https: the file of keys shared with clients, an absolute path: lines of an identity, a colon and the key in hexadecimal. "
-		"It holds secrets and may be readable to its owner and group alone."),
+		"Of coaps, coaps+tcp and https: the file of keys shared with clients, an absolute path: lines of an identity, a colon and the key in "
+		"hexadecimal. A client's identity is that of its key. It holds secrets and may be readable to its owner and group alone."),
 	{GROUP_LISTENERS, "public-url", TYPE_STRING, AT(listener, public_url), RANGE(0, URL_MAX_BYTES), .fallback = "", .check = check_web_origin,
 		.doc = "Of http and https: how clients name this listener, such as \"https://gw.example\", for links to it. Without it their "
 		"own Host field counts."},
@@ -169,7 +171,12 @@ const struct conf_row conf_rows[] = {
 		.doc = "Of http and https: networks of the balancers and proxies in front, whose Forwarded, X-Forwarded-For and PROXY header are "
 		"believed. Nobody else's are."},
 	{GROUP_LISTENERS, "websocket", TYPE_BOOL, AT(listener, websocket), .fallback = "true",
-		.doc = "Of http and https: CoAP comes in over WebSockets too (coap+ws, coaps+ws), at /.well-known/coap."},
+		.doc = "Of http and https: CoAP comes in over WebSockets too (coap+ws, coaps+ws), at /.well-known/coap. Who asks must have a name there as "
+		"over HTTP, see authenticate."},
+	{GROUP_LISTENERS, "websocket-origins", TYPE_TEXTS, LIST(listener, websocket_origins, websocket_origin_count), .fallback = "",
+		.check = check_page_origin,
+		.doc = "Of http and https: the origins of pages, such as \"https://app.example\", whose scripts may open a WebSocket here, or \"*\" for "
+		"all. Pages of this listener itself always may; who is no browser says no origin, and needs none."},
 	{GROUP_LISTENERS, "keepalive", TYPE_DURATION, AT(listener, keepalive), RANGE(0, DAY), .fallback = "0s",
 		.doc = "A connection or session of CoAP on which nothing came for so long is asked whether it still lives, which also keeps the way through "
 		"a NAT open; 0s: none is asked."},
@@ -273,9 +280,10 @@ const struct conf_row conf_rows[] = {
 	HTTP_PATH("ca", ca, 1, "/etc/ssl/certs/ca-certificates.crt",
 		"The file of the certificates that those of https origins are verified by, in PEM, an absolute path."),
 
-	TRANSPORTS("message-size", TYPE_SIZE, message_size, 1152, 16384 + 1152, "17536B",
-		"The largest message that is taken over a connection (Max-Message-Size, RFC 8323 5.3.1); larger bodies come in blocks. Whoever sends a "
-		"larger one is disconnected."),
+	{GROUP_TRANSPORTS, "message-size", TYPE_SIZE, AT(settings, transports_message_size), RANGE(1152, 16384 + 1152), .fallback = "17536B",
+		.fixed = true, .why = "RFC 8323 5.3.1",
+		.doc = "The largest message that is taken over a connection, which its peer is told (Max-Message-Size); larger bodies come in blocks. Whoever "
+		"sends a larger one is disconnected."},
 	TRANSPORTS("connections", TYPE_COUNT, connections, 1, MANY, "20000", "Connections of CoAP clients at once, in all. More are closed."),
 	TRANSPORTS("client-connections", TYPE_COUNT, client_connections, 1, MANY, "1000",
 		"Connections of CoAP at once from one client address, and DTLS sessions. More are closed."),
@@ -295,9 +303,10 @@ const struct conf_row conf_rows[] = {
 	TRANSPORTS("origin-idle", TYPE_DURATION, origin_idle, SECOND, DAY, "5min",
 		"How long a connection or DTLS session to a CoAP origin is kept without a message."),
 	{GROUP_TRANSPORTS, "ciphers", TYPE_STRING, AT(settings, transports_ciphers), RANGE(1, 1000), .check = check_word,
-		.fallback = "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-PSK-CHACHA20-POLY1305:ECDHE-PSK-AES128-CBC-SHA256:"
-		"ECDHE-ECDSA-AES128-CCM8:PSK-AES128-CCM8",
-		.doc = "The cipher suites of TLS 1.2 and DTLS 1.2 for CoAP, in OpenSSL's form; those of https are not asked here."},
+		.fallback = "ECDHE-PSK-CHACHA20-POLY1305:ECDHE-PSK-AES128-CBC-SHA256:PSK-AES128-GCM-SHA256:PSK-AES128-CCM8:"
+		"ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES128-CCM8",
+		.doc = "The cipher suites of TLS 1.2 and DTLS 1.2 for CoAP, in OpenSSL's form, the preferred ones first. Those of keys stand in front, since "
+		"who offers them has one. https has its own."},
 	{GROUP_TRANSPORTS, "security-level", TYPE_COUNT, AT(settings, transports_security_level), RANGE(0, 5), .fallback = "0",
 		.doc = "OpenSSL's security level for CoAP over TLS and DTLS. Above 0 OpenSSL refuses the suites of CCM_8, which are all that many devices have."},
 
@@ -342,25 +351,28 @@ const struct conf_row conf_rows[] = {
 		"variables belongs to a route with to. A route without http-path takes requests over HTTP only if they name the target "
 		"themselves, as to a forward proxy (\"GET coap://...\"); but one that denies is about its targets however they are named."},
 	{GROUP_ROUTES, "default-scheme", TYPE_SCHEME, AT(route, default_scheme), .fallback = "",
-		.doc = "The scheme of targets in an http-path that are written without one (\"coap\"). Without it they are refused."},
+		.doc = "The scheme of targets in an http-path that are written without one, one of CoAP (\"coap\"). Without it they are refused."},
 	ROUTE_LIST("forward-to", TYPE_TARGETS, forward_to, forward_count,
 		"Makes a forward route, for requests with Proxy-Uri or Proxy-Scheme: the targets that clients may name, such as "
 		"\"coap://*.plant.example\", \"coap://10.0.0.0/8:*\", \"coap://[fd00::/8]\". Without a port only the default port of the "
-		"scheme is meant, with \":*\" any. The schemes are coap, http and https."),
+		"scheme is meant, with \":*\" any. Each scheme is opened by itself: coap, coaps, coap+tcp, coaps+tcp, coap+ws, coaps+ws, http, https."),
 	/* what it does */
 	ROUTE_LIST("to", TYPE_ORIGINS, to, to_count,
 		"Makes a reverse route, for requests without a proxy option: the origins, such as \"coap://[fd00::7]:5683/prefix\". A "
-		"path is put before that of a plain request; an HTTP origin gets OSCORE messages there too. The schemes are coap, http and https. "
+		"path is put before that of a plain request; an HTTP origin gets OSCORE messages there too. The schemes are coap, coaps, coap+tcp, "
+		"coaps+tcp, coap+ws, coaps+ws, http and https. \"session:NAME\" is whoever is connected by that name, which his key, his certificate or his "
+		"token gives him; of several connections of one name it is the newest. "
 		"Several origins have to be copies of each other: an ETag passes as it is, so the same ETag must mean the same content at all of "
 		"them (RFC 7252 5.7.3)."),
 	ROUTE("via", TYPE_ORIGIN, via, "", "The parent proxy that a forward route hands its requests to."),
 	ROUTE("deny", TYPE_BOOL, deny, "false",
 		"What this route takes is refused with 4.03 (OSCORE: 4.01). Without forward-to it takes requests of both forms."),
 	{GROUP_ROUTES, "authenticate", TYPE_CHOICE, AT(route, anonymous), .fallback = "required", .choices = "required none",
-		.doc = "none: anybody may ask over HTTP. Otherwise a request over HTTP without an identity is refused with 401 (RFC 8075 10): one has "
-		"it by a client certificate or key of TLS, or by a password or token of the credentials."},
+		.doc = "none: anybody may ask over HTTP, and by CoAP over WebSockets. Otherwise such a request without an identity is refused with 401, or "
+		"4.01 (RFC 8075 10): one has it by a client certificate or key of TLS, or by a password or token of the credentials."},
 	ROUTE_TEXTS("identities", identities, identity_count, check_identity,
-		"Who may ask over HTTP, others are refused with 403: names, where a \"*\" at the end stands for any rest. Empty: whoever has a name."),
+		"Who may ask: names, where a \"*\" at the end stands for any rest. Over HTTP others are refused with 403; of the requests of CoAP the route "
+		"takes theirs alone, whose session proves the name by a key, a certificate or a token. Empty: over HTTP whoever has a name, by CoAP anybody."),
 	ROUTE_TEXTS("cors", cors, cors_count, check_page_origin,
 		"The origins of pages, such as \"https://app.example\", whose scripts may ask here (CORS), or \"*\" for all, which then ask without "
 		"credentials."),

@@ -33,6 +33,8 @@ struct listener {
 	char *psk_file;          /* path of lines "identity:hexadecimal key"; "": no PSK */
 	/* http and https alone */
 	bool websocket;          /* takes CoAP over WebSockets (RFC 8323 4) */
+	char **websocket_origins; /* of pages that may open one, besides the listener's own; "*": all */
+	size_t websocket_origin_count;
 	char *public_url;        /* how clients name this listener ("https://gw.example"), or "": by their Host field */
 	bool proxy_protocol;     /* each connection begins with a PROXY protocol v2 header */
 	struct network *trusted_proxies; /* whose Forwarded, X-Forwarded-For and PROXY header are believed */

@@ -10,6 +10,9 @@ uint64_t edge_session_number(const struct proxy *p)
 {
 	static uint64_t last;
 
+	/* Bit 54 is that of clients without one (proxy/exchange/sessions.h). A successor of this worker counts on somewhere else. */
+	if (last == 0)
+		last = (uint64_t)(house_incarnation(&p->house, p->house.self) & 0x3fffff) << 32;
 	return (uint64_t)p->house.self << 56 | EDGE_SESSION_OF_CLIENT | ++last;
 }
 

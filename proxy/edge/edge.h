@@ -44,7 +44,7 @@ static inline const struct edge_traits *edge_of(const struct endpoint *peer)
 /* Session numbers of clients say which worker has them; those towards origins are keyed hashes of whom they must be with. */
 #define EDGE_SESSION_OF_CLIENT (1ull << 55)
 
-/* A number that no other session of a client has had or has: worker, and a counter. */
+/* A number that no other session of a client has had or has: worker, and a counter that goes on over the lives of the worker. */
 uint64_t edge_session_number(const struct proxy *p);
 
 static inline bool edge_is_clients_session(const struct endpoint *peer)

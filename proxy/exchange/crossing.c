@@ -539,6 +539,10 @@ static void dispatch(struct proxy *p, unsigned from, uint8_t *bytes, size_t len)
 	case CROSSING_DONE:
 		on_word_of_home(p, from, &q.record, bytes + sizeof q.record, len - sizeof q.record);
 		return;
+	case CROSSING_SUPERSEDED:
+	case CROSSING_GONE:
+		if (crossing_take_news(p, q.record.kind, bytes + sizeof q.record, len - sizeof q.record))
+			return;
 	}
 broken:
 	proxy_count(p, COUNT_CROSSING_BROKEN);

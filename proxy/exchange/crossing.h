@@ -30,7 +30,7 @@ bool crossing_may_sleep(struct proxy *p);
 void crossing_awake(struct proxy *p);
 /* True if records are not published yet, or wait for room. */
 bool crossing_is_behind(const struct proxy *p);
-/* True if records wait to be received (the steered loop asks). */
+/* True if records wait to be received, or a session has begun that somebody may wait for (the steered loop asks). */
 bool crossing_is_readable(struct proxy *p);
 
 /* ---- the client's half ---- */
@@ -57,6 +57,15 @@ void crossing_tell_notification(struct proxy *p, struct exchange *x, const struc
 void crossing_tell_error(struct proxy *p, struct exchange *x, enum error e, uint16_t offender);
 /* Its request has left for the origin: if this worker dies now, the client gets 5.04. */
 void crossing_note_sent(struct proxy *p, struct exchange *x);
+
+/* ---- news of clients ---- */
+
+enum crossing_news {
+	CROSSING_SUPERSEDED = 0x80, /* the client is the other worker's; a newer session has the name of his (sessions.c) */
+	CROSSING_GONE,              /* the client is the teller's; his session has ended */
+};
+/* Tells another worker about a client. */
+void crossing_tell_of_client(struct proxy *p, unsigned worker, enum crossing_news news, const struct endpoint *client);
 
 /* ---- either ---- */
 

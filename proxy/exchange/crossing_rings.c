@@ -7,6 +7,7 @@
 
 #include "proxy/exchange/crossing.h"
 #include "proxy/exchange/crossing_wire.h"
+#include "proxy/exchange/sessions.h"
 #include "proxy/exchange/upstream.h"
 
 struct crossing_late {
@@ -144,6 +145,29 @@ static void put_late(struct crossing_peer *peer)
 	}
 }
 
+/* ---- news of clients ---- */
+
+void crossing_tell_of_client(struct proxy *p, unsigned worker, enum crossing_news news, const struct endpoint *client)
+{
+	struct crossing_record r = { .kind = (uint8_t)news, .from = p->crossings->incarnation, .to = house_incarnation(&p->house, worker) };
+
+	crossing_put(p, worker, &r, (const uint8_t *)client, sizeof *client);
+}
+
+bool crossing_take_news(struct proxy *p, unsigned kind, const uint8_t *bytes, size_t len)
+{
+	struct endpoint client;
+
+	if (len != sizeof client)
+		return false;
+	memcpy(&client, bytes, sizeof client);
+	if (client.transport >= URI_SCHEME_COUNT)
+		return false;
+	if (kind == CROSSING_SUPERSEDED)
+		sessions_superseded(p, &client);
+	return true;
+}
+
 /* ---- once a turn ---- */
 
 void crossing_publish(struct proxy *p)
@@ -178,13 +202,13 @@ bool crossing_is_readable(struct proxy *p)
 		if (w != p->house.self && (!ring_is_empty(&peer->in) || house_incarnation(&p->house, w) != peer->incarnation))
 			return true;
 	}
-	return false;
+	return sessions_are_due(p);
 }
 
 bool crossing_may_sleep(struct proxy *p)
 {
 	if (p->crossings == NULL)
-		return true;
+		return !sessions_are_due(p);
 	atomic_store_explicit(&p->cell->asleep, 1, memory_order_relaxed);
 	/* The other side is house_wake(): either it sees that we sleep, or we see what it has published. */
 	atomic_thread_fence(memory_order_seq_cst);

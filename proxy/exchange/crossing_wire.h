@@ -84,6 +84,8 @@ void crossing_put(struct proxy *p, unsigned to, const struct crossing_record *r,
 /* A notification of x that is not the last. Of those that wait for room only the newest of each observation is kept; one that it replaces is
  * acknowledged to the origin. */
 void crossing_put_notification(struct proxy *p, struct exchange *x, const struct crossing_record *r, const uint8_t *bytes, size_t len);
+/* A record of crossing_tell_of_client(). Returns false if it is not a sound one. */
+bool crossing_take_news(struct proxy *p, unsigned kind, const uint8_t *bytes, size_t len);
 /* c goes: what waits of it is replaced by nothing any more. */
 void crossing_forget_newest(struct crossing *c);
 

@@ -454,7 +454,7 @@ enum error errand_begin(struct proxy *p, struct exchange *x, const struct errand
 
 static int fill_answer(struct errand *e, const struct errand_answer *a)
 {
-	e->begun = e->uploaded = e->fed = e->answered = e->ended = true;
+	e->begun = e->uploaded = e->fed = e->answered = e->ended = e->untagged = true;
 	e->rest = a->rest;
 	e->size = a->size;
 	e->answered_at = clock_now();

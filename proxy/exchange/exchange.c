@@ -12,6 +12,7 @@
 #include "proxy/exchange/origin.h"
 #include "proxy/exchange/requester.h"
 #include "proxy/exchange/respond.h"
+#include "proxy/exchange/sessions.h"
 #include "proxy/exchange/transmit.h"
 
 #define BIT(state) (1u << (state))
@@ -48,7 +49,8 @@ static void on_deadline(struct proxy *p, struct exchange *x)
 		origin_failed(x->origin, x->rest * CLOCK_MS);
 		origin_stay_quiet(x);
 	}
-	respond_error(p, x, x->state == EXCHANGE_RESOLVING ? ERR_NAME : ERR_ORIGIN_TIMEOUT, 0);
+	respond_error(p, x, x->state != EXCHANGE_RESOLVING ? ERR_ORIGIN_TIMEOUT : x->lookup != NULL && x->lookup->link != NULL ?
+		ERR_SESSION_ABSENT : ERR_NAME, 0);
 	exchange_free(p, x);
 }
 
@@ -147,6 +149,7 @@ void exchange_end_lookup(struct proxy *p, struct exchange *x)
 	if (x->lookup == NULL)
 		return;
 	resolve_cancel(&x->lookup->waiter);
+	sessions_stop_waiting(p, x->lookup);
 	buffers_drop(p->buffers, &x->lookup->message);
 	slab_free(p->lookups, x->lookup->index);
 	x->lookup = NULL;

@@ -22,6 +22,7 @@
 #include "proxy/exchange/reblock.h"
 #include "proxy/exchange/requester.h"
 #include "proxy/exchange/respond.h"
+#include "proxy/exchange/sessions.h"
 #include "proxy/exchange/transmit.h"
 
 enum { OUTER_ROOM = 1200 }; /* what Proxy-Uri and added options can add to a datagram */
@@ -34,6 +35,7 @@ void passage_begin(struct passage *g, struct proxy *p, struct exchange *x, const
 	g->x = x;
 	g->m = m;
 	g->r = r;
+	g->client = NULL;
 }
 
 void passage_refuse(struct proxy *p, struct exchange *x, enum error e, uint16_t offender)
@@ -127,6 +129,8 @@ enum error forward_to_origin(struct proxy *p, struct exchange *x, const struct e
 
 	if (o == NULL || origin_introduce(o, c) < 0)
 		return ERR_OVERLOAD;
+	if (sessions_is_plain(peer))
+		o->local = x->local;
 	ports_soon(p, x->client, o);
 	if (!client_may_take(x->client, o->exchanges, p->conf->settings.origin_exchanges))
 		return ERR_ORIGIN_LIMIT;
@@ -138,6 +142,8 @@ enum error forward_to_origin(struct proxy *p, struct exchange *x, const struct e
 
 static enum uri_scheme scheme_of(const struct passage *g, const struct origin_conf *to)
 {
+	if (g->client != NULL)
+		return (enum uri_scheme)g->client->transport;
 	return to != NULL ? to->scheme : g->target.question.scheme;
 }
 
@@ -147,6 +153,8 @@ enum error passage_check_address(const struct passage *g, const struct origin_co
 	const struct policy_target target = { .address = address, .configured = configured,
 		.stream = uri_schemes[scheme_of(g, to)].stream, .secured = uri_schemes[scheme_of(g, to)].secure, .oscore = g->x->oscore };
 
+	if (g->client != NULL)
+		return ERR_NONE; /* no address that somebody chose */
 	return policy_check_address(g->x->conf, g->x->route, &target, &own);
 }
 
@@ -163,6 +171,11 @@ static void find_destination(const struct passage *g, const struct endpoint *add
 	const struct route_question *q = &g->target.question;
 
 	d->host[0] = '\0';
+	if (g->client != NULL) {
+		d->credentials = (struct edge_credentials){ d->host, d->host };
+		d->peer = *address;
+		return;
+	}
 	if (edge_traits[scheme_of(g, to)].named)
 		snprintf(d->host, sizeof d->host, "%.*s", to != NULL ? URI_HOST_MAX : (int)q->host_len, to != NULL ? to->host : q->host);
 	d->credentials = (struct edge_credentials){ .host = d->host, .identity = g->x->route->origin_identity };

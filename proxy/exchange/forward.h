@@ -21,6 +21,9 @@ struct target_asked forward_asked(const struct snapshot *conf, const struct clie
 enum error forward_to_origin(struct proxy *p, struct exchange *x, const struct endpoint *peer, const struct edge_credentials *c, uint8_t *bytes,
 	size_t len) __attribute__((warn_unused_result));
 
+/* A session has begun that the look-up waits for, or perhaps does. Its exchange may be gone afterwards. */
+void forward_session_came(struct lookup *l);
+
 /* Decides about the observation of x anew, by the configuration now in force, which x is under from then on. Returns ERR_NONE, or why it
  * would be refused now; also where the new configuration would go to another origin. */
 enum error forward_decide_again(struct proxy *p, struct exchange *x) __attribute__((warn_unused_result));

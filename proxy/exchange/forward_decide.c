@@ -37,6 +37,8 @@ static enum error judge_again(struct proxy *p, const struct exchange *x, const s
 		return e;
 	if (listed ? *to == NULL : x->observation->to != NULL)
 		return ERR_WITHDRAWN;
+	if (edge_is_clients_session(exchange_origin_peer(x)))
+		return ERR_NONE; /* nobody's choice */
 	return policy_check_address(p->conf, route, &(struct policy_target){ .address = exchange_origin_peer(x),
 		.configured = *to != NULL && (*to)->literal, .stream = uri_schemes[exchange_origin_peer(x)->transport].stream,
 		.secured = uri_schemes[exchange_origin_peer(x)->transport].secure, .oscore = x->oscore }, &own);

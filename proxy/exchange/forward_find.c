@@ -7,6 +7,7 @@
 #include "proxy/exchange/forward_passage.h"
 #include "proxy/exchange/origin.h"
 #include "proxy/exchange/requester.h"
+#include "proxy/exchange/sessions.h"
 
 const struct origin_conf *passage_origins(const struct exchange *x, bool forward, size_t *count)
 {
@@ -26,6 +27,31 @@ static struct endpoint pick_address(const struct passage *g, const struct origin
 	return addresses[0];
 }
 
+/* Of x, made if it has none; NULL without memory. */
+static struct lookup *lookup_of(struct proxy *p, struct exchange *x)
+{
+	uint32_t index;
+
+	if (x->lookup != NULL)
+		return x->lookup;
+	x->lookup = slab_new(p->lookups, &index);
+	if (x->lookup == NULL)
+		return NULL;
+	x->lookup->index = index;
+	x->lookup->exchange = x;
+	x->lookup->proxy = p;
+	x->lookup->waiter.done = on_resolved;
+	return x->lookup;
+}
+
+/* The request will be needed again. Returns 0, or -1 without memory. */
+static int keep_message(const struct passage *g)
+{
+	struct buffer *message = &g->x->lookup->message;
+
+	return message->bytes != NULL ? 0 : buffers_keep(g->p->buffers, message, g->m->bytes, g->m->len);
+}
+
 /* Asks for the name of an origin, or of the target (to NULL). RESOLVE_OK sets *address. For RESOLVE_PENDING the message is kept. */
 static enum resolve_result ask_name(struct passage *g, const struct origin_conf *to, struct endpoint *address)
 {
@@ -35,28 +61,19 @@ static enum resolve_result ask_name(struct passage *g, const struct origin_conf 
 	struct exchange *x = g->x;
 	struct endpoint found[RESOLVE_ADDRESSES_MAX];
 	enum resolve_result result;
-	uint32_t index;
 	size_t count = 0;
 
 	if (p->resolver == NULL)
 		return RESOLVE_FAILED;
-	if (x->lookup == NULL) {
-		x->lookup = slab_new(p->lookups, &index);
-		if (x->lookup == NULL)
-			return RESOLVE_FULL;
-		x->lookup->index = index;
-		x->lookup->exchange = x;
-		x->lookup->proxy = p;
-		x->lookup->waiter.done = on_resolved;
-	}
+	if (lookup_of(p, x) == NULL)
+		return RESOLVE_FULL;
 	x->lookup->port = port;
 	result = resolve_name(p->resolver, to != NULL ? to->host : q->host, to != NULL ? strlen(to->host) : q->host_len, found, &count,
 		&x->lookup->waiter);
 	if (result == RESOLVE_OK && count > 0) {
 		*address = pick_address(g, to, found, count);
 		address->port = port;
-	} else if (result == RESOLVE_PENDING && x->lookup->message.bytes == NULL &&
-		buffers_keep(p->buffers, &x->lookup->message, g->m->bytes, g->m->len) < 0) {
+	} else if (result == RESOLVE_PENDING && keep_message(g) < 0) {
 		resolve_cancel(&x->lookup->waiter);
 		return RESOLVE_FULL;
 	}
@@ -73,12 +90,61 @@ static enum error resolve_error(enum resolve_result result)
 	return result == RESOLVE_FULL ? ERR_OVERLOAD : ERR_NAME;
 }
 
+/* ---- sessions ---- */
+
+/* A search for sessions among the origins of a route. */
+struct session_search {
+	struct session_name wanted; /* of the one that is absent; hash[0] 0: of several */
+	bool absent;
+	uint32_t changed;           /* as sessions_find() said first */
+};
+
+/* "*" stands for the host of the request. */
+static struct session_name name_of(const struct passage *g, const struct origin_conf *to)
+{
+	const struct route_question *q = &g->target.question;
+	bool by_host = strcmp(to->host, "*") == 0;
+
+	return house_session_name(&g->p->house, by_host ? q->host : to->host, by_host ? q->host_len : strlen(to->host));
+}
+
+static bool find_session(const struct passage *g, const struct origin_conf *to, struct session_search *s, struct endpoint *peer)
+{
+	struct session_name name = name_of(g, to);
+	uint32_t changed;
+
+	if (sessions_find(g->p, &name, peer, &changed))
+		return true;
+	if (!s->absent)
+		s->changed = changed;
+	s->wanted = s->absent ? (struct session_name){ { 0, 0 } } : name;
+	s->absent = true;
+	return false;
+}
+
+/* Until one of the sessions begins, or the route's patience is over. Returns false if that is now. */
+static bool wait_for_session(struct passage *g, const struct session_search *s, size_t first)
+{
+	struct exchange *x = g->x;
+	uint64_t until = x->arrived_at + x->route->wait_for_session;
+
+	if (until <= clock_now() || lookup_of(g->p, x) == NULL || keep_message(g) < 0 ||
+		sessions_wait(g->p, x->lookup, s->changed) < 0)
+		return false;
+	x->lookup->wanted = s->wanted;
+	x->lookup->first_origin = (uint8_t)first;
+	x->deadline = until;
+	exchange_schedule(g->p, x);
+	return true;
+}
+
 /* Tries the configured origins from `from` on; those that rest after a failure are passed over. */
 static void try_origins(struct passage *g, size_t from)
 {
 	struct exchange *x = g->x;
 	enum resolve_result result = RESOLVE_FAILED;
 	struct endpoint address;
+	struct session_search search = { .absent = false };
 	bool resting = false;
 	size_t count, first = x->lookup != NULL ? x->lookup->first_origin : 0;
 	const struct origin_conf *list = passage_origins(x, g->target.question.forward, &count);
@@ -88,6 +154,14 @@ static void try_origins(struct passage *g, size_t from)
 	for (size_t i = from; i < count; i++) {
 		const struct origin_conf *to = &list[(first + i) % count];
 
+		if (to->session && !find_session(g, to, &search, &address))
+			continue;
+		if (to->session) {
+			exchange_end_lookup(g->p, x);
+			g->client = &address;
+			passage_pass(g, &address, to, true);
+			return;
+		}
 		if (to->literal && count > 1 && passage_rests(g, &to->address, to)) {
 			resting = true;
 			continue;
@@ -114,7 +188,9 @@ static void try_origins(struct passage *g, size_t from)
 		passage_pass(g, &address, to, false);
 		return;
 	}
-	passage_refuse(g->p, x, resting ? ERR_ORIGIN_RESTING : resolve_error(result), 0);
+	if (search.absent && wait_for_session(g, &search, first))
+		return;
+	passage_refuse(g->p, x, search.absent ? ERR_SESSION_ABSENT : resting ? ERR_ORIGIN_RESTING : resolve_error(result), 0);
 }
 
 void passage_find_origin(struct passage *g)
@@ -190,5 +266,21 @@ static void on_resolved(struct resolve_waiter *w, enum resolve_result result, co
 	} else {
 		passage_refuse(p, x, resolve_error(result), 0);
 	}
+	buffers_drop(p->buffers, &message);
+}
+
+void forward_session_came(struct lookup *l)
+{
+	struct exchange *x = l->exchange;
+	struct proxy *p = l->proxy;
+	struct outer_request r;
+	struct msg_view m;
+	struct buffer message;
+	struct passage g;
+
+	if (read_again(&g, l, &message, &m, &r))
+		try_origins(&g, 0);
+	else
+		passage_refuse(p, x, ERR_INTERNAL, 0);
 	buffers_drop(p->buffers, &message);
 }

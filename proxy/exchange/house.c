@@ -80,6 +80,8 @@ void house_next_incarnation(struct house *h, unsigned worker)
 
 	atomic_store_explicit(&c->exchanges, 0, memory_order_relaxed);
 	atomic_store_explicit(&c->observations, 0, memory_order_relaxed);
+	atomic_store_explicit(&c->return_paths, 0, memory_order_relaxed);
+	atomic_store_explicit(&c->session_waiters, 0, memory_order_relaxed);
 	for (unsigned i = 0; i < CONF_ROUTES_MAX; i++)
 		if (atomic_load_explicit(&c->route_exchanges[i], memory_order_relaxed) != 0)
 			atomic_store_explicit(&c->route_exchanges[i], 0, memory_order_relaxed);
@@ -133,6 +135,15 @@ uint32_t house_observations(const struct house *h)
 
 	for (unsigned i = 0; i < h->count; i++)
 		sum += atomic_load_explicit(&h->cells[i].observations, memory_order_relaxed);
+	return sum;
+}
+
+uint32_t house_return_paths(const struct house *h)
+{
+	uint32_t sum = 0;
+
+	for (unsigned i = 0; i < h->count; i++)
+		sum += atomic_load_explicit(&h->cells[i].return_paths, memory_order_relaxed);
 	return sum;
 }
 

@@ -27,6 +27,10 @@ enum {
 	DOWN_ID_SPACES = 4096,  /* Message-ID spaces towards clients, shared by hash of the endpoint: no state per client */
 	PORT_SPACES = 65536,    /* of source ports towards origins (ports.c) */
 	HOUSE_SECRET = 64,      /* bytes */
+	HOUSE_SESSION_SETS = 4096, /* of places for named sessions of a worker's clients (house_sessions.h) */
+	HOUSE_SESSION_WAYS = 16,
+	HOUSE_SESSIONS = HOUSE_SESSION_SETS * HOUSE_SESSION_WAYS,
+	HOUSE_SESSION_WORDS = 8,
 	HOUSE_SENT = 1 << 22,   /* exchanges of a worker whose sending by another is told here; of the others it counts as told */
 };
 
@@ -34,6 +38,17 @@ enum {
 struct origin_port {
 	struct message_ids ids;
 	uint32_t chunk_took; /* tenths of a second the last chunk of IDs lasted; 0: none finished */
+};
+
+/* The name of a session: a keyed hash of it. */
+struct session_name {
+	uint64_t hash[2];
+};
+
+/* A struct house_session (house_sessions.h). */
+struct house_session_place {
+	_Atomic uint32_t version; /* odd: it is being written */
+	_Atomic uint64_t words[HOUSE_SESSION_WORDS];
 };
 
 /* One worker's part. */
@@ -44,12 +59,16 @@ struct house_cell {
 	_Alignas(64) _Atomic uint32_t asleep;
 	_Alignas(64) _Atomic uint64_t heartbeat;
 	_Atomic uint32_t exchanges, observations; /* of its clients, under way */
+	_Atomic uint32_t return_paths;    /* it has (return_path.c) */
+	_Atomic uint32_t session_waiters; /* requests here that wait for a session to begin (sessions.c) */
 	struct metrics metrics;
 	/* Message IDs must not be used again too early, whoever uses them next. */
 	struct message_ids down_ids[DOWN_ID_SPACES];
 	struct origin_port ports[PORT_SPACES];
 	_Atomic uint32_t route_exchanges[CONF_ROUTES_MAX]; /* under way, by the route's slot */
 	struct route_metrics routes[CONF_ROUTES_MAX];      /* by the route's slot */
+	_Atomic uint64_t session_names[HOUSE_SESSIONS]; /* half of the name's hash; 0: the place is free */
+	struct house_session_place sessions[HOUSE_SESSIONS];
 	_Atomic uint8_t sent[HOUSE_SENT]; /* by the index of an exchange that crossed: its request was sent to the origin */
 };
 
@@ -67,6 +86,8 @@ struct house_state {
 	/* Origins that failed and rest: the upper half of their hash above, when they may be asked again (1/16 s) below. */
 	_Atomic uint64_t rests[HOUSE_RESTS];
 	struct house_refusal refusals[HOUSE_REFUSALS];
+	_Atomic uint64_t session_order;    /* named sessions begun so far */
+	_Atomic uint32_t sessions_changed; /* counts up when one was entered */
 	_Atomic uint64_t hops[HOUSE_HOPS];
 };
 
@@ -107,6 +128,7 @@ unsigned house_home(const struct house *h, uint64_t hash);
 /* Sums over all workers. */
 uint32_t house_exchanges(const struct house *h);
 uint32_t house_observations(const struct house *h);
+uint32_t house_return_paths(const struct house *h);
 uint32_t house_route_exchanges(const struct house *h, unsigned slot);
 void house_metrics(const struct house *h, struct metrics *sum);
 void house_route_metrics(const struct house *h, unsigned slot, struct route_metrics *sum);

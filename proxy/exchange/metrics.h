@@ -48,6 +48,11 @@
 	X(COUNT_RECORDS_DROPPED, "records_dropped")                          \
 	X(COUNT_CROSSED, "crossed")                                          \
 	X(COUNT_CROSSING_BROKEN, "crossing_broken")                          \
+	X(COUNT_SESSIONS_REPLACED, "sessions_replaced")                      \
+	X(COUNT_SESSIONS_UNLISTED, "sessions_unlisted")                      \
+	X(COUNT_SESSIONS_SILENT, "sessions_silent")                          \
+	X(COUNT_SESSION_WAITS, "session_waits")                              \
+	X(COUNT_KEEPALIVE_PINGS, "keepalive_pings")                          \
 	X(COUNT_ACCESS_LOST, "access_lines_lost")                            \
 	X(COUNT_HTTP_CONNECTIONS, "http_connections_accepted")               \
 	X(COUNT_HTTP_CONNECTIONS_REFUSED, "http_connections_refused")        \

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "proxy/exchange/ports.h"
+#include "proxy/exchange/sessions.h"
 #include "proxy/exchange/table.h"
 #include "proxy/exchange/transmit.h"
 
@@ -117,6 +118,23 @@ struct endpoint origin_named(const struct proxy *p, const struct endpoint *addre
 		peer.session = (hash_mix(&p->hash_key, hash_bytes(&p->hash_key, c->host, strlen(c->host) + 1), c->identity,
 			strlen(c->identity)) & ~EDGE_SESSION_OF_CLIENT) | 1;
 	return peer;
+}
+
+void origin_send(const struct proxy *p, unsigned slot, const struct endpoint *peer, const uint8_t *bytes, size_t len)
+{
+	const struct origin *o;
+	struct local_address local;
+	struct endpoint client;
+	unsigned listener;
+
+	if (!edge_is_clients_session(peer)) {
+		edge_send_origin(slot, peer, bytes, len);
+		return;
+	}
+	if (!sessions_client(peer, &client, &listener, &local))
+		return; /* it has ended meanwhile */
+	o = sessions_is_plain(peer) ? origin_find(p, peer) : NULL;
+	edge_send_client(listener, &client, o != NULL ? &o->local : &local, bytes, len);
 }
 
 /* ---- waiting, fair between clients ---- */
@@ -335,6 +353,8 @@ bool origin_rests(const struct proxy *p, const struct endpoint *peer)
 
 unsigned origin_home(const struct proxy *p, const struct endpoint *peer)
 {
+	if (edge_is_clients_session(peer) && edge_session_worker(peer) < p->house.count)
+		return edge_session_worker(peer);
 	return p->house.count > 1 ? house_home(&p->house, hash_of(p, peer)) : p->house.self;
 }
 

@@ -18,6 +18,9 @@ int origin_introduce(struct origin *o, const struct edge_credentials *c) __attri
 struct endpoint origin_named(const struct proxy *p, const struct endpoint *address, enum uri_scheme transport,
 	const struct edge_credentials *c);
 
+/* Sends a message to an origin from a slot; to a client who is asked as one by the side of his listener. */
+void origin_send(const struct proxy *p, unsigned slot, const struct endpoint *peer, const uint8_t *bytes, size_t len);
+
 /* Puts an exchange behind its client's others; clients are served in turn. Returns 0, or -1 without memory. */
 int origin_wait(struct proxy *p, struct exchange *x) __attribute__((warn_unused_result));
 /* Takes the next waiting exchange out, or NULL. */

@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proxy/exchange/sessions.h"
+
 /* Tenths of a second one chunk of IDs lasts at a given share of a port's rate. */
 enum {
 	CHUNK_AT_FULL_RATE = 2470 / MESSAGE_ID_CHUNKS,
@@ -21,6 +23,8 @@ static int grow(struct proxy *p, struct origin *o, unsigned wanted)
 {
 	unsigned count = o->port_count == 0 ? 1 : o->port_count;
 
+	if (edge_is_clients_session(&o->peer))
+		return -1; /* he has the one port that he came to */
 	while (count < wanted)
 		count *= 2;
 	if (count > p->conf->settings.origin_ports)
@@ -299,6 +303,15 @@ static int take_elsewhere(struct proxy *p, struct exchange *x, struct binding *b
 	return -1;
 }
 
+/* Towards a client of ours. Two uploads to one resource of his go one after the other. */
+static int assign_for_client(struct proxy *p, struct exchange *x, bool keep_slot)
+{
+	x->origin->port_count = 1;
+	if (x->block1 != 0 && x->client != NULL && !keep_slot && upload_slot(p, x, 0) < 0)
+		return -1;
+	return sessions_assign(p, x);
+}
+
 int ports_assign(struct proxy *p, struct exchange *x, bool keep_slot)
 {
 	struct origin *o = x->origin;
@@ -307,6 +320,8 @@ int ports_assign(struct proxy *p, struct exchange *x, bool keep_slot)
 
 	if (x->group)
 		return assign_for_group(p, x);
+	if (edge_is_clients_session(&o->peer))
+		return assign_for_client(p, x, keep_slot);
 	if (o->port_count == 0 && grow(p, o, 1) < 0)
 		return -1;
 	if (keep_slot || x->client == NULL)

@@ -11,6 +11,7 @@
 #include "proxy/exchange/refusal_log.h"
 #include "proxy/exchange/renew.h"
 #include "proxy/exchange/respond.h"
+#include "proxy/exchange/sessions.h"
 #include "proxy/exchange/table.h"
 
 enum { EXPIRE_SEGMENTS_A_TURN = 4, DELIVERIES_MAX = 1 << 20 };
@@ -116,6 +117,7 @@ void proxy_destroy(struct proxy *p)
 	if (p->origins != NULL)
 		origins_free(p);
 	errands_destroy(p);
+	sessions_destroy(p);
 	refusal_log_destroy(p);
 	slab_destroy(p->transfers);
 	free(p->learned);
@@ -147,6 +149,7 @@ void proxy_destroy(struct proxy *p)
 void proxy_turn(struct proxy *p)
 {
 	wheel_run(p->wheel, clock_now());
+	sessions_turn(p);
 	duplicates_expire(p->duplicates, clock_now(), EXPIRE_SEGMENTS_A_TURN);
 }
 

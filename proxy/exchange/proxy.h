@@ -102,6 +102,7 @@ struct origin {
 	struct upload *uploads;
 	struct exchange *connected;  /* where something is connected: all exchanges that name this origin, by their `beside` */
 	struct exchange *cursor;     /* the next of them that upstream_lost() looks at */
+	struct local_address local;  /* of a client of plain datagrams (sessions.h): the address that he asked */
 	char *host, *identity;       /* owned; where it is named: see struct edge_credentials. Else NULL */
 };
 
@@ -218,6 +219,8 @@ struct lookup {
 	uint8_t next_origin;          /* of the route's list, counted from first_origin */
 	uint8_t first_origin;
 	struct buffer message;        /* the client's datagram: the outer options depend on the origin chosen */
+	struct session_name wanted;   /* whose session is waited for */
+	struct lookup *next, **link;  /* among those that wait for sessions (sessions.c); link NULL: it does not */
 };
 
 /* A relayed observation (observe.c); lies beside its exchange. */
@@ -299,6 +302,7 @@ struct proxy {
 	struct house_cell *cell;        /* the own one in the house */
 	struct metrics *metrics;        /* in it */
 	struct crossings *crossings;    /* NULL: a single worker */
+	struct sessions *sessions;      /* sessions.c; NULL until there is a session with a name */
 	struct renewal *renewal;        /* what a new configuration has still to decide again (renew.c), or NULL */
 	bool draining;                  /* no new exchange is begun */
 	uint64_t listener_used[CONF_SLOTS_MAX]; /* when a request last came to a listener that was accepted, by its slot */

@@ -12,6 +12,7 @@
 #include "proxy/exchange/observe.h"
 #include "proxy/exchange/reachability.h"
 #include "proxy/exchange/respond.h"
+#include "proxy/exchange/sessions.h"
 
 /* One datagram as it came. */
 struct arrival {
@@ -315,6 +316,17 @@ static void on_request(struct arrival *a)
 
 /* ---- everything else ---- */
 
+/* What somebody says who was asked (sessions.h). Returns false if he was not. */
+static bool take_answer(const struct arrival *a, const uint8_t *bytes, size_t len)
+{
+	struct endpoint origin;
+
+	if (!sessions_is_asked(a->p, a->listener, a->peer, &origin))
+		return false;
+	upstream_datagram(a->p, EDGE_LISTENER_SLOT | a->listener, &origin, bytes, len, a->truncated);
+	return true;
+}
+
 static void on_empty(const struct arrival *a)
 {
 	struct client *c;
@@ -330,15 +342,15 @@ static void on_empty(const struct arrival *a)
 		return;
 	}
 	c = client_find(a->p, a->listener, a->peer);
-	if (c == NULL)
-		return;
-	if (a->m->type == MSG_RST)
+	if (c != NULL && a->m->type == MSG_RST)
 		proxy_count(a->p, COUNT_CLIENT_RESETS);
-	if (delivery_on_answer(a->p, c, a->m->mid, a->m->type == MSG_RST) || a->m->type != MSG_RST)
+	if (c != NULL && delivery_on_answer(a->p, c, a->m->mid, a->m->type == MSG_RST))
 		return;
-	o = observe_by_mid(c, a->m->mid);
+	o = c != NULL && a->m->type == MSG_RST ? observe_by_mid(c, a->m->mid) : NULL;
 	if (o != NULL)
 		observe_client_gone(a->p, o);
+	else
+		take_answer(a, a->m->bytes, a->m->len);
 }
 
 static void on_sound(struct arrival *a)
@@ -347,6 +359,8 @@ static void on_sound(struct arrival *a)
 
 	if (m->code == CODE_EMPTY)
 		on_empty(a);
+	else if (!msg_code_is_request(m->code) && take_answer(a, m->bytes, m->len))
+		return;
 	else if (m->type == MSG_ACK || m->type == MSG_RST)
 		proxy_count(a->p, COUNT_IGNORED);
 	else if (msg_code_is_request(m->code))
@@ -375,12 +389,15 @@ void receive_datagram(struct proxy *p, unsigned listener, const struct endpoint 
 	}
 	if (truncated)
 		proxy_count(p, COUNT_TRUNCATED);
+	if (peer->session != 0)
+		sessions_heard(p, peer);
 	switch (result) {
 	case MSG_IGNORE:
 		proxy_count(p, COUNT_IGNORED);
 		return;
 	case MSG_FORMAT_ERROR:
-		reject(&a);
+		if (!msg_code_is_response(m.code) || !take_answer(&a, bytes, len))
+			reject(&a);
 		return;
 	case MSG_TOO_MANY_OPTIONS:
 		a.hash = duplicates_hash(p->duplicates, peer, listener, m.mid);
@@ -413,7 +430,7 @@ bool receive_message(struct proxy *p, unsigned listener, const struct endpoint *
 	}
 	if (msg_code_is_request(m.code))
 		on_request(&a);
-	else
+	else if (!take_answer(&a, bytes, len))
 		proxy_count(p, COUNT_UNEXPECTED_RESPONSES);
 	return true;
 }
@@ -422,7 +439,7 @@ bool receive_message(struct proxy *p, unsigned listener, const struct endpoint *
 
 void receive_session(struct proxy *p, unsigned listener, const struct endpoint *peer, const struct local_address *to)
 {
-	(void)p, (void)listener, (void)peer, (void)to;
+	sessions_begin(p, listener, peer, to);
 }
 
 /* What is under way goes on, with nobody to answer to (RFC 8323 5.6, 7.4; RFC 8075 8.1 says the same of HTTP). */
@@ -430,6 +447,8 @@ void receive_gone(struct proxy *p, unsigned listener, const struct endpoint *pee
 {
 	struct client *c = client_find(p, listener, peer);
 
+	sessions_end(p, peer);
+	upstream_lost(p, EDGE_LISTENER_SLOT | listener, peer, ERR_SESSION_ABSENT, true);
 	if (c == NULL)
 		return;
 	c->gone = true;

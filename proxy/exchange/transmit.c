@@ -8,6 +8,7 @@
 #include "proxy/exchange/origin.h"
 #include "proxy/exchange/ports.h"
 #include "proxy/exchange/respond.h"
+#include "proxy/exchange/sessions.h"
 #include "translate/outer.h"
 
 /* NON: the average rate towards a peer that does not answer (RFC 7252 4.7), and the pace without feedback (RFC 7967 3.2). */
@@ -43,13 +44,18 @@ static enum error make_way(struct proxy *p, struct exchange *x, size_t len, bool
 {
 	const struct origin *o = x->origin;
 	const struct edge_credentials c = { .host = o->host, .identity = o->identity };
+	struct local_address local;
+	struct endpoint client;
+	unsigned listener;
 	size_t limit;
 
+	if (edge_is_clients_session(&o->peer) && !sessions_client(&o->peer, &client, &listener, &local))
+		return ERR_SESSION_ABSENT;
 	if (ports_assign(p, x, keep_slot) < 0)
 		return ERR_MESSAGE_IDS;
 	if (!edge_of(&o->peer)->connects)
 		return ERR_NONE;
-	if (edge_connect_origin(x->slot, &o->peer, &c) < 0)
+	if (!edge_is_clients_session(&o->peer) && edge_connect_origin(x->slot, &o->peer, &c) < 0)
 		return ERR_OVERLOAD;
 	limit = edge_message_limit(x->slot, &o->peer);
 	if (len <= limit)
@@ -69,7 +75,7 @@ static enum error transmit_first(struct proxy *p, struct exchange *x, uint8_t *b
 	if (e != ERR_NONE)
 		return e;
 	msg_set_mid(bytes, x->mid);
-	edge_send_origin(x->slot, &o->peer, bytes, len);
+	origin_send(p, x->slot, &o->peer, bytes, len);
 	proxy_count(p, COUNT_FORWARDED);
 	if (x->stand_in)
 		crossing_note_sent(p, x);
@@ -187,7 +193,7 @@ void transmit_on_timeout(struct proxy *p, struct exchange *x)
 	x->timeout = (uint32_t)congestion_next_timeout(x->first_timeout, x->timeout);
 	x->retransmit_at = clock_now() + x->timeout;
 	proxy_count(p, COUNT_RETRANSMISSIONS_UP);
-	edge_send_origin(x->slot, &o->peer, x->request.bytes, x->request.len);
+	origin_send(p, x->slot, &o->peer, x->request.bytes, x->request.len);
 }
 
 /* The registration with Observe=1, everything else as it was. */
@@ -226,7 +232,7 @@ void transmit_cancel(struct proxy *p, struct exchange *x)
 	}
 	exchange_set_state(x, EXCHANGE_CANCELLING);
 	msg_set_mid(x->request.bytes, x->mid);
-	edge_send_origin(x->slot, &x->origin->peer, x->request.bytes, x->request.len);
+	origin_send(p, x->slot, &x->origin->peer, x->request.bytes, x->request.len);
 	x->sent_at = clock_now();
 	x->retransmissions = 0;
 	x->timeout = x->first_timeout = (uint32_t)congestion_first_timeout(&x->origin->congestion, x->sent_at,

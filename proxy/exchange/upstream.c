@@ -35,14 +35,14 @@ static unsigned listener_of(const struct proxy *p, unsigned slot)
 	return house_incarnation(&p->house, p->house.self) << 16 | UPSTREAM_LISTENER | slot;
 }
 
-static void send_empty(unsigned slot, const struct endpoint *peer, enum msg_type type, uint16_t mid)
+static void send_empty(const struct proxy *p, unsigned slot, const struct endpoint *peer, enum msg_type type, uint16_t mid)
 {
 	uint8_t bytes[MSG_HEADER];
 
 	if (edge_of(peer)->reliable)
 		return;
 	msg_write_empty(bytes, type, mid);
-	edge_send_origin(slot, peer, bytes, sizeof bytes);
+	origin_send(p, slot, peer, bytes, sizeof bytes);
 }
 
 /* The record of a message of an origin: acknowledged or rejected, so that its repeats get the same. */
@@ -65,7 +65,7 @@ static void remember(struct proxy *p, unsigned slot, const struct endpoint *peer
 void upstream_acknowledge_id(struct exchange *x, uint16_t mid)
 {
 	remember(x->proxy, x->slot, &x->origin->peer, mid, true, false);
-	send_empty(x->slot, &x->origin->peer, MSG_ACK, mid);
+	send_empty(x->proxy, x->slot, &x->origin->peer, MSG_ACK, mid);
 }
 
 void upstream_acknowledge(struct exchange *x, const uint8_t *bytes, size_t len)
@@ -86,7 +86,7 @@ void upstream_acknowledge(struct exchange *x, const uint8_t *bytes, size_t len)
 static void reject(const struct answer_arrival *a)
 {
 	if (a->m->type == MSG_CON || a->m->type == MSG_NON)
-		send_empty(a->slot, a->peer, MSG_RST, a->m->mid);
+		send_empty(a->p, a->slot, a->peer, MSG_RST, a->m->mid);
 }
 
 void upstream_await(struct exchange *x, uint16_t mid)
@@ -109,7 +109,7 @@ static bool is_repeat(const struct answer_arrival *a, const struct exchange *x)
 		return false;
 	proxy_count(a->p, COUNT_DUPLICATES);
 	if (a->m->type == MSG_CON && known.state != DUPLICATE_PENDING)
-		send_empty(a->slot, a->peer, known.state == DUPLICATE_REJECTED ? MSG_RST : MSG_ACK, a->m->mid);
+		send_empty(a->p, a->slot, a->peer, known.state == DUPLICATE_REJECTED ? MSG_RST : MSG_ACK, a->m->mid);
 	return true;
 }
 
@@ -232,7 +232,7 @@ static void acknowledge(const struct answer_arrival *a)
 	if (a->m->type != MSG_CON)
 		return;
 	remember(a->p, a->slot, a->peer, a->m->mid, true, false);
-	send_empty(a->slot, a->peer, MSG_ACK, a->m->mid);
+	send_empty(a->p, a->slot, a->peer, MSG_ACK, a->m->mid);
 }
 
 static enum error check_response(const struct answer_arrival *a)
@@ -370,7 +370,7 @@ static void on_request(const struct answer_arrival *a)
 	}
 	msg_begin(&w, bytes, sizeof bytes, MSG_NON, CODE_NOT_IMPLEMENTED, 0, a->m->token, a->m->token_len);
 	if (msg_end(&w) > 0)
-		edge_send_origin(a->slot, a->peer, bytes, msg_end(&w));
+		origin_send(a->p, a->slot, a->peer, bytes, msg_end(&w));
 }
 
 /* A response that cannot be read still ends its exchange, if it says which (RFC 7252 5.7.1). */

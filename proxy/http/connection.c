@@ -24,7 +24,7 @@ static const unsigned followers[CONNECTION_STATES] = {
 	[CONNECTION_SECURING] = TO(CONNECTION_IDLE),
 	[CONNECTION_IDLE] = TO(CONNECTION_HEAD) | TO(CONNECTION_LAST),
 	[CONNECTION_HEAD] = TO(CONNECTION_REQUEST) | TO(CONNECTION_LAST),
-	[CONNECTION_REQUEST] = TO(CONNECTION_IDLE) | TO(CONNECTION_REST) | TO(CONNECTION_LAST),
+	[CONNECTION_REQUEST] = TO(CONNECTION_IDLE) | TO(CONNECTION_REST) | TO(CONNECTION_LAST) | TO(CONNECTION_HANDOVER),
 	[CONNECTION_REST] = TO(CONNECTION_IDLE) | TO(CONNECTION_LAST),
 	[CONNECTION_LAST] = TO(CONNECTION_LINGER),
 };
@@ -123,6 +123,8 @@ static void destroy(struct http_connection *c, bool reset, bool stalled)
 	c->answer_ended = true;
 	if (r != NULL)
 		http_request_gone(r, stalled);
+	if (c->taker != NULL)
+		c->taker(c->taken_with, -1, NULL, NULL, 0);
 	http_server_forget(c);
 	peer_counts_leave(c->count);
 	wheel_cancel(&c->timer);
@@ -380,8 +382,50 @@ static void watch(struct http_connection *c)
 		c->read_due = 0; /* it is not the client who is slow */
 }
 
+/* ---- another protocol ---- */
+
+void http_connection_hand_over(struct http_connection *c, http_connection_taker *take, void *with)
+{
+	http_connection_enter(c, CONNECTION_HANDOVER);
+	c->taker = take;
+	c->taken_with = with;
+	c->answer_ended = true;
+	http_server_note_due(c);
+}
+
+static void hand_over(struct http_connection *c)
+{
+	http_connection_taker *take = c->taker;
+	uint8_t *ahead = NULL;
+	size_t len = 0;
+	SSL *ssl;
+	int fd;
+
+	if (!send_held(c))
+		return;
+	if (stream_held(&c->stream) > 0) {
+		watch(c);
+		arm(c);
+		return;
+	}
+	if (c->in != NULL) {
+		len = evbuffer_get_length(c->in);
+		ahead = evbuffer_pullup(c->in, -1);
+	}
+	if (c->in == NULL || ahead != NULL) {
+		c->taker = NULL;
+		fd = stream_release(&c->stream, &ssl);
+		take(c->taken_with, fd, ssl, ahead, len);
+	}
+	destroy(c, false, false);
+}
+
 void http_connection_turn(struct http_connection *c)
 {
+	if (c->state == CONNECTION_HANDOVER) {
+		hand_over(c);
+		return;
+	}
 	http_reading_go_on(c);
 	if (!mind_the_end(c) || !send_held(c))
 		return;

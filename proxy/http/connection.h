@@ -58,6 +58,11 @@ void http_connection_answer_end(struct http_connection *c);
 void http_connection_close_behind(struct http_connection *c);
 /* What was begun cannot be brought to its end: the connection is closed without a last chunk, short of its length. */
 void http_connection_answer_cut(struct http_connection *c);
+/* The connection is to be another protocol's behind this request, which has no body and gets no answer here: when the answers before have
+ * left, `take` is called, once. It takes the socket and its TLS (NULL: plain) over, and borrows the bytes that came behind the request. fd -1:
+ * the connection has ended meanwhile. */
+typedef void http_connection_taker(void *with, int fd, SSL *tls, const uint8_t *ahead, size_t len);
+void http_connection_hand_over(struct http_connection *c, http_connection_taker *take, void *with);
 /* Bytes of answers on this request, head included, that are sent or are to be sent; once the client is gone, those that were (for the access
  * log). */
 uint64_t http_connection_answer_bytes(const struct http_connection *c);

@@ -23,6 +23,7 @@ enum connection_state {
 	CONNECTION_HEAD,     /* a head is being read */
 	CONNECTION_REQUEST,  /* a request is under way: its body comes, its answer goes */
 	CONNECTION_REST,     /* it was answered; the rest of its body is read and thrown away */
+	CONNECTION_HANDOVER, /* it is another protocol's when the answers before have left */
 	CONNECTION_LAST,     /* what is held goes out, nothing more is read */
 	CONNECTION_LINGER,   /* all went out; read and thrown away, so that the client is not reset before it has read the answer */
 	CONNECTION_STATES,
@@ -47,6 +48,8 @@ struct http_connection {
 	struct evbuffer *in;           /* behind the request under way; NULL: nothing */
 	struct evbuffer *body;         /* of the request under way; NULL: it has none */
 	struct http_request *request;  /* NULL: none is under way, or it was answered whole */
+	http_connection_taker *taker;  /* CONNECTION_HANDOVER: who gets it, with this; NULL: nobody any more */
+	void *taken_with;
 	uint64_t read_due, write_due;  /* when the client must have sent something, taken something; 0: whenever it likes */
 	uint64_t written;              /* bytes of answers and interim ones, held or sent */
 	uint64_t written_before;       /* the present request */

@@ -22,8 +22,7 @@ static bool allows(const struct route *route, struct http_text origin, char answ
 	return false;
 }
 
-/* The page is one of this gateway's own, by the name that its browser asks under or by the one that is configured. */
-static bool is_own(const struct http_request *r, struct http_text origin)
+bool cors_is_own(const struct http_request *r, struct http_text origin)
 {
 	const struct listener *l = snapshot_listener(r->conf, http_connection_slot(r->connection));
 	const char *slash = origin.len > 0 ? memchr(origin.at, '/', origin.len) : NULL;
@@ -51,7 +50,7 @@ bool cors_admits(struct http_request *r, const struct http_head *head)
 	if (origin == NULL)
 		return true;
 	allowed = allows(r->route, origin->value, r->cors);
-	if (r->mapping.code != CODE_POST || is_own(r, origin->value))
+	if (r->mapping.code != CODE_POST || cors_is_own(r, origin->value))
 		return true;
 	return allowed && !(strcmp(r->cors, "*") == 0 && is_known_by_browser(r));
 }

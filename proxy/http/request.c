@@ -8,6 +8,7 @@
 #include "proxy/http/access.h"
 #include "proxy/http/cors.h"
 #include "proxy/http/local.h"
+#include "proxy/http/upgrade.h"
 #include "translate/map_method.h"
 #include "translate/outer.h"
 
@@ -486,7 +487,7 @@ static void begin(struct http_request *r, const struct http_head *head)
 		request_finish(r, false);
 		return;
 	}
-	if (cors_preflight(r, head))
+	if (upgrade_answer(r, head) || cors_preflight(r, head))
 		return;
 	e = translate(r, head, &status, &why);
 	if (e == ERR_NO_ROUTE && local_answer(r, head))

@@ -268,6 +268,24 @@ void stream_finish(struct stream *s)
 	shutdown(s->fd, SHUT_WR);
 }
 
+static void stop_watching(struct stream *s)
+{
+	if (s->watched != 0)
+		event_del(&s->event);
+	s->watched = 0;
+}
+
+int stream_release(struct stream *s, SSL **ssl)
+{
+	int fd = s->fd;
+
+	stop_watching(s);
+	*ssl = s->ssl;
+	s->ssl = NULL;
+	s->fd = -1;
+	return fd;
+}
+
 void stream_close(struct stream *s, bool reset)
 {
 	static const struct linger at_once = { .l_onoff = 1, .l_linger = 0 };
@@ -281,9 +299,7 @@ void stream_close(struct stream *s, bool reset)
 		end_secure(s);
 	SSL_free(s->ssl);
 	s->ssl = NULL;
-	if (s->watched != 0)
-		event_del(&s->event);
-	s->watched = 0;
+	stop_watching(s);
 	close(s->fd);
 	s->fd = -1;
 }

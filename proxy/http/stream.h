@@ -56,6 +56,9 @@ const SSL *stream_tls(const struct stream *s);
 
 /* Closes it; `reset`: so that the other end sees it was cut off. What is held is lost. */
 void stream_close(struct stream *s, bool reset);
+/* Its socket is somebody else's from now on, and its TLS, of which *ssl is told (NULL: plain); nothing is held. What is left is to be closed,
+ * of which the other end sees nothing. Returns the socket. */
+int stream_release(struct stream *s, SSL **ssl);
 /* Nothing more is sent: the other end sees the end, and may still send. */
 void stream_finish(struct stream *s);
 

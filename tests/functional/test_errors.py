@@ -67,6 +67,12 @@ def no_route(w, oscore):
     return proxy, client.ask(Message(POST, options=[(coap.URI_HOST, "nobody.example")] + w.sealed(oscore), payload=b"c"))
 
 
+def session_absent(w, oscore):
+    proxy = w.start(routes='r: { from = ["coap"]; hosts = ["meter.example"]; to = ["session:meter-17"]; };')
+    client = proxy.client()
+    return proxy, client.ask(Message(POST, options=[(coap.URI_HOST, "meter.example")] + w.sealed(oscore), payload=b"c"))
+
+
 def no_route_forward(w, oscore):
     proxy = w.start(routes="")
     pair = Pair(proxy)
@@ -242,6 +248,7 @@ ROWS = {
     "ERR_HOP_LIMIT": simple(options=[(coap.HOP_LIMIT, 1)]),
     "ERR_ORIGIN_LIMIT": full("origin-exchanges = 2;", requests=2),
     "ERR_ORIGIN_RESTING": origin_resting,
+    "ERR_SESSION_ABSENT": session_absent,
     "ERR_MESSAGE_IDS": message_ids,
     "ERR_ORIGIN_TIMEOUT": origin_timeout,
     "ERR_ORIGIN_RESET": origin_reset,

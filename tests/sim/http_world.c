@@ -47,7 +47,19 @@ static void copy(char *out, size_t room, struct http_text text)
 	snprintf(out, room, "%.*s", (int)text.len, text.at);
 }
 
-/* "/now..." is answered at once, everything else by the test. */
+static void take_over(void *with, int fd, SSL *tls, const uint8_t *ahead, size_t len)
+{
+	assert_ptr_equal(with, &world);
+	assert_true(len < sizeof world.handed.ahead);
+	world.handed.times++;
+	world.handed.fd = fd;
+	world.handed.tls = tls;
+	if (len > 0)
+		memcpy(world.handed.ahead, ahead, len);
+	world.handed.ahead[len] = '\0';
+}
+
+/* "/now..." is answered at once, the connection of "/handed" is handed over; everything else is answered by the test. */
 struct http_request *http_request_begin(struct http_connection *c, const struct http_head *head)
 {
 	struct http_request *r = &world.requests[world.begun];
@@ -63,6 +75,11 @@ struct http_request *http_request_begin(struct http_connection *c, const struct 
 		copy(r->field, sizeof r->field, test->value);
 	r->whole = http_connection_body_ended(c);
 	world.begun++;
+	if (strcmp(r->target, "/handed") == 0) {
+		http_connection_hand_over(c, take_over, &world);
+		r->connection = NULL;
+		return NULL;
+	}
 	if (strncmp(r->target, "/now", 4) == 0) {
 		answer(world.begun - 1, 200, r->target);
 		return NULL;

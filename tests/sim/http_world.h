@@ -42,6 +42,12 @@ struct world {
 	struct http_request requests[WORLD_REQUESTS]; /* as they began */
 	size_t begun;
 	bool leaves_bodies;  /* requests do not take what comes */
+	struct {             /* the connections of requests for "/handed" */
+		unsigned times;
+		int fd;      /* -1: it had ended; the test closes it */
+		SSL *tls;
+		char ahead[64]; /* terminated */
+	} handed;
 	SSL_CTX *tls;        /* of WORLD_SECURE; NULL: it accepts nobody */
 };
 

@@ -121,6 +121,29 @@ static void a_large_answer_is_taken_in_blocks(void **state)
 	finish();
 }
 
+/* An origin that answers in blocks of several kilobytes, without an ETag: the parts of one have none either. */
+static void parts_of_a_block_have_no_tag_of_their_own(void **state)
+{
+	const struct sent *s;
+
+	(void)state;
+	covers("C8323-6-2 C7959-2.4-2");
+	begin("");
+	asks(PLAIN, CODE_GET, "11='a'");
+	replies(next_to_origin(), CODE_CONTENT, block2_text("12=2a", 0, true, OPT_SZX_BERT), body_of(1), 4096);
+	for (unsigned num = 0; num < 4; num++) {
+		if (num > 0)
+			asks(PLAIN, CODE_GET, block2_text("11='a'", (int)num, false, 6));
+		s = next_to_client();
+		is_code(s, CODE_CONTENT);
+		is_block(s, OPT_BLOCK2, num, true, 6);
+		has_bytes(s, body_of(1) + 1024 * num, 1024);
+		assert_false(has_option(s, OPT_ETAG));
+	}
+	nothing_more();
+	finish();
+}
+
 /* RFC 8613 4.1.3.4.2: what follows has the OSCORE option and no payload. */
 static void an_oscore_answer_too(void **state)
 {
@@ -159,11 +182,321 @@ static void an_oscore_answer_too(void **state)
 	finish();
 }
 
+/* An unsafe request is not carried out again for the rest of its answer, nor is there one for another client. */
+static void what_is_held_is_its_clients_alone(void **state)
+{
+	const struct sent *s;
+
+	(void)state;
+	covers("C7959-7.1-1 C7959-7-2");
+	begin("");
+	asks(PLAIN, CODE_POST, "11='a'");
+	replies(next_to_origin(), CODE_CHANGED, "12=2a", body_of(1), 2500);
+	is_block(next_to_client(), OPT_BLOCK2, 0, true, 6);
+	asks(PLAIN + 1, CODE_POST, block2_text("11='a'", 1, false, 6));
+	replies(next_to_origin(), CODE_REQUEST_INCOMPLETE, "", NULL, 0);
+	is_code(next_to_client(), CODE_REQUEST_INCOMPLETE);
+	asks(PLAIN, CODE_POST, block2_text("11='a'", 2, false, 6));
+	s = next_to_client();
+	is_code(s, CODE_CHANGED);
+	is_block(s, OPT_BLOCK2, 2, false, 6);
+	has_bytes(s, body_of(1) + 2048, 452);
+	/* in any order and size, as often as he likes */
+	asks(PLAIN, CODE_POST, block2_text("11='a'", 5, false, 4));
+	has_bytes(next_to_client(), body_of(1) + 5 * 256, 256);
+	/* there is no such block */
+	asks(PLAIN, CODE_POST, block2_text("11='a'", 3, false, 6));
+	is_code(next_to_client(), CODE_BAD_REQUEST);
+	asks(PLAIN, CODE_POST, block2_text("11='a'", (1 << 20) - 1, false, 6));
+	is_code(next_to_client(), CODE_BAD_REQUEST);
+	nothing_more();
+	/* after EXCHANGE_LIFETIME it is gone */
+	pass_time(EXCHANGE_LIFETIME + CLOCK_SECOND);
+	asks(PLAIN, CODE_POST, block2_text("11='a'", 1, false, 6));
+	replies(next_to_origin(), CODE_REQUEST_INCOMPLETE, "", NULL, 0);
+	is_code(next_to_client(), CODE_REQUEST_INCOMPLETE);
+	finish();
+}
+
+/* ---- blocks of several kilobytes ---- */
+
+static void the_rest_of_a_large_block_is_the_origins(void **state)
+{
+	enum { PIECE = 4096, LENGTH = 3 * PIECE - 100 };
+	const struct sent *s;
+
+	(void)state;
+	covers("C8323-6-1 C8323-6-2 C7959-2.4-2");
+	begin("");
+	edge_says.bert = true;
+	asks(PLAIN, CODE_GET, "11='a'");
+	for (unsigned num = 0; num * 1024 < LENGTH; num++) {
+		bool last = (num + 1) * 1024 >= LENGTH;
+
+		if (num > 0)
+			asks(PLAIN, CODE_GET, block2_text("11='a'", (int)num, false, 6));
+		if (num % 4 == 0) {
+			size_t from = num * 1024u, len = LENGTH - from < PIECE ? LENGTH - from : PIECE;
+
+			s = next_to_origin();
+			if (num > 0)
+				is_block(s, OPT_BLOCK2, num, false, BERT);
+			replies(s, CODE_CONTENT, block2_text("4=abcd", (int)num, from + len < LENGTH, BERT), body_of(2) + from, len);
+		}
+		s = next_to_client();
+		is_code(s, CODE_CONTENT);
+		is_block(s, OPT_BLOCK2, num, !last, 6);
+		has_bytes(s, body_of(2) + num * 1024, last ? LENGTH - num * 1024 : 1024);
+		assert_true(is_option(s, OPT_ETAG, "\xab\xcd"));
+	}
+	nothing_more();
+	finish();
+}
+
+/* The resource changes between two pieces: the ETag tells. Nothing is put together here. */
+static void another_representation_has_another_etag(void **state)
+{
+	(void)state;
+	covers("C7959-2.4-2");
+	begin("");
+	edge_says.bert = true;
+	asks(PLAIN, CODE_GET, "11='a'");
+	replies(next_to_origin(), CODE_CONTENT, block2_text("4=01", 0, true, BERT), body_of(1), 2048);
+	assert_true(is_option(next_to_client(), OPT_ETAG, "\x01"));
+	asks(PLAIN, CODE_GET, block2_text("11='a'", 1, false, 6));
+	assert_true(is_option(next_to_client(), OPT_ETAG, "\x01"));
+	asks(PLAIN, CODE_GET, block2_text("11='a'", 2, false, 6));
+	replies(next_to_origin(), CODE_CONTENT, block2_text("4=02", 2, true, BERT), body_of(2) + 2048, 2048);
+	assert_true(is_option(next_to_client(), OPT_ETAG, "\x02"));
+	/* what is not held any more is asked for anew */
+	asks(PLAIN, CODE_GET, block2_text("11='a'", 1, false, 6));
+	is_block(next_to_origin(), OPT_BLOCK2, 1, false, BERT);
+	replies(&the.to_origin.all[the.to_origin.seen - 1], CODE_CONTENT, block2_text("4=02", 1, true, BERT), body_of(2) + 1024, 1024);
+	has_bytes(next_to_client(), body_of(2) + 1024, 1024);
+	nothing_more();
+	finish();
+}
+
+/* ---- notifications ---- */
+
+static void a_large_notification_is_its_first_block(void **state)
+{
+	const struct sent *registration, *s;
+
+	(void)state;
+	covers("S-38 C7959-2.6-1 C7959-2.6-2");
+	begin("");
+	for (unsigned szx = 2; szx <= 6; szx += 4) {
+		uint16_t token;
+
+		token = asks(PLAIN, CODE_GET, szx == 2 ? block2_text("6= 11='o'", 0, false, 2) : "6= 11='o'");
+		registration = next_to_origin();
+		for (unsigned i = 1; i <= 3; i++) {
+			char observe[16];
+
+			snprintf(observe, sizeof observe, "6=%02x", i);
+			replies(registration, CODE_CONTENT, observe, body_of(i), 2000);
+			s = next_to_client();
+			is_for(s, 0, PLAIN, token);
+			is_code(s, CODE_CONTENT);
+			assert_true(has_option(s, OPT_OBSERVE));
+			is_block(s, OPT_BLOCK2, 0, true, szx);
+			has_bytes(s, body_of(i), 16u << szx);
+			takes_rest(PLAIN, CODE_GET, "11='o'", 1, szx, body_of(i), 2000, msg_option(&s->m, OPT_ETAG));
+		}
+		/* a short one needs no blocks */
+		replies(registration, CODE_CONTENT, "6=09", body_of(5), 60);
+		s = next_to_client();
+		has_bytes(s, body_of(5), 60);
+		/* the last one too, if it is large */
+		replies(registration, CODE_CONTENT, "12=2a", body_of(4), 3000);
+		s = next_to_client();
+		is_for(s, 0, PLAIN, token);
+		assert_false(has_option(s, OPT_OBSERVE));
+		is_block(s, OPT_BLOCK2, 0, true, szx);
+		client_empty(0, PLAIN, MSG_ACK, s->m.mid);
+		takes_rest(PLAIN, CODE_GET, "11='o'", 1, szx, body_of(4), 3000, msg_option(&s->m, OPT_ETAG));
+		nothing_more();
+	}
+	finish();
+}
+
+/* Under OSCORE what follows has the OSCORE option of the registration, and no Observe. */
+static void an_oscore_notification_too(void **state)
+{
+	const struct sent *registration, *s;
+
+	(void)state;
+	covers("S-38 S-6");
+	begin("");
+	ask(0, PLAIN, MSG_CON, CODE_FETCH, ++next_token, 0, with_host("6= 9=0901aa"), "sealed");
+	settle();
+	registration = next_to_origin();
+	replies(registration, CODE_CONTENT, "6=01 9=", body_of(0), 100);
+	has_bytes(next_to_client(), body_of(0), 100);
+	for (unsigned i = 1; i < 3; i++) {
+		replies(registration, CODE_CONTENT, "6=05 9=", body_of(i), 2100);
+		s = next_to_client();
+		is_block(s, OPT_BLOCK2, 0, true, 6);
+		has_bytes(s, body_of(i), 1024);
+		asks(PLAIN, CODE_FETCH, block2_text("9=0901aa", 1, false, 6));
+		has_bytes(next_to_client(), body_of(i) + 1024, 1024);
+		asks(PLAIN, CODE_FETCH, block2_text("9=0901aa", 2, false, 6));
+		s = next_to_client();
+		has_bytes(s, body_of(i) + 2048, 52);
+		is_block(s, OPT_BLOCK2, 2, false, 6);
+	}
+	nothing_more();
+	replies(registration, CODE_NOT_FOUND, "", NULL, 0);
+	client_empty(0, PLAIN, MSG_ACK, next_to_client()->m.mid);
+	finish();
+}
+
+/* ---- connections that take less ---- */
+
+static void a_client_of_a_small_connection(void **state)
+{
+	const struct sent *s;
+	size_t at;
+
+	(void)state;
+	covers("S-20 C8323-6-1");
+	begin("");
+	/* the origin has said that it gives more than that (the test's edge has one word for all) */
+	asks(STREAM, CODE_GET, "11='a'");
+	edge_says.message_limit = 1152;
+	replies(next_to_origin(), CODE_CONTENT, "4=01", body_of(1), 5000);
+	s = next_to_client();
+	assert_true(s->m.len <= 1152);
+	is_block(s, OPT_BLOCK2, 0, true, 6);
+	takes_rest(STREAM, CODE_GET, "11='a'", 1, 6, body_of(1), 5000, msg_option(&s->m, OPT_ETAG));
+	/* one that takes large blocks gets large ones of the rest */
+	asks(STREAM, CODE_GET, "11='a'");
+	edge_says.message_limit = 9000;
+	edge_says.bert = true;
+	replies(next_to_origin(), CODE_CONTENT, "4=01", body_of(2), 16000);
+	s = next_to_client();
+	is_block(s, OPT_BLOCK2, 0, true, 6);
+	for (at = 1024; at < 16000; at += s->m.payload_len) {
+		asks(STREAM, CODE_GET, block2_text("11='a'", (int)(at / 1024), false, BERT));
+		s = next_to_client();
+		assert_true(s->m.len <= 9000);
+		is_block(s, OPT_BLOCK2, (uint32_t)(at / 1024), at + s->m.payload_len < 16000, BERT);
+		has_bytes(s, body_of(2) + at, s->m.payload_len);
+	}
+	/* one that takes none gets what fits, and is told where nothing does */
+	edge_says.no_blocks = true;
+	edge_says.bert = false;
+	asks(STREAM, CODE_GET, "11='a'");
+	replies(next_to_origin(), CODE_CONTENT, "4=01", body_of(3), 8000);
+	has_bytes(next_to_client(), body_of(3), 8000);
+	asks(STREAM, CODE_GET, "11='a'");
+	replies(next_to_origin(), CODE_CONTENT, "4=01", body_of(3), 10000);
+	is_code(next_to_client(), CODE_BAD_GATEWAY);
+	nothing_more();
+	finish();
+}
+
+static void who_has_gone_leaves_nothing(void **state)
+{
+	(void)state;
+	begin("");
+	asks(STREAM, CODE_POST, "11='a'");
+	edge_says.message_limit = 1152;
+	replies(next_to_origin(), CODE_CHANGED, "4=01", body_of(1), 5000);
+	is_block(next_to_client(), OPT_BLOCK2, 0, true, 6);
+	client_gone(0, STREAM);
+	settle();
+	nothing_remains();
+	nothing_more();
+}
+
+/* ---- limits ---- */
+
+/* Somebody who may not be there gets no more than another answer would bring him (RFC 9175 2.4). */
+static void a_client_who_was_never_seen(void **state)
+{
+	const struct sent *s;
+	unsigned szx;
+
+	(void)state;
+	begin("");
+	asks(UNKNOWN_CLIENTS, CODE_GET, "11='a'");
+	replies(next_to_origin(), CODE_CONTENT, "4=01", body_of(1), 5000);
+	s = next_to_client();
+	assert_true(s->m.len <= 136);
+	szx = block_of(s, OPT_BLOCK2).szx;
+	is_block(s, OPT_BLOCK2, 0, true, szx);
+	has_bytes(s, body_of(1), 16u << szx);
+	asks(UNKNOWN_CLIENTS, CODE_GET, block2_text("11='a'", 1, false, szx));
+	s = next_to_client();
+	assert_true(s->m.len <= 136);
+	has_bytes(s, body_of(1) + (16u << szx), 16u << szx);
+	nothing_more();
+	finish();
+}
+
+static void a_text_for_a_person_is_cut(void **state)
+{
+	const struct sent *s;
+
+	(void)state;
+	begin("");
+	asks(PLAIN, CODE_GET, "11='a'");
+	replies(next_to_origin(), CODE_NOT_FOUND, "", body_of(1), 3000);
+	s = next_to_client();
+	is_code(s, CODE_NOT_FOUND);
+	assert_false(has_option(s, OPT_BLOCK2));
+	has_bytes(s, body_of(1), 1024);
+	/* a document of an error is a body like others */
+	asks(PLAIN, CODE_GET, "11='a'");
+	replies(next_to_origin(), CODE_BAD_REQUEST, "12=2a", body_of(1), 3000);
+	is_block(next_to_client(), OPT_BLOCK2, 0, true, 6);
+	nothing_more();
+	finish();
+}
+
+static void memory_is_bounded(void **state)
+{
+	unsigned refused = 0, whole = 0;
+
+	(void)state;
+	covers("C7959-2.5-3 C7959-7.1-1");
+	begin("limits: { queue-memory = \"4MB\"; };");
+	for (unsigned client = 1; client < UNKNOWN_CLIENTS; client++)
+		for (unsigned n = 0; n < 8; n++) {
+			char options[32];
+
+			snprintf(options, sizeof options, "11='%c'", 'a' + (int)n);
+			asks(client, CODE_POST, options);
+			replies(next_to_origin(), CODE_CHANGED, "", body_of(1), 16000);
+			refused += next_to_client()->m.code != CODE_CHANGED;
+		}
+	/* who came first has been forgotten for who came later */
+	assert_int_equal(refused, 0);
+	for (unsigned client = 1; client < UNKNOWN_CLIENTS; client++) {
+		asks(client, CODE_POST, block2_text("11='a'", 1, false, 6));
+		if (the.to_client.seen < the.to_client.count) {
+			whole++;
+			next_to_client();
+			continue;
+		}
+		replies(next_to_origin(), CODE_REQUEST_INCOMPLETE, "", NULL, 0);
+		is_code(next_to_client(), CODE_REQUEST_INCOMPLETE);
+	}
+	assert_in_range(whole, 1, 40);
+	finish();
+}
+
 int main(void)
 {
 #define BOTH(f) cmocka_unit_test_setup_teardown(f, one, tear_down), cmocka_unit_test_setup_teardown(f, two, tear_down)
 	const struct CMUnitTest tests[] = {
-		BOTH(a_large_answer_is_taken_in_blocks), BOTH(an_oscore_answer_too),
+		BOTH(a_large_answer_is_taken_in_blocks), BOTH(parts_of_a_block_have_no_tag_of_their_own),
+		BOTH(an_oscore_answer_too), BOTH(what_is_held_is_its_clients_alone),
+		BOTH(the_rest_of_a_large_block_is_the_origins), BOTH(another_representation_has_another_etag),
+		BOTH(a_large_notification_is_its_first_block), BOTH(an_oscore_notification_too), BOTH(a_client_of_a_small_connection),
+		BOTH(who_has_gone_leaves_nothing), BOTH(a_client_who_was_never_seen), BOTH(a_text_for_a_person_is_cut), BOTH(memory_is_bounded),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

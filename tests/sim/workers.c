@@ -198,8 +198,8 @@ struct endpoint client_endpoint(unsigned n)
 	struct endpoint peer = endpoint_of(203, 0, 113, n, 40000);
 
 	if (n >= RELIABLE_CLIENTS) {
-		peer.transport = URI_COAP_TCP;
-		peer.session = EDGE_SESSION_OF_CLIENT | n;
+		peer.transport = n >= SECURED_CLIENTS ? URI_COAPS : URI_COAP_TCP;
+		peer.session = (uint64_t)the.worker_of[n] << 56 | EDGE_SESSION_OF_CLIENT | n;
 		return peer;
 	}
 	return n >= UNKNOWN_CLIENTS ? endpoint_of(203, 0, 113, n, 40000) : endpoint_of(10, 0, 0, n, (uint16_t)(40000 + n));
@@ -242,6 +242,17 @@ static size_t write_bytes(uint8_t *bytes, size_t room, const struct msg_view *he
 	return msg_end(&w);
 }
 
+static const struct local_address our_address = { .addr = { [10] = 0xff, [11] = 0xff, [12] = 10, [15] = 9 } };
+
+static void from_peer(unsigned worker, const struct endpoint *peer, const uint8_t *bytes, size_t len)
+{
+	the.current = worker;
+	if (edge_of(peer)->reliable)
+		assert_true(receive_message(the.proxy[worker], 0, peer, &our_address, bytes, len));
+	else
+		receive_datagram(the.proxy[worker], 0, peer, &our_address, bytes, len, false, false);
+}
+
 static size_t write_message(uint8_t *bytes, size_t room, const struct msg_view *head, unsigned origin, const char *options,
 	const char *payload)
 {
@@ -250,14 +261,24 @@ static size_t write_message(uint8_t *bytes, size_t room, const struct msg_view *
 
 static void from_client(unsigned worker, unsigned client, const uint8_t *bytes, size_t len)
 {
-	struct local_address to = { .addr = { [10] = 0xff, [11] = 0xff, [12] = 10, [15] = 9 } };
 	struct endpoint peer = client_endpoint(client);
 
+	from_peer(worker, &peer, bytes, len);
+}
+
+void session_begins(unsigned worker, unsigned client, const char *name)
+{
+	struct endpoint peer;
+
+	the.worker_of[client] = worker;
 	the.current = worker;
-	if (edge_of(&peer)->reliable)
-		assert_true(receive_message(the.proxy[worker], 0, &peer, &to, bytes, len));
-	else
-		receive_datagram(the.proxy[worker], 0, &peer, &to, bytes, len, false, false);
+	peer = client_endpoint(client);
+	for (unsigned i = 0; i < edge_says.gone_count; i++)
+		if (endpoint_equal(&edge_says.gone[i], &peer))
+			edge_says.gone[i].session = 0;
+	edge_says.client_name = name;
+	receive_session(the.proxy[worker], 0, &peer, &our_address);
+	edge_says.client_name = NULL;
 }
 
 void client_gone(unsigned worker, unsigned client)
@@ -265,6 +286,7 @@ void client_gone(unsigned worker, unsigned client)
 	struct endpoint peer = client_endpoint(client);
 
 	the.current = worker;
+	edge_says.gone[edge_says.gone_count++ % 64] = peer;
 	receive_gone(the.proxy[worker], 0, &peer);
 }
 
@@ -327,6 +349,15 @@ void answer(const struct sent *request, enum msg_type type, uint16_t mid, uint8_
 		.token_len = request->m.token_len };
 
 	from_origin(request, bytes, write_message(bytes, sizeof bytes, &head, 0, options, payload));
+}
+
+void client_answers(const struct sent *request, enum msg_type type, uint16_t mid, uint8_t code, const char *options, const char *payload)
+{
+	uint8_t bytes[MADE_BYTES];
+	struct msg_view head = { .type = (uint8_t)type, .code = code, .mid = type == MSG_ACK ? request->m.mid : mid, .token = request->m.token,
+		.token_len = request->m.token_len };
+
+	from_peer(request->worker, &request->peer, bytes, write_message(bytes, sizeof bytes, &head, 0, options, payload));
 }
 
 void answer_bytes(const struct sent *request, enum msg_type type, uint16_t mid, uint8_t code, const char *options, const uint8_t *payload,

@@ -4,7 +4,7 @@
  * A test says what clients and origins send, and looks at what they were sent. Nothing moves by itself: a worker takes turns, a
  * worker dies, time passes only when the test says so. One house at a time. Origin N is 10.9.0.N, taken by the reverse route "oN"
  * with the host name "oN"; client N is 10.0.0.N (trusted), or 203.0.113.N from UNKNOWN_CLIENTS on, of which those from RELIABLE_CLIENTS on come
- * over connections.
+ * over connections and those from SECURED_CLIENTS on in sessions that are not reliable.
  */
 #ifndef TESTS_SIM_WORKERS_H
 #define TESTS_SIM_WORKERS_H
@@ -23,7 +23,7 @@
 #include "proxy/exchange/proxy.h"
 #include "tests/unit/edge_says.h"
 
-enum { WORKERS_MAX = 4, ORIGINS = 24, UNKNOWN_CLIENTS = 100, RELIABLE_CLIENTS = 150, SENT_MAX = 16384 };
+enum { WORKERS_MAX = 4, ORIGINS = 24, UNKNOWN_CLIENTS = 100, RELIABLE_CLIENTS = 150, SECURED_CLIENTS = 200, CLIENTS = 256, SENT_MAX = 16384 };
 
 /* A datagram that a worker sent. */
 struct sent {
@@ -45,6 +45,7 @@ struct workers {
 	unsigned count, current;
 	struct sent_log to_client, to_origin;
 	int duplicates[WORKERS_MAX]; /* memfds, -1: none */
+	unsigned worker_of[CLIENTS]; /* whose session this client's is: 0 if no test says otherwise */
 };
 
 extern struct workers the;
@@ -78,6 +79,10 @@ void ask(unsigned worker, unsigned client, enum msg_type type, uint8_t code, uin
 /* The same with a token of its own. */
 void ask_as(uint16_t token, unsigned worker, unsigned client, enum msg_type type, uint8_t code, uint16_t mid, unsigned origin,
 	const char *options, const char *payload);
+/* The session of a client begins in a worker, where his messages come from now on; `name`: what it proves, or NULL. */
+void session_begins(unsigned worker, unsigned client, const char *name);
+/* A client who was asked (next_to_client()) answers, as answer() does for an origin. */
+void client_answers(const struct sent *request, enum msg_type type, uint16_t mid, uint8_t code, const char *options, const char *payload);
 /* The same with a payload of any length and any bytes, which asks for a resource of whatever host the options say. */
 void ask_bytes(unsigned worker, unsigned client, enum msg_type type, uint8_t code, uint16_t mid, const char *options, const uint8_t *payload,
 	size_t len);

@@ -8,6 +8,8 @@ extern struct edge_says {
 	bool slow;                  /* clients whose transport is reliable */
 	const char *client_name, *client_host; /* of clients in sessions */
 	bool connects_fail;
+	struct endpoint gone[64];   /* sessions that have ended: the first `gone_count` */
+	unsigned gone_count;
 	size_t message_limit;       /* of reliable peers; 0: their transport's */
 	bool no_blocks, bert;       /* of reliable peers */
 	/* seen */

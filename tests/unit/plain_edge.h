@@ -34,6 +34,9 @@ bool edge_client_session(const struct endpoint *peer, unsigned *listener, struct
 {
 	if (peer->session == 0)
 		return false;
+	for (unsigned i = 0; i < edge_says.gone_count; i++)
+		if (endpoint_equal(&edge_says.gone[i], peer))
+			return false;
 	*listener = 0;
 	*local = (struct local_address){ .addr = { [10] = 0xff, [11] = 0xff, [12] = 10, [15] = 9 } };
 	return true;

@@ -233,10 +233,11 @@ static void test_example(void **state)
 	fclose(f);
 	assert_string_equal(errors, "");
 	assert_non_null(s);
-	assert_true(uncommented > 30 && s->listener_count == 3 && s->listeners[2].scheme == URI_HTTPS);
-	assert_string_equal(s->routes[0].name, "weather");
-	assert_int_equal(s->routes[0].to[0].scheme, URI_HTTP);
-	assert_int_equal(s->route_count, 7);
+	assert_true(uncommented > 55 && s->listener_count == 5 && s->listeners[2].scheme == URI_HTTPS && s->listeners[4].scheme == URI_COAPS_TCP);
+	assert_string_equal(s->routes[0].name, "management");
+	assert_true(s->routes[0].return_path && s->routes[1].to[0].session && s->routes[2].to[0].scheme == URI_HTTP);
+	assert_int_equal(s->route_count, 9);
+	assert_true(s->asks_secured);
 	assert_string_equal(s->settings.http_credentials, "/etc/oscore-proxy/credentials");
 	snapshot_release(s);
 	free(text);

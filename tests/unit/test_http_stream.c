@@ -1,4 +1,4 @@
-/* objects: TLS_OBJS proxy/http/stream.o base/endpoint.o coap/uri.o coap/message.o base/bytes.o proxy/http/material.o base/log.o base/clock.o tests/unit/certificates.o */
+/* objects: TLS_OBJS proxy/http/stream.o proxy/http/backlog.o base/endpoint.o coap/uri.o coap/message.o base/bytes.o proxy/http/material.o base/log.o base/clock.o tests/unit/certificates.o */
 /* libs: -levent_core */
 /* The bytes of connections, plain and by TLS: what comes, what goes, how they end. */
 #include <setjmp.h>

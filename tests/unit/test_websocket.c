@@ -402,7 +402,7 @@ static void frames_against_the_rules(void **state)
 		"098000000000", "088000000000",                                      /* control frames in fragments */
 		"89fe007e00000000", "88fe007e00000000", "89ff000000000000007e00000000", /* or too long */
 		"82fe007d00000000", "82ff000000000000ffff00000000",                  /* lengths that are not in the shortest form */
-		"82ff8000000000000000" "00000000",                                   /* one of more than 63 bits */
+		"82ff800000000000000000000000",                                      /* one of more than 63 bits */
 	};
 
 	(void)state;
