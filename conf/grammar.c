@@ -280,9 +280,10 @@ const struct conf_row conf_rows[] = {
 	HTTP_PATH("ca", ca, 1, "/etc/ssl/certs/ca-certificates.crt",
 		"The file of the certificates that those of https origins are verified by, in PEM, an absolute path."),
 
-	TRANSPORTS("message-size", TYPE_SIZE, message_size, 1152, 16384 + 1152, "17536B",
-		"The largest message that is taken over a connection (Max-Message-Size, RFC 8323 5.3.1); larger bodies come in blocks. Whoever sends a "
-		"larger one is disconnected."),
+	{GROUP_TRANSPORTS, "message-size", TYPE_SIZE, AT(settings, transports_message_size), RANGE(1152, 16384 + 1152), .fallback = "17536B",
+		.fixed = true, .why = "RFC 8323 5.3.1",
+		.doc = "The largest message that is taken over a connection, which its peer is told (Max-Message-Size); larger bodies come in blocks. Whoever "
+		"sends a larger one is disconnected."},
 	TRANSPORTS("connections", TYPE_COUNT, connections, 1, MANY, "20000", "Connections of CoAP clients at once, in all. More are closed."),
 	TRANSPORTS("client-connections", TYPE_COUNT, client_connections, 1, MANY, "1000",
 		"Connections of CoAP at once from one client address, and DTLS sessions. More are closed."),
@@ -302,9 +303,10 @@ const struct conf_row conf_rows[] = {
 	TRANSPORTS("origin-idle", TYPE_DURATION, origin_idle, SECOND, DAY, "5min",
 		"How long a connection or DTLS session to a CoAP origin is kept without a message."),
 	{GROUP_TRANSPORTS, "ciphers", TYPE_STRING, AT(settings, transports_ciphers), RANGE(1, 1000), .check = check_word,
-		.fallback = "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-PSK-CHACHA20-POLY1305:ECDHE-PSK-AES128-CBC-SHA256:"
-		"ECDHE-ECDSA-AES128-CCM8:PSK-AES128-CCM8",
-		.doc = "The cipher suites of TLS 1.2 and DTLS 1.2 for CoAP, in OpenSSL's form; those of https are not asked here."},
+		.fallback = "ECDHE-PSK-CHACHA20-POLY1305:ECDHE-PSK-AES128-CBC-SHA256:PSK-AES128-GCM-SHA256:PSK-AES128-CCM8:"
+		"ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES128-CCM8",
+		.doc = "The cipher suites of TLS 1.2 and DTLS 1.2 for CoAP, in OpenSSL's form, the preferred ones first. Those of keys stand in front, since "
+		"who offers them has one. https has its own."},
 	{GROUP_TRANSPORTS, "security-level", TYPE_COUNT, AT(settings, transports_security_level), RANGE(0, 5), .fallback = "0",
 		.doc = "OpenSSL's security level for CoAP over TLS and DTLS. Above 0 OpenSSL refuses the suites of CCM_8, which are all that many devices have."},
 

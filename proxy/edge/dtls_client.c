@@ -19,7 +19,6 @@ enum {
 	WAITING_BYTES_MAX = 65536,   /* and their bytes */
 	OTHER_PORTS = 16,            /* looked at for a session whose own port has one with the same address under another name */
 	PORT_STEP = 61,              /* between them */
-	CIPHERS_MAX = 1024,          /* bytes of a list of suites */
 };
 #define SILENCE_MAX (93 * CLOCK_SECOND) /* MAX_TRANSMIT_WAIT (RFC 7252 4.8.2): who has answered nothing for so long has lost the session */
 
@@ -205,17 +204,6 @@ static bool choose_port(unsigned slot, struct dtls_path *path)
 	return path->slot == slot || udp_open_slot(path->slot, endpoint_is_ipv4(&path->peer)) == 0;
 }
 
-/* Where a key is to be shown nothing else is offered: else an origin that has a certificate too would choose by that, and not know us. */
-static int offer(SSL *ssl, const char *identity)
-{
-	char list[CIPHERS_MAX];
-	int len = snprintf(list, sizeof list, "%s:!aRSA:!aECDSA", settings()->transports_ciphers);
-
-	if (identity[0] == '\0')
-		return 0;
-	return len < (int)sizeof list && SSL_set_cipher_list(ssl, list) == 1 ? 0 : -1;
-}
-
 /* The first datagram leaves before this returns; what goes wrong with it is told later. */
 static int begin(const struct dtls_path *path, unsigned slot, const struct edge_credentials *c)
 {
@@ -224,7 +212,7 @@ static int begin(const struct dtls_path *path, unsigned slot, const struct edge_
 
 	if (ssl == NULL)
 		return -1;
-	if (tls_origin_expect(ssl, c->host, c->identity) < 0 || offer(ssl, c->identity) < 0) {
+	if (tls_origin_expect(ssl, c->host, c->identity) < 0) {
 		SSL_free(ssl);
 		return -1;
 	}

@@ -229,6 +229,14 @@ static SSL *spare_of(struct dtls_listener *l)
 	return l->spare;
 }
 
+/* Who begins anew has his old session meanwhile. */
+static bool has_room(struct dtls_session *s)
+{
+	uint32_t limit = settings()->transports_client_connections;
+
+	return dtls_session_count_in(s, dtls_find_path(DTLS_CLIENTS, &s->path) != NULL ? limit + 1 : limit);
+}
+
 static void begin(const struct dtls_path *path, SSL *ssl, uint64_t hello)
 {
 	struct dtls_session *before = dtls_find_path(DTLS_OPENING, path), *s;
@@ -243,7 +251,12 @@ static void begin(const struct dtls_path *path, SSL *ssl, uint64_t hello)
 	s->timer.run = on_timer;
 	s->hello = hello;
 	s->deadline = clock_now() + settings()->transports_handshake_timeout;
-	shake(s, NULL, 0);
+	if (has_room(s)) {
+		shake(s, NULL, 0);
+		return;
+	}
+	proxy_count(dtls_proxy(), COUNT_HANDSHAKES_FAILED);
+	dtls_client_gone(s, false);
 }
 
 /* A ClientHello of somebody who may not exist: he gets a cookie, or has returned one and a session begins. */

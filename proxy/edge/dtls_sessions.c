@@ -15,6 +15,7 @@ enum {
 static struct {
 	struct proxy *proxy;
 	struct slab *slab;
+	struct peer_counts *addresses;
 	struct table tables[DTLS_PLACES];
 	uint32_t counts[DTLS_PLACES];
 } all;
@@ -23,7 +24,8 @@ int dtls_sessions_open(struct proxy *p)
 {
 	all.proxy = p;
 	all.slab = slab_create(sizeof(struct dtls_session), SESSIONS_MAX);
-	if (all.slab == NULL)
+	all.addresses = peer_counts_create();
+	if (all.slab == NULL || all.addresses == NULL)
 		return -1;
 	for (unsigned i = 0; i < DTLS_PLACES; i++)
 		if (table_init(&all.tables[i], all.slab, EXPECTED) < 0)
@@ -39,6 +41,8 @@ void dtls_sessions_close(void)
 	}
 	slab_destroy(all.slab);
 	all.slab = NULL;
+	peer_counts_destroy(all.addresses);
+	all.addresses = NULL;
 }
 
 struct proxy *dtls_proxy(void)
@@ -89,6 +93,12 @@ struct dtls_session *dtls_session_new(enum dtls_place place, const struct dtls_p
 	return s;
 }
 
+bool dtls_session_count_in(struct dtls_session *s, uint32_t limit)
+{
+	s->counted = peer_counts_enter(all.addresses, &s->path.peer, limit);
+	return s->counted != NULL;
+}
+
 void dtls_session_free(struct dtls_session *s)
 {
 	wheel_cancel(&s->timer);
@@ -99,6 +109,7 @@ void dtls_session_free(struct dtls_session *s)
 		s->first = w->next;
 		free(w);
 	}
+	peer_counts_leave(s->counted);
 	SSL_free(s->ssl);
 	free(s->name);
 	slab_free(all.slab, s->links.index);
@@ -197,5 +208,6 @@ void dtls_sessions_each(void (*visit)(struct dtls_session *s, void *arg), void *
 {
 	struct visitor v = { visit, arg };
 
-	slab_each(all.slab, on_each, &v);
+	if (all.slab != NULL)
+		slab_each(all.slab, on_each, &v);
 }

@@ -9,6 +9,7 @@
 
 #include <openssl/types.h>
 
+#include "base/peer_counts.h"
 #include "proxy/edge/dtls_bio.h"
 #include "proxy/exchange/proxy.h"
 
@@ -32,6 +33,7 @@ struct dtls_session {
 	uint16_t named_slot;         /* of an origin's: the slot that others know it by (path.slot: from which it is spoken to) */
 	uint16_t error;              /* enum error: of an origin's that is ending, what is told; ERR_NONE: nothing is */
 	SSL *ssl;
+	struct peer_count *counted;  /* of a client: his address has it */
 	char *name;                  /* of a client, or NULL; owned */
 	uint64_t fingerprint;        /* of a client: hash of what he was let in by */
 	uint64_t hello;              /* hash of the random of the ClientHello that it began with */
@@ -50,6 +52,8 @@ struct proxy *dtls_proxy(void);
 
 /* A new session, not open, for which ssl speaks (takes it, also where it fails). NULL without memory. */
 struct dtls_session *dtls_session_new(enum dtls_place place, const struct dtls_path *path, SSL *ssl);
+/* Counts a client's session among those of his address. Returns false if they are `limit` already, or without memory. */
+bool dtls_session_count_in(struct dtls_session *s, uint32_t limit);
 /* Frees it and all it has, without a word to anybody. */
 void dtls_session_free(struct dtls_session *s);
 /* A client's handshake is over: he is found among the clients, under this number. */

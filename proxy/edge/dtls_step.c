@@ -55,10 +55,13 @@ enum dtls_result dtls_step(struct dtls_session *s, const uint8_t *bytes, size_t 
 	return result_of(s, returned);
 }
 
-/* They are half of what a session takes. Not while there is something in them. */
+/* Whose messages are being read just now. */
+static const struct dtls_session *reading;
+
+/* They are half of what a session takes. Not while there is something in them, or soon will be. */
 static void free_buffers(struct dtls_session *s)
 {
-	if (SSL_pending(s->ssl) == 0)
+	if (s != reading && SSL_pending(s->ssl) == 0)
 		SSL_free_buffers(s->ssl);
 }
 
@@ -72,6 +75,7 @@ enum dtls_result dtls_read(struct dtls_session *s, const uint8_t *bytes, size_t 
 	*taken = 0;
 	if (bytes != NULL && (len = dtls_sound_part(bytes, len, s->record_least)) == 0)
 		return DTLS_GOES_ON;
+	reading = s;
 	for (;;) {
 		ERR_clear_error();
 		dtls_bio_turn(&s->path, bytes, len);
@@ -83,6 +87,7 @@ enum dtls_result dtls_read(struct dtls_session *s, const uint8_t *bytes, size_t 
 		(*taken)++;
 		take(s, message, (size_t)got);
 	}
+	reading = NULL;
 	result = result_of(s, got);
 	if (result == DTLS_GOES_ON)
 		free_buffers(s);

@@ -19,7 +19,6 @@ enum {
 static const uint64_t stall_time = 60 * CLOCK_SECOND; /* without the peer having taken anything of what is held */
 
 static struct {
-	struct event_base *base;
 	struct proxy *proxy;
 	struct stream_link *due, *lingering;
 } links;
@@ -397,6 +396,8 @@ bool stream_links_flush(void)
 		else
 			turn(l);
 	}
+	if (any)
+		stream_sockets_trim(false);
 	return any;
 }
 
@@ -497,7 +498,7 @@ struct stream_link *stream_link_new(const struct stream_link_begin *b)
 {
 	struct stream_link *l = calloc(1, sizeof *l);
 
-	if (l == NULL || stream_socket_open(&l->socket, links.base, b->fd, b->connecting, &socket_calls) < 0) {
+	if (l == NULL || stream_socket_open(&l->socket, b->fd, b->connecting) < 0) {
 		if (l == NULL)
 			close(b->fd);
 		SSL_free(b->tls);
@@ -528,13 +529,13 @@ struct stream_link *stream_link_new(const struct stream_link_begin *b)
 
 void stream_links_open(struct event_base *base, struct proxy *p)
 {
-	links.base = base;
 	links.proxy = p;
+	stream_sockets_open(base, &socket_calls);
 }
 
 void stream_links_close(void)
 {
 	while (links.lingering != NULL)
 		stream_link_free(links.lingering);
-	stream_sockets_trim();
+	stream_sockets_trim(true);
 }

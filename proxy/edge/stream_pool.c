@@ -44,7 +44,8 @@ struct untold {
 static struct {
 	struct proxy *proxy;
 	struct stream_table table;
-	struct stream_link *all, *oldest;
+	struct stream_link *all;
+	struct stream_link *recent; /* found last: whoever is about to send asks more than once */
 	uint32_t count;
 	struct hold_off hold_offs[HOLD_OFFS];
 	unsigned next_hold_off;
@@ -67,13 +68,21 @@ static uint64_t number_of(unsigned slot, const struct endpoint *peer)
 }
 
 /* One that we have released, with nothing under way, stands in nobody's way. One that failed a moment ago does until that is told. */
+static bool is_it(const struct stream_link *l, unsigned slot, const struct endpoint *peer)
+{
+	return l->number == slot && !l->releasing && endpoint_equal(&l->peer, peer);
+}
+
 struct stream_link *stream_pool_find(unsigned slot, const struct endpoint *peer)
 {
-	uint64_t number = number_of(slot, peer);
-	struct stream_link *l = stream_table_first(&pool.table, number);
+	struct stream_link *l = pool.recent;
 
-	while (l != NULL && (l->table_number != number || l->releasing || l->number != slot || !endpoint_equal(&l->peer, peer)))
+	if (l != NULL && is_it(l, slot, peer))
+		return l;
+	l = stream_table_first(&pool.table, number_of(slot, peer));
+	while (l != NULL && !is_it(l, slot, peer))
 		l = l->chain;
+	pool.recent = l;
 	return l;
 }
 
@@ -91,6 +100,8 @@ static void remember(struct stream_link *l)
 static void forget(struct stream_link *l)
 {
 	stream_table_remove(&pool.table, l);
+	if (pool.recent == l)
+		pool.recent = NULL;
 	if (l->link == NULL)
 		return;
 	*l->link = l->next;
@@ -300,13 +311,12 @@ int streams_connect_origin(unsigned slot, const struct endpoint *peer, const str
 	struct stream_link_begin b = { .calls = &calls, .to_origin = true, .peer = *peer, .number = (uint16_t)slot };
 	struct stream_link *l = stream_pool_find(slot, peer);
 	char address[ENDPOINT_TEXT_MAX];
-	const char *host = c != NULL && c->host != NULL && c->host[0] != '\0' ? c->host : endpoint_format_address(peer, address);
 
 	if (l != NULL)
 		return l->state == LINK_RELEASED ? -1 : 0;
 	if (is_held_off(peer) || (pool.count >= streams_part_of(pool.proxy->conf->settings.transports_connections) && !make_room()))
 		return -1;
-	if (choose_carrier(&b, host, c != NULL && c->identity != NULL ? c->identity : "") < 0)
+	if (choose_carrier(&b, c->host != NULL && c->host[0] != '\0' ? c->host : endpoint_format_address(peer, address), c->identity) < 0)
 		goto fail;
 	b.fd = begin_to_connect(peer, &b.connecting);
 	if (b.fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM))

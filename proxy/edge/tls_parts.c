@@ -12,6 +12,7 @@
 #include "proxy/edge/tls_psk.h"
 
 enum {
+	SUITES_MAX = 2048,       /* bytes of a list of them */
 	CHAIN_DEPTH = 8,         /* certificates between a peer's and an authority's */
 	CERTIFICATE_STRENGTH = 2, /* of peers, whatever the security level: 112 bits (SSL_CTX_set_security_level(3)) */
 };
@@ -188,6 +189,10 @@ int tls_upstream_use(SSL_CTX *c, const struct settings *s, const struct tls_sour
 	SSL_CTX_set_verify(c, SSL_VERIFY_PEER, NULL);
 	if (material_find(from->material, authorities) != NULL && tls_authorities_use(c, authorities, false, from) < 0)
 		return -1;
+	if (is_set(s->upstream_certificate) && tls_is_raw_key(from, s->upstream_certificate)) {
+		ERR_clear_error();
+		return tls_file_complain(from, s->upstream_certificate, "holds a raw public key, which is for listeners alone");
+	}
 	if (is_set(s->upstream_certificate) && tls_pair_use(c, s->upstream_certificate, s->upstream_key, from) < 0)
 		return -1;
 	if (!is_set(s->upstream_psk_file))
@@ -216,9 +221,31 @@ static int expect_host(SSL *ssl, const char *host)
 	return SSL_set1_host(ssl, name) == 1 && SSL_set_tlsext_host_name(ssl, name) == 1 ? 0 : -1;
 }
 
+/* Of the suites of TLS 1.2 and DTLS those of pre-shared keys alone: an origin that has a certificate too would choose by that, and not know
+ * us. */
+static int offer_keys_alone(SSL *ssl)
+{
+	const STACK_OF(SSL_CIPHER) *all = SSL_get_ciphers(ssl);
+	char list[SUITES_MAX] = "";
+	size_t used = 0;
+
+	for (int i = 0; i < sk_SSL_CIPHER_num(all); i++) {
+		const SSL_CIPHER *c = sk_SSL_CIPHER_value(all, i);
+
+		if (SSL_CIPHER_get_auth_nid(c) != NID_auth_psk)
+			continue;
+		used += (size_t)snprintf(list + used, sizeof list - used, "%s%s", used > 0 ? ":" : "", SSL_CIPHER_get_name(c));
+		if (used >= sizeof list)
+			return -1;
+	}
+	return used > 0 && SSL_set_cipher_list(ssl, list) == 1 ? 0 : -1;
+}
+
 int tls_origin_expect(SSL *ssl, const char *host, const char *identity)
 {
 	if (expect_host(ssl, host) < 0)
 		return -1;
-	return identity[0] == '\0' ? 0 : tls_psk_show(ssl, identity);
+	if (identity[0] == '\0')
+		return 0;
+	return tls_psk_show(ssl, identity) < 0 || offer_keys_alone(ssl) < 0 ? -1 : 0;
 }

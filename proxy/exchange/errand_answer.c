@@ -129,7 +129,7 @@ static bool send_piece(struct errand *e, struct exchange *x, struct msg_view *m,
 	if (piece->block.more && piece->from == 0 && e->size <= UINT32_MAX)
 		add_uint(&a, OPT_SIZE2, (uint32_t)e->size);
 	/* Blocks of two answers must not be taken for those of one (RFC 7959 2.4); what OSCORE protects its ends can tell. */
-	if (!piece->whole && m->code == CODE_CONTENT && !e->oscore && msg_option(m, OPT_ETAG) == NULL)
+	if (!piece->whole && m->code == CODE_CONTENT && !e->oscore && !e->untagged && msg_option(m, OPT_ETAG) == NULL)
 		add(m, OPT_ETAG, e->tag, sizeof e->tag);
 	if (piece->len > 0) {
 		m->payload = e->window.bytes + (piece->from - e->window.offset);

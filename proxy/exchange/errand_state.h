@@ -57,7 +57,8 @@ struct errand {
 	uint64_t answered_at;
 	uint64_t asked;                /* where the block begins that was asked for last */
 	bool hungry;                   /* another one is wanted: there may be room for more */
-	uint8_t tag[ERRAND_TAG];
+	uint8_t tag[ERRAND_TAG];       /* an ETag where the origin has none */
+	bool untagged;                 /* none: the beginning has been told, as it came */
 };
 
 /* ---- errand_table.c ---- */

@@ -379,9 +379,10 @@ static enum error decide(struct passage *g, const struct route *found)
 	e = client_is_at_slot(x->client) ? policy_check_return(route, &g->target.question) : policy_check_request(route, &g->target.question);
 	if (e != ERR_NONE)
 		return e;
-	if (route->exchanges > 0 && house_route_exchanges(&p->house, route->metrics_slot) > route->exchanges)
+	/* Of an errand its client's own exchange counts. */
+	if (route->exchanges > 0 && !x->of_errand && house_route_exchanges(&p->house, route->metrics_slot) > route->exchanges)
 		return ERR_OVERLOAD;
-	if (route->client_exchanges > 0 && x->client->exchanges > route->client_exchanges)
+	if (route->client_exchanges > 0 && !x->of_errand && x->client->exchanges > route->client_exchanges)
 		return ERR_CLIENT_LIMIT;
 	/* A path that is hidden in an abbreviation cannot be judged by a path condition. */
 	if (route->path_count > 0 && g->r->path_abbreviated && !client_is_at_slot(x->client))

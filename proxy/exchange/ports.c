@@ -74,6 +74,9 @@ static struct binding *set_of(const struct proxy *p, uint64_t mix)
 void ports_soon(const struct proxy *p, const struct client *c, const struct origin *o)
 {
 	__builtin_prefetch(set_of(p, mix_of(c, o)), 1);
+	/* that of the port it is given if it has none; nearly always the right one */
+	if (o->port_count > 0)
+		__builtin_prefetch(&space_of(p, o, c->hash & (o->port_count - 1u))->ids.next, 1);
 }
 
 static struct binding *binding_of(struct proxy *p, const struct client *c, const struct origin *o)

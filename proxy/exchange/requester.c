@@ -51,7 +51,7 @@ void requester_forget(struct exchange *x)
 {
 	if (x->requester->asking && !x->proxy->closing)
 		respond_error(x->proxy, x, ERR_INTERNAL, 0);
-	else
+	if (x->requester != NULL)
 		part(x);
 }
 

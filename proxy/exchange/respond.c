@@ -49,7 +49,7 @@ static int begin_as(struct proxy *p, struct exchange *x, struct answer *a, uint8
 	int32_t mid = 0;
 
 	a->error = ERR_NONE;
-	if (requester_is_gone(x) || x->client->gone)
+	if (requester_is_gone(x) || (x->client->gone && !x->inner))
 		return -1;
 	if (x->inner || client_is_reliable(x->client)) {
 		a->type = MSG_NON;
@@ -517,7 +517,7 @@ static struct delivery *notify(struct proxy *p, struct exchange *x, const struct
 	int32_t mid = confirmable || !numbered ? 0 : client_take_mid(p, c);
 	size_t len;
 
-	if (mid < 0 || c->gone)
+	if (mid < 0 || (c->gone && !x->inner))
 		return NULL;
 	msg_begin(&a.w, a.bytes, sizeof a.bytes, confirmable ? MSG_CON : MSG_NON, m->code, (uint16_t)mid, exchange_token(x),
 		x->token_len);

@@ -3,7 +3,7 @@
 import coap
 import pytest
 import web_socket
-from harness import fresh_address, free_port
+from harness import Proxy, fresh_address, free_port
 from http_client import request_bytes
 from test_http_identity import bearer, credentials  # noqa: F401
 from test_https import client_context, files, made  # noqa: F401
@@ -80,16 +80,18 @@ FIELDS = {
 
 
 @pytest.fixture(scope="module")
-def plain(shared_plain):
-    return shared_plain
-
-
-@pytest.fixture(scope="module")
 def shared_plain(tmp_path_factory):
-    from harness import Proxy
     proxy = Proxy(tmp_path_factory.mktemp("websocket"), routes=ROUTES % OPEN, web='websocket-origins = ["https://app.example"];')
     yield proxy
-    proxy.stop()
+    if proxy.process.poll() is None:
+        proxy.stop()
+
+
+@pytest.fixture
+def plain(shared_plain):
+    yield shared_plain
+    shared_plain.close_peers()
+    shared_plain.check()
 
 
 @pytest.mark.parametrize("name", FIELDS)
@@ -107,7 +109,6 @@ def test_upgrade_that_is_refused(plain, name):
     # and the connection goes on, to another try too
     assert client.ask("GET", "/.well-known/core").status == 200
     WebSocket(client).open()
-    plain.close_peers()
 
 
 def test_other_methods_and_paths(plain):
@@ -120,7 +121,6 @@ def test_other_methods_and_paths(plain):
     client.asked.append("GET")
     client.send_raw(request_bytes("GET", PATH, upgrade_fields()).replace(b"HTTP/1.1", b"HTTP/1.0"))
     assert b"426" in client._until(b"\r\n", 2)
-    plain.close_peers()
 
 
 def test_ways_to_ask(plain):
@@ -137,7 +137,6 @@ def test_ways_to_ask(plain):
     ws = WebSocket.__new__(WebSocket)
     ws.http, ws.key = client, dict(fields)["Sec-WebSocket-Key"]
     ws.open()
-    plain.close_peers()
 
 
 def test_pages_that_may(plain):
@@ -151,7 +150,6 @@ def test_pages_that_may(plain):
         client.asked.append("GET")
         WebSocket(client, more=[("Origin", origin)], host=host)
         assert client.recv().status == 403
-    plain.close_peers()
 
 
 def test_listener_without_websockets(start):
@@ -191,7 +189,6 @@ def test_what_a_websocket_may_hold(plain):
         ws.send_frame(bad)
         assert ws.recv().code == ABORT
         assert ws.ended() is not None
-    plain.close_peers()
 
 
 def test_ends_of_a_websocket(plain):
@@ -207,7 +204,6 @@ def test_ends_of_a_websocket(plain):
     ws.open()
     ws.send_frame(b"\x00\x01" + bytes(100), length=1 << 20)
     assert ws.ended() == 1009
-    plain.close_peers()
 
 
 def test_who_asks_by_a_websocket(start, credentials):  # noqa: F811
@@ -222,3 +218,17 @@ def test_who_asks_by_a_websocket(start, credentials):  # noqa: F811
         ws.request(options=[(coap.URI_PATH, "state")])
         assert ws.recv().code >> 5 == 4
     lamp.quiet()
+
+
+@pytest.mark.covers("C8323-4.4-1")
+def test_signs_of_life_are_asked_for_by_coap(start):
+    """No ping of WebSockets comes, however long nothing is said."""
+    proxy = start(routes=ROUTES % OPEN, web='keepalive = "1min";')
+    ws = WebSocket(proxy.http_client())
+    ws.open()
+    for _ in range(3):
+        proxy.advance(61000)
+        ping = ws.recv()
+        assert ping.code == web_socket.COAP_PING
+        ws.send(web_socket.COAP_PONG, ping.token)
+        proxy.settle()

@@ -1,7 +1,7 @@
-/* objects: tests/fuzz/worker_model.o tests/fuzz/worker_judge.o base/buffers.o base/bytes.o base/endpoint.o base/errors.o base/hash.o base/log.o base/ring.o base/slab.o base/wheel.o base/random_seeded.o COAP_OBJS coap/option.o coap/uri.o CONF_OBJS TRANSLATE_OBJS proxy/decide/route.o proxy/decide/links.o proxy/decide/policy.o proxy/decide/target.o proxy/decide/outgoing.o proxy/exchange/message_ids.o proxy/exchange/congestion.o proxy/exchange/duplicates.o proxy/exchange/duplicates_map.o proxy/exchange/metrics.o proxy/exchange/house.o proxy/exchange/house_sessions.o proxy/exchange/client.o proxy/exchange/origin.o proxy/exchange/ports.o proxy/exchange/delivery.o proxy/exchange/reachability.o proxy/exchange/exchange.o proxy/exchange/receive.o proxy/exchange/requester.o proxy/edge/traits.o proxy/exchange/forward.o proxy/exchange/forward_find.o proxy/exchange/sessions.o proxy/exchange/return_path.o proxy/exchange/forward_decide.o proxy/exchange/transmit.o proxy/exchange/respond.o proxy/exchange/upstream.o proxy/exchange/observe.o proxy/exchange/local.o proxy/exchange/proxy.o proxy/exchange/group.o proxy/exchange/errand.o proxy/exchange/errand_table.o proxy/exchange/errand_upload.o proxy/exchange/errand_answer.o proxy/exchange/hold_back.o proxy/exchange/crossing.o proxy/exchange/crossing_rings.o proxy/exchange/renew.o proxy/exchange/refusal_log.o proxy/exchange/access_log.o oscore/option.o translate/map_template.o */
+/* objects: tests/fuzz/worker_model.o tests/fuzz/worker_judge.o base/buffers.o base/bytes.o base/endpoint.o base/errors.o base/hash.o base/log.o base/ring.o base/slab.o base/wheel.o base/random_seeded.o COAP_OBJS coap/option.o coap/uri.o CONF_OBJS TRANSLATE_OBJS proxy/decide/route.o proxy/decide/links.o proxy/decide/policy.o proxy/decide/target.o proxy/decide/outgoing.o proxy/exchange/message_ids.o proxy/exchange/congestion.o proxy/exchange/duplicates.o proxy/exchange/duplicates_map.o proxy/exchange/metrics.o proxy/exchange/house.o proxy/exchange/house_sessions.o proxy/exchange/client.o proxy/exchange/origin.o proxy/exchange/ports.o proxy/exchange/delivery.o proxy/exchange/reachability.o proxy/exchange/exchange.o proxy/exchange/receive.o proxy/exchange/requester.o proxy/edge/traits.o proxy/exchange/forward.o proxy/exchange/forward_find.o proxy/exchange/sessions.o proxy/exchange/return_path.o proxy/exchange/forward_decide.o proxy/exchange/transmit.o proxy/exchange/respond.o proxy/exchange/upstream.o proxy/exchange/observe.o proxy/exchange/local.o proxy/exchange/proxy.o proxy/exchange/group.o proxy/exchange/hop.o proxy/exchange/reblock.o proxy/exchange/held.o proxy/exchange/blocks.o proxy/exchange/blocks_request.o proxy/exchange/blocks_answer.o proxy/exchange/blocks_learned.o proxy/exchange/errand.o proxy/exchange/errand_table.o proxy/exchange/errand_upload.o proxy/exchange/errand_answer.o proxy/exchange/hold_back.o proxy/exchange/crossing.o proxy/exchange/crossing_rings.o proxy/exchange/renew.o proxy/exchange/refusal_log.o proxy/exchange/access_log.o oscore/option.o translate/map_template.o */
 /* measures: proxy/exchange/receive.c proxy/exchange/forward.c proxy/exchange/transmit.c proxy/exchange/respond.c proxy/exchange/upstream.c proxy/exchange/observe.c proxy/exchange/delivery.c proxy/exchange/exchange.c proxy/exchange/origin.c proxy/exchange/ports.c proxy/exchange/client.c proxy/exchange/reachability.c */
 /*
- * A script of what two clients and two origins send to one worker, and of the time that passes. worker_judge.c judges what
+ * A script of what clients and origins send to one worker, over datagrams and connections, and of the time that passes. worker_judge.c judges what
  * the worker sends; here bytes are made into messages that go deep: mostly sound ones, that name each other's tokens and
  * Message IDs, some of them damaged.
  *
@@ -14,6 +14,7 @@
 #include "coap/option.h"
 #include "proxy/exchange/exchange.h"
 #include "tests/fuzz/worker_model.h"
+#include "tests/unit/edge_says.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -30,6 +31,8 @@ enum { STEPS_MAX = 96, SENT_MAX = 96, DATAGRAM_MAX = MSG_DATAGRAM_MAX };
 	" path: { hosts = [\"10.0.0.9\"]; paths = [\"/p/**\"]; to = [\"coap://10.9.0.1\"]; echo = false; };" \
 	" dev: { hosts = [\"10.0.0.9\"]; paths = [\"/t/**\"]; to = [\"coap://10.9.0.1\"]; };" \
 	" osc: { hosts = [\"10.0.0.9\"]; to = [\"coap://10.9.0.1\"]; require = [\"oscore\"]; oscore-errors = \"strict\"; };" \
+	" con: { hosts = [\"con\"]; to = [\"coap+tcp://10.9.0.4\"]; };" \
+	" mix: { hosts = [\"mix\"]; to = [\"coap+tcp://10.9.0.4\", \"coap://10.9.0.1\"]; rest = \"60s\"; };" \
 	" via: { forward-to = [\"coap://via.example:*\"]; via = \"coap://10.9.0.2\"; };" \
 	" any: { forward-to = [\"coap://*\"]; timeout = \"20s\"; timeout-acknowledged = \"40s\"; };" \
 	"};\n"
@@ -173,7 +176,7 @@ static void add_low_options(struct msg_writer *w, unsigned wishes, unsigned deta
 	if (wishes & W_PROXY_SCHEME)
 		add_text(w, OPT_URI_HOST, ONE_OF(targets, detail));
 	else if (wishes & W_HOST)
-		add_text(w, OPT_URI_HOST, ONE_OF(hosts, detail));
+		add_text(w, OPT_URI_HOST, detail >= 0xe0 ? (detail & 1 ? "con" : "mix") : ONE_OF(hosts, detail));
 	if (wishes & (W_OBSERVE | W_OBSERVE_OTHER))
 		msg_add_uint(w, OPT_OBSERVE, wishes & W_OBSERVE ? (wishes & W_OBSERVE_OTHER ? 7 : 0) : 1);
 	if (wishes & W_PORT)
@@ -232,7 +235,7 @@ static void client_asks(void)
 {
 	static const uint8_t codes[] = { CODE_GET, CODE_POST, CODE_FETCH, CODE_PUT, CODE_DELETE, CODE_IPATCH, 31, CODE_GET };
 	uint8_t bytes[DATAGRAM_MAX], token[300], payload[DATAGRAM_MAX];
-	unsigned head = take(), names = take(), wishes = take(), detail, who = head & 1;
+	unsigned head = take(), names = take(), wishes = take(), detail, who = head >> 5 == 3 ? OVER_CONNECTION : head & 1;
 	uint16_t mid = past.client_mid[who];
 	struct msg_writer w;
 	size_t wanted, len;
@@ -421,6 +424,39 @@ static void network_refuses(void)
 	model_unreachable(m->who, m->slot, quoted, cut == 1 ? 8 : damage(quoted, len));
 }
 
+/* A request of its own, by the way of its answers. */
+static void origin_asks(unsigned slot)
+{
+	uint8_t bytes[64];
+	struct msg_writer w;
+
+	msg_begin(&w, bytes, sizeof bytes, MSG_NON, CODE_GET, 0, (const uint8_t *)"asks", 4);
+	add_text(&w, OPT_URI_PATH, "x");
+	origin_sends(AT_CONNECTION, slot, bytes, damage(bytes, msg_end(&w)), false);
+}
+
+/* What happens to connections. */
+static void connections_change(void)
+{
+	unsigned how = take();
+	const struct model_message *m = request_at_origin(how >> 5);
+
+	switch (how % 8) {
+	case 0: case 1:
+		if (m != NULL)
+			model_lost(m->slot, how & 1);
+		break;
+	case 2: model_gone(); break;
+	case 3: model_slow(true); break;
+	case 4: model_slow(false); break;
+	case 5: edge_says.connects_fail = !edge_says.connects_fail; break;
+	case 6: edge_says.message_limit = how & 16 ? 100 : 0; break;
+	default:
+		if (m != NULL && m->who == AT_CONNECTION)
+			origin_asks(m->slot);
+	}
+}
+
 /* ---- time ---- */
 
 static void time_passes(void)
@@ -451,7 +487,7 @@ static void step(unsigned what)
 	case 11: origin_reacts(what & 16); break;
 	case 12: origin_repeats(); break;
 	case 13: name_resolves(); break;
-	case 14: network_refuses(); break;
+	case 14: what & 32 ? connections_change() : network_refuses(); break;
 	default: what & 16 ? client_sends_bytes() : origin_sends_bytes(); break;
 	}
 }

@@ -175,6 +175,12 @@ void judge_client_message(struct model_message *s)
 {
 	CHECK(model.from_client == NULL || model.from_client->type <= MSG_NON || s->view.type <= MSG_NON);
 	CHECK(s->view.code == CODE_EMPTY || msg_code_is_response(s->view.code));
+	if (s->who == OVER_CONNECTION) {
+		/* one thing after the other, each once */
+		CHECK(s->view.code != CODE_EMPTY && s->view.type == MSG_NON && s->view.mid == 0);
+		judge_own_message(s);
+		return;
+	}
 	if (s->view.code == CODE_EMPTY)
 		judge_empty(s);
 	else if (s->view.type == MSG_ACK)
@@ -209,8 +215,22 @@ static void judge_forwarded(const struct msg_view *m)
 	CHECK(content == 0 && known);
 }
 
+/* It got a request of its own answered, or one of a client's. */
+static void judge_at_connection(const struct model_message *s)
+{
+	CHECK(s->view.code != CODE_EMPTY);
+	if (msg_code_is_request(s->view.code))
+		judge_forwarded(&s->view);
+	else
+		CHECK(s->view.code == CODE_NOT_IMPLEMENTED && model.from_origin != NULL && msg_code_is_request(model.from_origin->code));
+}
+
 void judge_origin_message(const struct model_message *s)
 {
+	if (s->who == AT_CONNECTION) {
+		judge_at_connection(s);
+		return;
+	}
 	if (s->view.code != CODE_EMPTY) {
 		CHECK(msg_code_is_request(s->view.code) && s->view.type <= MSG_NON && s->view.token_len == UPSTREAM_TOKEN);
 		if (!is_repeat(&model.to_origin, s))
@@ -245,7 +265,7 @@ void judge_request(unsigned who, const struct msg_view *m, bool has_record)
 	if (has_record)
 		return;
 	for (r = requests; r != NULL; r = r->next)
-		if (r->client == who && r->mid == m->mid && r->type == m->type && clock_now() - r->at < lifetime)
+		if (r->client == who && who != OVER_CONNECTION && r->mid == m->mid && r->type == m->type && clock_now() - r->at < lifetime)
 			CHECK(!r->forwarded || requests_like(r) > 1);
 	r = calloc(1, sizeof *r);
 	CHECK(r != NULL);
@@ -254,6 +274,15 @@ void judge_request(unsigned who, const struct msg_view *m, bool has_record)
 		.at = clock_now(), .mid = m->mid, .type = m->type, .no_response = wishes.no_response,
 		.registers = wishes.observe == OBSERVE_REGISTER };
 	requests = r;
+}
+
+void judge_gone(unsigned who)
+{
+	for (struct request *r = requests; r != NULL; r = r->next)
+		if (r->client == who) {
+			r->answered = true;
+			r->observed = false;
+		}
 }
 
 /* ---- what remains ---- */

@@ -13,6 +13,9 @@
 /* A client's request is about to be delivered; has_record: the worker knows it as a copy. */
 void judge_request(unsigned who, const struct msg_view *m, bool has_record);
 
+/* The client's connection has ended: nothing that he asked over it is answered any more. */
+void judge_gone(unsigned who);
+
 /* What the worker sends, before it is put into the log (kept there as long as the model lasts). */
 void judge_client_message(struct model_message *s);
 void judge_origin_message(const struct model_message *s);

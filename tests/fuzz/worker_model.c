@@ -53,7 +53,7 @@ int64_t clock_wall(uint32_t *microseconds)
 
 static struct endpoint address_of(unsigned i)
 {
-	struct endpoint e = model.origins[i % MODEL_ORIGINS];
+	struct endpoint e = model.origins[i % AT_CONNECTION];
 
 	e.port = 0;
 	return e;
@@ -172,7 +172,7 @@ const struct model_message *model_last(const struct model_log *log, unsigned bac
 bool model_has_room(void)
 {
 	return model.to_client.count < MODEL_LOG / 2 && model.to_origin.count < MODEL_LOG / 2 &&
-		model.origin_mid_count[0] + model.origin_mid_count[1] + model.origin_mid_count[2] < MODEL_LOG;
+		model.origin_mid_count[0] + model.origin_mid_count[1] + model.origin_mid_count[2] + model.origin_mid_count[3] < MODEL_LOG;
 }
 
 void edge_send_client(unsigned listener, const struct endpoint *peer, const struct local_address *from, const uint8_t *bytes,
@@ -198,7 +198,7 @@ void edge_send_origin(unsigned slot, const struct endpoint *peer, const uint8_t 
 
 	while (who < MODEL_ORIGINS && !endpoint_equal(&model.origins[who], peer))
 		who++;
-	CHECK(who < MODEL_ORIGINS && slot < ORIGIN_SLOTS_MAX && world.slot_open[slot]);
+	CHECK(who < MODEL_ORIGINS && slot < ORIGIN_SLOTS_MAX && (who == AT_CONNECTION || world.slot_open[slot]));
 	tell("to origin", who, slot, bytes, len);
 	s = message_new(who, slot, bytes, len);
 	judge_origin_message(s);
@@ -221,6 +221,52 @@ bool edge_has_route(const struct endpoint *peer)
 
 /* ---- delivering ---- */
 
+void model_gone(void)
+{
+	struct endpoint was = model.clients[OVER_CONNECTION];
+
+	judge_gone(OVER_CONNECTION);
+	model.clients[OVER_CONNECTION].session++;
+	world.asked[OVER_CONNECTION] = false;
+	receive_gone(model.proxy, 0, &was);
+}
+
+void model_slow(bool slow)
+{
+	edge_says.slow = slow;
+	if (!slow)
+		receive_writable(model.proxy, 0, &model.clients[OVER_CONNECTION]);
+}
+
+void model_lost(unsigned slot, bool sent)
+{
+	upstream_lost(model.proxy, slot, &model.origins[AT_CONNECTION], ERR_UNREACHABLE, sent);
+}
+
+/* As its edge would hand it over: without type and Message ID, and the connection ended where it cannot be read. */
+static void from_connection(const uint8_t *bytes, size_t len)
+{
+	struct local_address to = { .addr = { [10] = 0xff, [11] = 0xff, [12] = 10, [15] = 9 } };
+	uint8_t message[MODEL_MESSAGE];
+	enum msg_result result;
+	struct msg_view m;
+
+	if (len < MSG_HEADER)
+		return;
+	memcpy(message, bytes, len);
+	msg_set_type(message, MSG_NON);
+	msg_set_mid(message, 0);
+	tell("from client", OVER_CONNECTION, 0, message, len);
+	result = msg_parse_datagram(&m, message, len);
+	if (result == MSG_IGNORE || m.code == CODE_EMPTY)
+		return;
+	world.asked[OVER_CONNECTION] = true;
+	if ((result == MSG_OK || result == MSG_TOO_MANY_OPTIONS) && msg_code_is_request(m.code))
+		judge_request(OVER_CONNECTION, &m, false);
+	if (!receive_message(model.proxy, 0, &model.clients[OVER_CONNECTION], &to, message, len))
+		model_gone();
+}
+
 void model_from_client(unsigned who, const uint8_t *bytes, size_t len, bool truncated, bool multicast)
 {
 	struct local_address to = { .addr = { [10] = 0xff, [11] = 0xff, [12] = 10, [15] = 9 } };
@@ -230,6 +276,10 @@ void model_from_client(unsigned who, const uint8_t *bytes, size_t len, bool trun
 	struct msg_view m;
 	uint64_t hash;
 
+	if (who == OVER_CONNECTION) {
+		from_connection(bytes, len);
+		return;
+	}
 	tell("from client", who, 0, bytes, len);
 	result = msg_parse_datagram(&m, bytes, len);
 	model.from_client = &m;
@@ -248,10 +298,10 @@ void model_from_origin(unsigned who, unsigned slot, const uint8_t *bytes, size_t
 {
 	struct msg_view m = { .type = MSG_CON };
 
-	if (slot >= ORIGIN_SLOTS_MAX || !world.slot_open[slot])
+	if (slot >= ORIGIN_SLOTS_MAX || (who != AT_CONNECTION && !world.slot_open[slot]))
 		return;
 	tell("from origin", who, slot, bytes, len);
-	if (msg_parse_datagram(&m, bytes, len) != MSG_IGNORE && m.type <= MSG_NON)
+	if (msg_parse_datagram(&m, bytes, len) != MSG_IGNORE && m.type <= MSG_NON && who != AT_CONNECTION)
 		model.origin_mids[who][model.origin_mid_count[who]++] = m.mid;
 	model.from_origin = &m;
 	upstream_datagram(model.proxy, slot, &model.origins[who], bytes, len, truncated);
@@ -291,6 +341,12 @@ void model_begin(struct snapshot *conf, bool tight)
 	model.origins[0] = endpoint_at(10, 1, 5683);
 	model.origins[1] = endpoint_at(10, 2, 5683);
 	model.origins[2] = endpoint_at(10, 3, 5683);
+	model.clients[OVER_CONNECTION] = endpoint_at(203, 4, 40004);
+	model.clients[OVER_CONNECTION].transport = URI_COAP_TCP;
+	model.clients[OVER_CONNECTION].session = EDGE_SESSION_OF_CLIENT | 1;
+	model.origins[AT_CONNECTION] = endpoint_at(10, 4, 5683);
+	model.origins[AT_CONNECTION].transport = URI_COAP_TCP;
+	edge_says = (struct edge_says){ 0 };
 	for (unsigned i = 0; i < MODEL_ORIGINS; i++)
 		model.origins[i].addr[13] = 9;
 	log_open(STDERR_FILENO, LOG_LEVEL_ERROR);
@@ -323,6 +379,7 @@ void model_end(void)
 	uint64_t until = world.now + 3000 * CLOCK_SECOND, next;
 	const struct snapshot *conf;
 
+	model_slow(false);
 	while (world.waiting > 0 || (next = wheel_next(model.proxy->wheel)) < until) {
 		if (world.waiting > 0)
 			next = world.waits_until[0];

@@ -13,7 +13,8 @@
 
 #include "proxy/exchange/proxy.h"
 
-enum { MODEL_CLIENTS = 2, MODEL_ORIGINS = 3, MODEL_LOG = 1024, MODEL_MESSAGE = 4096 };
+/* The last of each comes over a connection; names resolve to origins of datagrams. */
+enum { MODEL_CLIENTS = 3, MODEL_ORIGINS = 4, OVER_CONNECTION = MODEL_CLIENTS - 1, AT_CONNECTION = MODEL_ORIGINS - 1, MODEL_LOG = 1024, MODEL_MESSAGE = 4096 };
 
 #define CHECK(condition) \
 	do { \
@@ -65,6 +66,13 @@ bool model_has_room(void);
 void model_from_client(unsigned who, const uint8_t *bytes, size_t len, bool truncated, bool multicast);
 void model_from_origin(unsigned who, unsigned slot, const uint8_t *bytes, size_t len, bool truncated);
 void model_unreachable(unsigned who, unsigned slot, const uint8_t *quoted, size_t len);
+
+/* The client's connection ends, his next request comes over another. */
+void model_gone(void);
+/* It takes nothing for a while, or does again. */
+void model_slow(bool slow);
+/* The connections to the origin end, one for each slot that was used, or what was sent had not left. */
+void model_lost(unsigned slot, bool sent);
 
 /* Time goes on; the worker takes a turn. */
 void model_step(uint64_t microseconds);

@@ -111,9 +111,13 @@ class _Shim:
     def note(self, up, peer, message):
         self.seen.append(Seen(time.time(), up, peer, message))
 
-    @property
-    def failures(self):
-        return [line.failure for line in self.lines.values() if line.failure]
+    def _drop_ended(self, client):
+        """The next datagram of a client whose session has ended begins another one."""
+        line = self.lines.get(client)
+        if line and (line.session.closed or line.failure):
+            line.close()
+            line.inner.close()
+            del self.lines[client]
 
     def forget(self):
         """Starts afresh: what was seen, and the sessions."""
@@ -142,6 +146,7 @@ class ClientShim(_Shim):
 
     def _from_client(self, data, client):
         data = self.shim(data) if self.shim else data
+        self._drop_ended(client)
         if client in self.lines:
             self.lines[client].plain(data)
         elif client in self.opening:
@@ -173,13 +178,9 @@ class ServerShim(_Shim):
         return self
 
     def _from_client(self, data, client):
-        line = self.lines.get(client)
-        if line and (line.session.closed or line.failure):
-            line.inner.close()
-            del self.lines[client]
-            line = None
-        if line:
-            line.secured(data)
+        self._drop_ended(client)
+        if client in self.lines:
+            self.lines[client].secured(data)
         elif client in self.opening:
             self.opening[client].append(data)
         else:

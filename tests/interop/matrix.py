@@ -26,7 +26,7 @@ THREE = bytes(range(250)) * 12
 TIMEOUT = 30
 BIG_AT_ONCE, OTHERS_AT_ONCE = 4, 16
 LISTENER = {"coap+ws": "http", "coaps+ws": "https"}  # the others have one of their own name
-CLIENT_KEYS = {"client-%d" % n: b"the key of client %d" % n for n in range(2)}
+CLIENT_KEYS = {f"{'O-' * protected}{device}": f"the key for {device}".encode() for device in SCHEMES for protected in (False, True)}
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ class Client:
         port = self.matrix.ports[self.scheme, device]
         if self.scheme != "coaps":
             return f"{self.scheme}://127.0.0.1:{port}"
-        name = "client-%d" % self.protected
+        name = "O-" * self.protected + device  # at most one session has a name
         keys = dtls.Context(keys={name: CLIENT_KEYS[name]})
         self.shims[device] = await dtls_shim.ClientShim.start(("127.0.0.1", port), keys)
         return f"coap://127.0.0.1:{self.shims[device].port}"
@@ -211,9 +211,10 @@ class Matrix:
             for device in SCHEMES:
                 name = "-".join((client, device)).replace("+", "_")
                 url = f"{device}://127.0.0.1:{self.device_port + OFFSET[device]}"
-                identity = f'origin-identity = "{IDENTITY}";' if device == "coaps" else ""
+                settings = f'origin-identity = "{IDENTITY}";' if device == "coaps" else ""
+                settings += ' authenticate = "none";' if client in LISTENER else ""
                 self.ports[client, device] = gateway.listener(name, LISTENER.get(client, client), secrets.get(client, ""))
-                gateway.routes.append(f'{name}: {{ from = ["{name}"]; to = ["{url}"]; allow-networks = ["127.0.0.0/8"]; timeout = "10s"; {identity} }};')
+                gateway.routes.append(f'{name}: {{ from = ["{name}"]; to = ["{url}"]; allow-networks = ["127.0.0.0/8"]; timeout = "10s"; {settings} }};')
         gateway.groups = f'upstream: {{ psk-file = "{folder}/ours"; ca = "{folder}/cert.pem"; }};\n'
         return gateway
 

@@ -132,7 +132,8 @@ class AiocoapOrigin(Origin):
     greeting = b"hello from aiocoap"
 
     @classmethod
-    async def start(cls):
+    async def start(cls, transports=("udp6",), tls=None):
+        """TLS, with that context, is at the port + 1, WebSockets at the port + 3000."""
         self = cls()
         self.port = free_port()
         site = resource.Site()
@@ -140,7 +141,7 @@ class AiocoapOrigin(Origin):
         site.add_resource(["store"], _Store())
         site.add_resource(["echo"], _Echo())
         site.add_resource(["aged"], _Aged())
-        self.context = await aiocoap.Context.create_server_context(site, bind=("127.0.0.1", self.port), transports=["udp6"])
+        self.context = await aiocoap.Context.create_server_context(site, bind=("127.0.0.1", self.port), transports=list(transports), _ssl_context=tls)
         return self
 
     async def stop(self):

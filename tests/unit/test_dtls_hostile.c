@@ -239,6 +239,39 @@ static void test_with_all_in_use_the_one_idle_longest_makes_room(void **state)
 		bare_free(&b[i]);
 }
 
+static void test_one_address_has_a_limit_of_its_own(void **state)
+{
+	struct bare b[4], again, elsewhere;
+
+	(void)state;
+	world.conf.settings.transports_client_connections = 3;
+	for (uint16_t i = 0; i < 4; i++) {
+		meter(&b[i], (uint16_t)(1000 + i), key);
+		bare_start(&b[i]);
+		bare_wait(&b[i], 5 * CLOCK_SECOND);
+		assert_int_equal(bare_is_open(&b[i]), i < 3);
+	}
+	assert_int_equal(dtls_handshake_count(), 0);
+	/* who begins anew takes no more room than he had */
+	meter(&again, 1000, key);
+	bare_start(&again);
+	world_run();
+	assert_true(bare_is_open(&again));
+	bare_client(&elsewhere, "198.51.100.8", 1000, "PSK-AES128-CCM8");
+	bare_key(&elsewhere, "meter-1", key);
+	bare_start(&elsewhere);
+	world_run();
+	assert_true(bare_is_open(&elsewhere));
+	SSL_shutdown(b[1].ssl);
+	bare_start(&b[3]);
+	world_run();
+	assert_true(bare_is_open(&b[3]));
+	for (unsigned i = 0; i < 4; i++)
+		bare_free(&b[i]);
+	bare_free(&again);
+	bare_free(&elsewhere);
+}
+
 /* OpenSSL keeps what comes too early, 16 kB for each record; so there must be an end to it. */
 static void test_records_before_their_time_fill_no_memory(void **state)
 {
@@ -542,6 +575,7 @@ int main(void)
 		TEST(test_a_cookie_grows_old),
 		TEST(test_handshakes_that_never_end_keep_nobody_out),
 		TEST(test_with_all_in_use_the_one_idle_longest_makes_room),
+		TEST(test_one_address_has_a_limit_of_its_own),
 		TEST(test_records_before_their_time_fill_no_memory),
 		TEST(test_a_handshake_survives_the_loss_of_any_datagram),
 		TEST(test_a_handshake_survives_much_loss_and_everything_twice),

@@ -13,13 +13,14 @@
 
 #include "base/log.h"
 #include "proxy/edge/tls.h"
+#include "proxy/edge/tls_psk.h"
 #include "tests/unit/certificates.h"
 #include "tests/unit/covers.h"
 #include "tests/unit/tls_ends.h"
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
-#define DEFAULT_CIPHERS "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-PSK-CHACHA20-POLY1305:ECDHE-PSK-AES128-CBC-SHA256:" \
-	"ECDHE-ECDSA-AES128-CCM8:PSK-AES128-CCM8"
+#define DEFAULT_CIPHERS "ECDHE-PSK-CHACHA20-POLY1305:ECDHE-PSK-AES128-CBC-SHA256:PSK-AES128-GCM-SHA256:PSK-AES128-CCM8:" \
+	"ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES128-CCM8"
 
 enum { OWN_PORT = 5684, OTHER_PORT = 7684 };
 
@@ -428,11 +429,12 @@ static void test_clients_are_known_by_any_name(void **state)
 		SSL_CTX *c = client_context(i & 1 ? TLS1_2_VERSION : TLS1_3_VERSION);
 		struct ends e;
 
+		/* who has a key may have a certificate too, and offer the suites of both */
 		if (i & 2) {
 			SSL_CTX_set_psk_client_callback(c, show_meter);
-			if (i & 1)
-				assert_int_equal(SSL_CTX_set_cipher_list(c, "PSK"), 1);
-		} else {
+			assert_int_equal(SSL_CTX_set_cipher_list(c, "ECDHE-ECDSA-AES128-GCM-SHA256:PSK-AES128-CCM8:@SECLEVEL=0"), 1);
+		}
+		if (!(i & 2) || i & 1) {
 			assert_int_equal(SSL_CTX_use_certificate(c, device.certificate), 1);
 			assert_int_equal(SSL_CTX_use_PrivateKey(c, device.key), 1);
 		}
@@ -500,36 +502,41 @@ static void test_what_is_shown_to_origins(void **state)
 	static const struct {
 		unsigned what;
 		const char *identity;
-		bool psk; /* the origin knows the key, and has no certificate */
-		bool good;
-		const char *shown; /* by certificate */
+		enum { CERTIFICATE = 1, KEY, BOTH } has; /* the origin */
+		bool good, good_by_1_2, certificate, key;  /* what is shown to it */
 	} cases[] = {
-		{ WITH_CA, "", false, true, NULL }, { WITH_CA | WITH_CERTIFICATE, "", false, true, "device" },
-		{ WITH_PSK, "meter-1", true, true, NULL }, { WITH_PSK, "other", true, false, NULL }, { WITH_PSK | WITH_CA, "meter-1", true, true, NULL },
-		{ WITH_PSK, "meter-1", false, false, NULL }, /* a certificate that nobody vouches for */
-		{ WITH_PSK | WITH_CA, "meter-1", false, true, NULL },
-		{ WITH_PSK | WITH_CA, "", true, false, NULL }, /* no key is shown unless it is named */
+		{ WITH_CA, "", CERTIFICATE, true, true, false, false }, { WITH_CA | WITH_CERTIFICATE, "", CERTIFICATE, true, true, true, false },
+		{ WITH_PSK, "meter-1", KEY, true, true, false, true }, { WITH_PSK, "other", KEY, false, false, false, false },
+		{ WITH_PSK | WITH_CA | WITH_CERTIFICATE, "meter-1", KEY, true, true, false, true },
+		{ WITH_PSK | WITH_CA | WITH_CERTIFICATE, "meter-1", BOTH, true, true, false, true },
+		{ WITH_PSK | WITH_CA | WITH_CERTIFICATE, "", BOTH, true, true, true, false }, /* no key is shown unless it is named */
+		{ WITH_PSK | WITH_CA, "", KEY, false, false, false, false },
+		{ WITH_PSK, "meter-1", CERTIFICATE, false, false, false, false }, /* a certificate that nobody vouches for */
+		{ WITH_PSK | WITH_CA, "meter-1", CERTIFICATE, true, false, false, false },
 	};
 
 	(void)state;
 	for (size_t i = 0; i < 2 * COUNT(cases); i++) {
-		SSL_CTX *c = server_context(cases[i / 2].psk ? NULL : &origin);
+		SSL_CTX *c = server_context(cases[i / 2].has & CERTIFICATE ? &origin : NULL);
+		bool good = i & 1 ? cases[i / 2].good_by_1_2 : cases[i / 2].good;
 		int version = i & 1 ? TLS1_2_VERSION : TLS1_3_VERSION;
 		struct ends e;
 
 		SSL_CTX_set_max_proto_version(c, version);
-		if (cases[i / 2].psk)
+		if (cases[i / 2].has & KEY)
 			SSL_CTX_set_psk_server_callback(c, know_meter);
-		else
+		if (cases[i / 2].has & CERTIFICATE)
 			SSL_CTX_set_verify(c, SSL_VERIFY_PEER, NULL);
+		assert_int_equal(SSL_CTX_set_session_id_context(c, (const unsigned char *)"x", 1), 1);
 		assert_int_equal(X509_STORE_add_cert(SSL_CTX_get_cert_store(c), authority.certificate), 1);
 		ask(cases[i / 2].what);
 		plug(&e, SSL_new(c), tls_connect_coap("origin.example", cases[i / 2].identity, false));
-		if (shake(&e) != cases[i / 2].good)
+		if (shake(&e) != good)
 			fail_msg("case %zu, version %x", i / 2, (unsigned)version);
-		if (cases[i / 2].good) {
+		if (good) {
 			assert_int_equal(SSL_version(e.client), version);
-			assert_int_equal(SSL_get0_peer_certificate(e.server) != NULL, cases[i / 2].shown != NULL);
+			assert_int_equal(SSL_get0_peer_certificate(e.server) != NULL, cases[i / 2].certificate);
+			assert_int_equal(tls_psk_identity(e.client) != NULL, cases[i / 2].key);
 		}
 		unplug(&e);
 		SSL_CTX_free(c);
