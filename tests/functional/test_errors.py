@@ -74,7 +74,8 @@ def session_absent(w, oscore):
 
 
 def return_ports(w, oscore):
-    pair = Pair(w.start(routes=DEFAULT_ROUTE.replace("};", "return-path = true; };", 1), sections="upstream: { return-ports = 0; };"))
+    pair = Pair(w.start(routes=DEFAULT_ROUTE.replace("};", "return-path = true; };", 1), sections="upstream: { return-ports = 1; };"))
+    Pair(pair.proxy, device=pair.device).exchange(POST, payload=b"c")
     w.send(pair, oscore)
     return pair.proxy, pair.client.recv()
 
