@@ -128,6 +128,7 @@ static void destroy(struct http_connection *c, bool reset, bool stalled)
 	http_server_forget(c);
 	peer_counts_leave(c->count);
 	wheel_cancel(&c->timer);
+	http_reading_forget_gathered(c);
 	http_reading_end(c, false);
 	http_connection_free_buffer(&c->in);
 	http_connection_free_buffer(&c->body);
@@ -232,6 +233,8 @@ static void on_readable(struct stream *s)
 {
 	struct http_connection *c = wheel_owner(s, struct http_connection, stream);
 
+	if (http_reading_gather(c))
+		return;
 	clock_update(); /* the loop may have slept long since the last turn */
 	http_reading_settle(c);
 	switch ((enum connection_state)c->state) {
@@ -297,6 +300,7 @@ static void on_time(struct wheel_timer *t)
 	struct http_connection *c = wheel_owner(t, struct http_connection, timer);
 	uint64_t now = clock_now();
 
+	http_reading_take_gathered(); /* it may have come just in time */
 	http_reading_settle(c);
 	if (c->write_due != 0 && c->write_due <= now) {
 		proxy_count(c->proxy, COUNT_HTTP_TIMEOUTS);

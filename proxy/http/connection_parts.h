@@ -76,6 +76,7 @@ struct http_connection {
 	bool ends_with_peer;           /* the request under way is over then */
 	bool reset;                    /* what was sent must not look whole: closed so that the client sees an error */
 	bool room_asked;               /* the request was told that there is little room */
+	bool is_gathered;              /* reading.c: bytes of it were read and not looked at */
 };
 
 /* ---- connection.c ---- */
@@ -101,6 +102,16 @@ void http_connection_free_buffer(struct evbuffer **b);
 
 /* Reads once, and goes on with what came. */
 void http_reading_read(struct http_connection *c);
+/* The same for what begins a request over a plain connection, but goes on with it later, by http_reading_take_gathered(). Whether it did; if not it
+ * has done nothing.
+ *
+ * Between two requests the kernel reads from a socket, and its code and ours push each other out of the processor's caches. So bytes of as many
+ * connections as have some are gathered first. */
+bool http_reading_gather(struct http_connection *c);
+/* Goes on with what was gathered: of connections whose turn comes then. Whether there was any. */
+bool http_reading_take_gathered(void);
+/* It is being freed. */
+void http_reading_forget_gathered(const struct http_connection *c);
 /* Reads once, for nobody. */
 void http_reading_throw_away(struct http_connection *c);
 /* Keeps bytes that cannot be gone on with yet. Returns 0, or -1 without memory. */

@@ -15,6 +15,16 @@ enum {
 
 static uint8_t fresh[READ_MAX]; /* what one read brings */
 
+/* What connections brought that begin a request, and is not looked at yet. */
+enum { GATHERED_MAX = 32, GATHERED_ROOM = 2048 };
+
+static struct {
+	struct http_connection *from[GATHERED_MAX]; /* NULL: it is gone */
+	size_t len[GATHERED_MAX];
+	uint8_t bytes[GATHERED_MAX][GATHERED_ROOM];
+	unsigned count;
+} gathered;
+
 static struct {
 	struct http_parser *spare[PARSERS_SPARE];
 	unsigned count;
@@ -299,9 +309,17 @@ static size_t room_to_read(const struct http_connection *c)
 	return held < BLOCKS_HELD ? BLOCKS_HELD - held : 0;
 }
 
+static void take(struct http_connection *c, const uint8_t *bytes, size_t len)
+{
+	size_t used = c->in == NULL ? parse(c, bytes, len) : 0;
+
+	if (http_reading_hold(c, bytes + used, len - used) < 0)
+		c->stream.failed = true;
+}
+
 void http_reading_read(struct http_connection *c)
 {
-	size_t room = room_to_read(c), used;
+	size_t room = room_to_read(c);
 	ssize_t got;
 
 	if (room < READ_LEAST)
@@ -309,11 +327,57 @@ void http_reading_read(struct http_connection *c)
 	got = stream_read(&c->stream, fresh, room);
 	if (got == STREAM_ENDED)
 		c->peer_ended = true;
-	if (got <= 0)
-		return;
-	used = c->in == NULL ? parse(c, fresh, (size_t)got) : 0;
-	if (http_reading_hold(c, fresh + used, (size_t)got - used) < 0)
-		c->stream.failed = true;
+	if (got > 0)
+		take(c, fresh, (size_t)got);
+}
+
+/* ---- many at a time ---- */
+
+bool http_reading_gather(struct http_connection *c)
+{
+	bool begins_request = c->state == CONNECTION_IDLE || c->state == CONNECTION_HEAD;
+	ssize_t got;
+
+	if (!begins_request || c->is_secure || c->in != NULL)
+		return false;
+	got = stream_read(&c->stream, gathered.bytes[gathered.count], GATHERED_ROOM);
+	if (got <= 0) {
+		c->peer_ended |= got == STREAM_ENDED;
+		http_server_note_due(c);
+		return true;
+	}
+	gathered.from[gathered.count] = c;
+	gathered.len[gathered.count++] = (size_t)got;
+	c->is_gathered = true;
+	if (gathered.count == GATHERED_MAX)
+		http_reading_take_gathered();
+	return true;
+}
+
+bool http_reading_take_gathered(void)
+{
+	bool any = gathered.count > 0;
+
+	if (any)
+		clock_update(); /* the loop may have slept long since the last turn */
+	for (unsigned i = 0; i < gathered.count; i++) {
+		struct http_connection *c = gathered.from[i];
+
+		if (c == NULL)
+			continue;
+		c->is_gathered = false;
+		take(c, gathered.bytes[i], gathered.len[i]);
+		http_server_note_due(c);
+	}
+	gathered.count = 0;
+	return any;
+}
+
+void http_reading_forget_gathered(const struct http_connection *c)
+{
+	for (unsigned i = 0; i < gathered.count && c->is_gathered; i++)
+		if (gathered.from[i] == c)
+			gathered.from[i] = NULL;
 }
 
 void http_reading_throw_away(struct http_connection *c)

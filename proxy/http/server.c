@@ -94,7 +94,8 @@ bool http_server_flush(void)
 		forget_due(c);
 		http_connection_turn(c);
 	}
-	return any;
+	/* Behind the answers, which have had their way already. */
+	return http_reading_take_gathered() || any;
 }
 
 struct evbuffer *http_server_nothing(void)

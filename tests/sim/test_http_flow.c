@@ -232,6 +232,65 @@ static void test_a_client_that_leaves_in_the_middle_is_gone(void **state)
 	}
 }
 
+/* ---- many at a time ---- */
+
+/* More than are read before the first is looked at; among them some that send other things than a request in one piece. */
+static void test_many_ask_at_once(void **state)
+{
+	enum { MANY = 100 };
+	struct caller *callers[MANY];
+	char request[8192], filling[5000];
+
+	(void)state;
+	memset(filling, 'x', sizeof filling);
+	for (size_t i = 0; i < MANY; i++) {
+		callers[i] = caller_new(WORLD_PLAIN);
+		if (i % 10 == 3)
+			snprintf(request, sizeof request, "GET /%zu HT", i);
+		else
+			snprintf(request, sizeof request, "GET /%zu HTTP/1.1\r\n" HOST "Long: %.*s\r\n\r\n", i, i % 10 == 4 ? (int)sizeof filling : 1, filling);
+		if (i % 10 != 5)
+			caller_push(callers[i], request, strlen(request));
+		if (i % 10 == 6) {
+			caller_free(callers[i]);
+			callers[i] = NULL;
+		}
+	}
+	WORLD_UNTIL(world.begun == MANY * 8 / 10);
+	for (size_t i = 3; i < MANY; i += 10)
+		caller_send(callers[i], "TP/1.1\r\n" HOST "\r\n");
+	for (size_t i = 5; i < MANY; i += 10)
+		caller_send(callers[i], "nonsense\r\n");
+	assert_int_equal(world.begun, MANY * 9 / 10);
+	for (size_t i = 0; i < world.begun; i++)
+		if (!world.requests[i].gone)
+			answer(i, 200, world.requests[i].target);
+	world_run();
+	for (size_t i = 0; i < MANY; i++) {
+		if (callers[i] == NULL)
+			continue;
+		snprintf(request, sizeof request, "\r\n\r\n/%zu", i);
+		assert_int_equal(caller_has(callers[i], i % 10 == 5 ? "HTTP/1.1 400" : request), 1);
+		caller_free(callers[i]);
+	}
+}
+
+/* Bytes that are there when the time is over count, in whatever order the loop comes to see both. */
+static void test_a_head_may_come_just_in_time(void **state)
+{
+	struct caller *c = caller_new(WORLD_PLAIN);
+
+	(void)state;
+	caller_send(c, "GET /x HTTP/1.1\r\n");
+	caller_push(c, HOST "\r\n", strlen(HOST "\r\n"));
+	clock_steer(clock_now() + 11 * CLOCK_SECOND);
+	world_run();
+	assert_int_equal(world.begun, 1);
+	answer(0, 200, "");
+	assert_int_equal(caller_has(c, "HTTP/1.1 200"), 1);
+	caller_free(c);
+}
+
 static void test_a_reset_is_noticed(void **state)
 {
 	const struct linger at_once = { 1, 0 };
@@ -256,6 +315,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_a_request_without_end_ends_with_its_client, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_client_that_leaves_in_the_middle_is_gone, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_reset_is_noticed, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_many_ask_at_once, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_a_head_may_come_just_in_time, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
