@@ -177,7 +177,7 @@ void judge_client_message(struct model_message *s)
 	CHECK(s->view.code == CODE_EMPTY || msg_code_is_response(s->view.code));
 	if (s->who == OVER_CONNECTION) {
 		/* one thing after the other, each once */
-		CHECK(s->view.code != CODE_EMPTY && s->view.type == MSG_NON && s->view.mid == 0);
+		CHECK(s->view.code != CODE_EMPTY && s->view.mid == 0); /* its type is nobody's business */
 		judge_own_message(s);
 		return;
 	}
@@ -199,12 +199,24 @@ static bool origin_used(unsigned who, uint16_t mid)
 	return false;
 }
 
+enum { OWN_TAG = 8 };
+
+/* A piece of a body that the worker cut, by a Request-Tag of its own. */
+static bool is_piece(const struct msg_view *m)
+{
+	const struct msg_option *tag = msg_option(m, OPT_REQUEST_TAG);
+
+	return msg_option(m, OPT_BLOCK1) != NULL && tag != NULL && tag->len == OWN_TAG;
+}
+
 /* Each request taken goes out under one Message ID at most. */
 static void judge_forwarded(const struct msg_view *m)
 {
 	uint64_t content = content_of(m);
 	bool known = false;
 
+	if (is_piece(m))
+		return;
 	for (struct request *r = requests; r != NULL; r = r->next) {
 		if (content != 0 && r->content == content && !r->forwarded) {
 			r->forwarded = true;
