@@ -283,7 +283,7 @@ static void blocks_that_an_origin_takes_pass_one_by_one(void **state)
 
 	(void)state;
 	begin("");
-	is_learned(17536, true, true);
+	is_learned(MSG_MAX, true, true);
 	asks(PLAIN, CODE_PUT, block1_text(stream("11='a'"), 0, true, 6), body_of(1), 1024);
 	s = next_to_origin();
 	is_block(s, OPT_BLOCK1, 0, true, 6);
