@@ -108,14 +108,14 @@ static void a_megabyte_in_large_blocks_streams(void **state)
 
 /* ---- at once ---- */
 
-enum { UPLOADS = 7, LARGE_BLOCKS = 9, LARGE = 4096 };
+enum { UPLOADS = 8, LARGE_BLOCKS = 9, LARGE = 4096 };
 
 static const struct {
 	unsigned client;
 	const char *before, *behind; /* options before and behind Block1 */
 } uploads[UPLOADS] = {
 	{ STREAM, "11='a'", "292=01" }, { STREAM, "11='a'", "292=02" }, { STREAM + 1, "11='a'", "" }, { STREAM + 1, "11='a' 17=", "" },
-	{ STREAM + 2, "9=0901aa", "292=05" }, { STREAM + 2, "9=0902aa", "" }, { STREAM + 2, "9=0902aa", "292=06" },
+	{ STREAM + 2, "9=0901aa", "292=05" }, { STREAM + 2, "9=0902aa", "" }, { STREAM + 2, "9=0902aa", "292=06" }, { STREAM + 2, "9=0903aa", "" },
 };
 
 /* The one that a first block is of: its bytes tell. */
