@@ -440,6 +440,14 @@ static void go_on(struct stream_link *l)
 	stream_link_note_due(l);
 }
 
+static void be_secured(struct stream_link *l)
+{
+	if (l->calls->secured(l))
+		go_on(l);
+	else
+		stream_link_end(l, ERR_UNREACHABLE);
+}
+
 static void secure(struct stream_link *l)
 {
 	SSL *tls = l->tls;
@@ -449,6 +457,8 @@ static void secure(struct stream_link *l)
 		stream_link_enter(l, LINK_SECURING);
 	if (stream_socket_secure(&l->socket, tls) < 0)
 		stream_link_end(l, ERR_UNREACHABLE);
+	else if (!l->socket.securing)
+		be_secured(l);
 }
 
 static void on_ready(struct stream_socket *s)
@@ -458,8 +468,8 @@ static void on_ready(struct stream_socket *s)
 	clock_update();
 	if (l->tls != NULL)
 		secure(l);
-	else if (l->state == LINK_SECURING && !l->calls->secured(l))
-		stream_link_end(l, ERR_UNREACHABLE);
+	else if (l->state == LINK_SECURING)
+		be_secured(l);
 	else
 		go_on(l);
 	stream_link_note_due(l);

@@ -375,7 +375,7 @@ int stream_socket_secure(struct stream_socket *s, SSL *ssl)
 	if (SSL_is_server(ssl)) {
 		SSL_set_accept_state(ssl);
 	} else {
-		/* A client has the first word, for which no event is needed. */
+		/* A client has the first word, for which no event is needed; a server that is near may have answered before the call returns. */
 		SSL_set_connect_state(ssl);
 		if (!is_secured(s) && s->failed)
 			return -1;

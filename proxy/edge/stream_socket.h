@@ -49,7 +49,7 @@ void stream_sockets_open(struct event_base *base, const struct stream_socket_cal
  * without memory. */
 int stream_socket_open(struct stream_socket *s, int fd, bool connecting) __attribute__((warn_unused_result));
 /* From now on it is TLS, whose handshake begins (takes ssl, also where it fails), as the server or client that it is of. Returns 0, or -1 without
- * memory. */
+ * memory. The handshake may be over when it returns (`securing` is false), and then `ready` does not tell of it. */
 int stream_socket_secure(struct stream_socket *s, SSL *ssl) __attribute__((warn_unused_result));
 /* Goes on with a connection whose handshake is over already (takes ssl). */
 void stream_socket_adopt(struct stream_socket *s, SSL *ssl);
