@@ -232,9 +232,12 @@ static int begin(const struct dtls_path *path, unsigned slot, const struct edge_
 int dtls_connect_origin(unsigned slot, const struct endpoint *peer, const struct edge_credentials *c)
 {
 	struct dtls_path path = { .peer = *peer, .upstream = true };
+	struct dtls_session *s = dtls_find_origin(slot, peer);
 
-	if (dtls_find_origin(slot, peer) != NULL)
+	if (s != NULL && !(s->ending && s->error == ERR_NONE))
 		return 0;
+	if (s != NULL)
+		dtls_origin_gone(s, ERR_NONE, true); /* it was let go, and is wanted again */
 	if (dtls_count(DTLS_ORIGINS) >= ORIGIN_SESSIONS_MAX || !choose_port(slot, &path))
 		return -1;
 	return begin(&path, slot, c);
