@@ -58,6 +58,7 @@
 	X(ERR_BAD_RESPONSE,     ORIGIN, COAP_CODE(5, 2),  COAP_CODE(5, 2),  502, "origin_bad_response",   "Origin's answer not understood") \
 	X(ERR_RESPONSE_SIZE,    ORIGIN, COAP_CODE(5, 2),  COAP_CODE(5, 2),  502, "origin_too_large",      "Origin's answer too large") \
 	X(ERR_OVERLOAD,         OURS,   COAP_CODE(5, 3),  COAP_CODE(5, 3),  503, "refused_overload",      "Gateway is busy")        \
+	X(ERR_RETURN_PORTS,     OURS,   COAP_CODE(5, 3),  COAP_CODE(5, 3),  503, "refused_return_ports",  "No return path left")    \
 	X(ERR_DRAINING,         OURS,   COAP_CODE(5, 3),  COAP_CODE(5, 3),  503, "refused_draining",      "Gateway is closing down") \
 	X(ERR_WITHDRAWN,        OURS,   COAP_CODE(5, 3),  COAP_CODE(5, 3),  503, "withdrawn",             "No longer allowed here") \
 	X(ERR_LOST_UNSENT,      OURS,   COAP_CODE(5, 3),  COAP_CODE(5, 3),  503, "lost_unsent",           "Gateway lost the request") \

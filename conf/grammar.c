@@ -286,7 +286,7 @@ const struct conf_row conf_rows[] = {
 		"sends a larger one is disconnected."},
 	TRANSPORTS("connections", TYPE_COUNT, connections, 1, MANY, "20000", "Connections of CoAP clients at once, in all. More are closed."),
 	TRANSPORTS("client-connections", TYPE_COUNT, client_connections, 1, MANY, "1000",
-		"Connections of CoAP at once from one client address, and DTLS sessions. More are closed."),
+		"Connections of CoAP at once from one client address. More are closed."),
 	TRANSPORTS("idle-timeout", TYPE_DURATION, idle_timeout, SECOND, 30 * DAY, "1h",
 		"How long a client's connection may stay without a message of CoAP."),
 	TRANSPORTS("csm-timeout", TYPE_DURATION, csm_timeout, 100 * MS, HOUR, "10s",

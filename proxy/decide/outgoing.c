@@ -89,3 +89,15 @@ int outgoing_plan(struct outer_plan *plan, const struct route *route, const stru
 	plan->drop_payload = !r->oscore && (m->code == CODE_GET || m->code == CODE_DELETE);
 	return failed;
 }
+
+int outgoing_plan_return(struct outer_plan *plan, const struct route *route, const struct msg_view *m, const struct outer_request *r,
+	uint8_t *hop_limit)
+{
+	outer_plan_init(plan);
+	outer_drop(plan, OPT_URI_HOST);
+	outer_drop(plan, OPT_URI_PORT);
+	if (r->observe_undefined)
+		outer_drop(plan, OPT_OBSERVE);
+	plan->drop_payload = !r->oscore && (m->code == CODE_GET || m->code == CODE_DELETE);
+	return plan_hop_limit(plan, route, r, hop_limit);
+}

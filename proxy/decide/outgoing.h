@@ -18,4 +18,9 @@ int outgoing_plan(struct outer_plan *plan, const struct route *route, const stru
 	const struct outer_request *r, const struct target *t, bool drop_echo, uint8_t *hop_limit)
 	__attribute__((warn_unused_result));
 
+/* The same of a request that an origin sends by a return path: path and query stay as they are, and Uri-Host and Uri-Port, which name us, are
+ * dropped. */
+int outgoing_plan_return(struct outer_plan *plan, const struct route *route, const struct msg_view *m, const struct outer_request *r,
+	uint8_t *hop_limit) __attribute__((warn_unused_result));
+
 #endif

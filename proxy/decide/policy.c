@@ -49,6 +49,15 @@ enum error policy_check_request(const struct route *r, const struct route_questi
 	return ERR_NONE;
 }
 
+enum error policy_check_return(const struct route *r, const struct route_question *q)
+{
+	if (q->forward)
+		return ERR_NO_ROUTE_FORWARD;
+	if (r->require_oscore && !q->oscore)
+		return ERR_OSCORE_REQUIRED;
+	return q->method < CODE_GET || q->method > CODE_IPATCH ? ERR_METHOD_UNKNOWN : ERR_NONE;
+}
+
 static bool same_address(const struct endpoint *a, const struct endpoint *b)
 {
 	return memcmp(a->addr, b->addr, sizeof(a->addr)) == 0 && a->scope == b->scope;

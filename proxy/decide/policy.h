@@ -38,4 +38,7 @@ enum error policy_check_address(const struct snapshot *s, const struct route *r,
 /* True if a datagram, or a connection (stream), to this address and port arrives at one of our own listeners. `own` as above. */
 bool policy_is_own_listener(const struct snapshot *s, const struct policy_own *own, const struct endpoint *target, bool stream);
 
+/* What the route of a return path says of a request of the origin to its client. Its conditions and methods are for clients. */
+enum error policy_check_return(const struct route *r, const struct route_question *q);
+
 #endif

@@ -87,6 +87,11 @@ int edge_open_slot(unsigned slot, bool ipv4)
 	return is_client(slot) ? 0 : udp_open_slot(slot, ipv4);
 }
 
+void edge_close_slot(unsigned slot)
+{
+	udp_close_slot(slot);
+}
+
 int edge_connect_origin(unsigned slot, const struct endpoint *peer, const struct edge_credentials *c)
 {
 	if (is_client(slot) || !edge_of(peer)->connects)

@@ -88,6 +88,8 @@ enum { EDGE_LISTENER_SLOT = 1 << 15 };
 
 /* Makes source-port slot `slot` ready for origins of the address family. Returns 0, or -1 without a socket. */
 int edge_open_slot(unsigned slot, bool ipv4);
+/* Closes what it has opened, if it has. Not while a message that came there is being handled. */
+void edge_close_slot(unsigned slot);
 
 /* How an origin is to be recognised where its transport secures, and who is to be shown to it. */
 struct edge_credentials {

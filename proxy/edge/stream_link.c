@@ -19,7 +19,6 @@ enum {
 static const uint64_t stall_time = 60 * CLOCK_SECOND; /* without the peer having taken anything of what is held */
 
 static struct {
-	struct event_base *base;
 	struct proxy *proxy;
 	struct stream_link *due, *lingering;
 } links;
@@ -397,6 +396,8 @@ bool stream_links_flush(void)
 		else
 			turn(l);
 	}
+	if (any)
+		stream_sockets_trim(false);
 	return any;
 }
 
@@ -439,6 +440,14 @@ static void go_on(struct stream_link *l)
 	stream_link_note_due(l);
 }
 
+static void be_secured(struct stream_link *l)
+{
+	if (l->calls->secured(l))
+		go_on(l);
+	else
+		stream_link_end(l, ERR_UNREACHABLE);
+}
+
 static void secure(struct stream_link *l)
 {
 	SSL *tls = l->tls;
@@ -448,6 +457,8 @@ static void secure(struct stream_link *l)
 		stream_link_enter(l, LINK_SECURING);
 	if (stream_socket_secure(&l->socket, tls) < 0)
 		stream_link_end(l, ERR_UNREACHABLE);
+	else if (!l->socket.securing)
+		be_secured(l);
 }
 
 static void on_ready(struct stream_socket *s)
@@ -457,8 +468,8 @@ static void on_ready(struct stream_socket *s)
 	clock_update();
 	if (l->tls != NULL)
 		secure(l);
-	else if (l->state == LINK_SECURING && !l->calls->secured(l))
-		stream_link_end(l, ERR_UNREACHABLE);
+	else if (l->state == LINK_SECURING)
+		be_secured(l);
 	else
 		go_on(l);
 	stream_link_note_due(l);
@@ -497,7 +508,7 @@ struct stream_link *stream_link_new(const struct stream_link_begin *b)
 {
 	struct stream_link *l = calloc(1, sizeof *l);
 
-	if (l == NULL || stream_socket_open(&l->socket, links.base, b->fd, b->connecting, &socket_calls) < 0) {
+	if (l == NULL || stream_socket_open(&l->socket, b->fd, b->connecting) < 0) {
 		if (l == NULL)
 			close(b->fd);
 		SSL_free(b->tls);
@@ -528,13 +539,13 @@ struct stream_link *stream_link_new(const struct stream_link_begin *b)
 
 void stream_links_open(struct event_base *base, struct proxy *p)
 {
-	links.base = base;
 	links.proxy = p;
+	stream_sockets_open(base, &socket_calls);
 }
 
 void stream_links_close(void)
 {
 	while (links.lingering != NULL)
 		stream_link_free(links.lingering);
-	stream_sockets_trim();
+	stream_sockets_trim(true);
 }

@@ -15,7 +15,7 @@
 
 enum {
 	CHUNK = 4080,       /* bytes of one, so that it has 4 kB in all */
-	CHUNKS_KEPT = 1024, /* that nobody uses */
+	CHUNKS_KEPT = 64,   /* that nobody uses, when there is little to do */
 	PIECES = 16,        /* written by one call */
 	RECORD = 16384,     /* bytes of the longest record of TLS */
 };
@@ -26,11 +26,15 @@ struct stream_chunk {
 	uint8_t bytes[CHUNK];
 };
 
+static struct event_base *base;
+static const struct stream_socket_calls *calls;
+
 /* ---- chunks ---- */
 
 static struct {
 	struct stream_chunk *free;
-	size_t kept, held; /* chunks, bytes */
+	size_t kept, used, peak; /* how many: free, in use, in use at once since they were last looked at */
+	size_t held;             /* bytes */
 } chunks;
 
 static struct stream_chunk *chunk_new(void)
@@ -45,6 +49,8 @@ static struct stream_chunk *chunk_new(void)
 	}
 	if (c == NULL)
 		return NULL;
+	if (++chunks.used > chunks.peak)
+		chunks.peak = chunks.used;
 	c->next = NULL;
 	c->begin = c->end = 0;
 	return c;
@@ -52,10 +58,7 @@ static struct stream_chunk *chunk_new(void)
 
 static void chunk_free(struct stream_chunk *c)
 {
-	if (chunks.kept == CHUNKS_KEPT) {
-		free(c);
-		return;
-	}
+	chunks.used--;
 	c->next = chunks.free;
 	chunks.free = c;
 	chunks.kept++;
@@ -66,15 +69,19 @@ size_t stream_sockets_held(void)
 	return chunks.held;
 }
 
-void stream_sockets_trim(void)
+void stream_sockets_trim(bool all)
 {
-	while (chunks.free != NULL) {
+	/* What a turn has used the next may use again; what none has used for long goes one by one. */
+	size_t wanted = all ? 0 : chunks.kept <= CHUNKS_KEPT || chunks.peak > chunks.kept / 2 ? chunks.kept : chunks.kept - 1;
+
+	chunks.peak = chunks.used;
+	while (chunks.kept > wanted) {
 		struct stream_chunk *c = chunks.free;
 
 		chunks.free = c->next;
+		chunks.kept--;
 		free(c);
 	}
-	chunks.kept = 0;
 }
 
 static void take_out(struct stream_socket *s, size_t len)
@@ -144,9 +151,9 @@ static void on_event(evutil_socket_t fd, short what, void *arg)
 	if (what & EV_WRITE)
 		stream_socket_flush(s);
 	if (what & EV_READ)
-		s->calls->readable(s);
+		calls->readable(s);
 	else
-		s->calls->writable(s);
+		calls->writable(s);
 }
 
 /* Waits for what there is to wait for. */
@@ -162,16 +169,16 @@ static void watch(struct stream_socket *s)
 	s->watched = 0;
 	if (wanted == 0 || s->failed)
 		return;
-	if (event_assign(&s->event, s->base, s->fd, (short)(wanted | EV_PERSIST), on_event, s) < 0 || event_add(&s->event, NULL) < 0) {
+	if (event_assign(&s->event, base, s->fd, (short)(wanted | EV_PERSIST), on_event, s) < 0 || event_add(&s->event, NULL) < 0) {
 		s->failed = true;
 		return;
 	}
 	s->watched = wanted;
 }
 
-int stream_socket_open(struct stream_socket *s, struct event_base *base, int fd, bool connecting, const struct stream_socket_calls *calls)
+int stream_socket_open(struct stream_socket *s, int fd, bool connecting)
 {
-	*s = (struct stream_socket){ .calls = calls, .base = base, .fd = fd, .connecting = connecting, .wants_bytes = true };
+	*s = (struct stream_socket){ .fd = fd, .connecting = connecting, .wants_bytes = true };
 	watch(s);
 	if (!s->failed)
 		return 0;
@@ -249,7 +256,7 @@ static ssize_t what_failed(struct stream_socket *s, int result)
 		s->blocked = s->blocked || what == SSL_ERROR_WANT_WRITE;
 		return STREAM_SOCKET_LATER;
 	}
-	s->error = code;
+	s->error = (uint32_t)code;
 	if (what == SSL_ERROR_ZERO_RETURN)
 		s->ended = true;
 	else
@@ -354,9 +361,9 @@ static void go_on_opening(struct stream_socket *s, short what)
 
 	watch(s);
 	if (s->failed)
-		s->calls->readable(s);
+		calls->readable(s);
 	else if (ready)
-		s->calls->ready(s);
+		calls->ready(s);
 }
 
 int stream_socket_secure(struct stream_socket *s, SSL *ssl)
@@ -368,7 +375,7 @@ int stream_socket_secure(struct stream_socket *s, SSL *ssl)
 	if (SSL_is_server(ssl)) {
 		SSL_set_accept_state(ssl);
 	} else {
-		/* A client has the first word, for which no event is needed. */
+		/* A client has the first word, for which no event is needed; a server that is near may have answered before the call returns. */
 		SSL_set_connect_state(ssl);
 		if (!is_secured(s) && s->failed)
 			return -1;
@@ -454,4 +461,10 @@ void stream_socket_close(struct stream_socket *s, bool reset)
 	s->watched = 0;
 	close(s->fd);
 	s->fd = -1;
+}
+
+void stream_sockets_open(struct event_base *of, const struct stream_socket_calls *told)
+{
+	base = of;
+	calls = told;
 }

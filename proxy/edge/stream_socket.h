@@ -30,12 +30,10 @@ struct stream_socket_calls {
 };
 
 struct stream_socket {
-	const struct stream_socket_calls *calls;
-	struct event_base *base;
 	SSL *ssl;                         /* NULL: plain */
 	struct stream_chunk *first, *last; /* what the kernel has not taken */
 	struct event event;
-	unsigned long error;              /* of OpenSSL's, why TLS failed; 0: for another reason */
+	uint32_t error;                   /* of OpenSSL's, why TLS failed; 0: for another reason */
 	uint32_t held;                    /* bytes in the chunks */
 	uint32_t taken;                   /* bytes that the kernel took, modulo 2^32 */
 	int fd;
@@ -44,12 +42,14 @@ struct stream_socket {
 	bool wants_bytes, blocked, ended, failed; /* blocked: the kernel takes no more for now */
 };
 
+/* Whose events they are, and who is told of them. Before the first is opened. */
+void stream_sockets_open(struct event_base *base, const struct stream_socket_calls *calls);
+
 /* Begins on a socket that does not block (takes it, also where it fails), and reads; `connecting`: connect() is under way. Returns 0, or -1
  * without memory. */
-int stream_socket_open(struct stream_socket *s, struct event_base *base, int fd, bool connecting, const struct stream_socket_calls *calls)
-	__attribute__((warn_unused_result));
+int stream_socket_open(struct stream_socket *s, int fd, bool connecting) __attribute__((warn_unused_result));
 /* From now on it is TLS, whose handshake begins (takes ssl, also where it fails), as the server or client that it is of. Returns 0, or -1 without
- * memory. */
+ * memory. The handshake may be over when it returns (`securing` is false), and then `ready` does not tell of it. */
 int stream_socket_secure(struct stream_socket *s, SSL *ssl) __attribute__((warn_unused_result));
 /* Goes on with a connection whose handshake is over already (takes ssl). */
 void stream_socket_adopt(struct stream_socket *s, SSL *ssl);
@@ -73,7 +73,7 @@ void stream_socket_flush(struct stream_socket *s);
 
 /* Bytes that all of them hold. */
 size_t stream_sockets_held(void);
-/* Gives back the memory of chunks that nobody uses. */
-void stream_sockets_trim(void);
+/* At the end of a turn: gives back memory that nobody has used for some time; or all that nobody uses. */
+void stream_sockets_trim(bool all);
 
 #endif

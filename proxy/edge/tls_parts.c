@@ -189,6 +189,10 @@ int tls_upstream_use(SSL_CTX *c, const struct settings *s, const struct tls_sour
 	SSL_CTX_set_verify(c, SSL_VERIFY_PEER, NULL);
 	if (material_find(from->material, authorities) != NULL && tls_authorities_use(c, authorities, false, from) < 0)
 		return -1;
+	if (is_set(s->upstream_certificate) && tls_is_raw_key(from, s->upstream_certificate)) {
+		ERR_clear_error();
+		return tls_file_complain(from, s->upstream_certificate, "holds a raw public key, which is for listeners alone");
+	}
 	if (is_set(s->upstream_certificate) && tls_pair_use(c, s->upstream_certificate, s->upstream_key, from) < 0)
 		return -1;
 	if (!is_set(s->upstream_psk_file))

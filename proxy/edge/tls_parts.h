@@ -48,7 +48,7 @@ const struct material_file *tls_file_find(const struct tls_source *from, const c
 /* Takes what OpenSSL has against a file for the reason: "path: what (OpenSSL's words)". Returns -1. */
 int tls_file_complain(const struct tls_source *from, const char *path, const char *what);
 
-/* A certificate with those that lead to its authority, and its key. */
+/* A certificate with those that lead to its authority, or, of a server, a raw public key; and its private key. */
 int tls_pair_use(SSL_CTX *c, const char *certificate, const char *key, const struct tls_source *from) __attribute__((warn_unused_result));
 /* Those who vouch for peers; `announced`: clients are told their names. */
 int tls_authorities_use(SSL_CTX *c, const char *path, bool announced, const struct tls_source *from) __attribute__((warn_unused_result));

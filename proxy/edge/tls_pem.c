@@ -87,7 +87,7 @@ static EVP_PKEY *key_read(const struct material_file *f)
 
 static bool is_raw_key(const struct material_file *f)
 {
-	return f->len >= sizeof raw_key_begins - 1 && memcmp(f->bytes, raw_key_begins, sizeof raw_key_begins - 1) == 0;
+	return f != NULL && f->len >= sizeof raw_key_begins - 1 && memcmp(f->bytes, raw_key_begins, sizeof raw_key_begins - 1) == 0;
 }
 
 static bool is_public_half(const struct material_file *f, const EVP_PKEY *key)
@@ -138,13 +138,17 @@ void tls_pair_free(struct tls_pair *p)
 	*p = (struct tls_pair){ NULL, NULL, NULL };
 }
 
+bool tls_is_raw_key(const struct tls_source *from, const char *path)
+{
+	return is_raw_key(material_find(from->material, path));
+}
+
 int tls_raw_key_use(SSL_CTX *c, const struct tls_pair *p, const char *path, const struct tls_source *from)
 {
 #ifdef TLSEXT_cert_type_rpk
 	static const unsigned char kinds[] = { TLSEXT_cert_type_rpk };
 
-	if (SSL_CTX_use_PrivateKey(c, p->key) == 1 && SSL_CTX_set1_server_cert_type(c, kinds, sizeof kinds) == 1 &&
-		SSL_CTX_set1_client_cert_type(c, kinds, sizeof kinds) == 1)
+	if (SSL_CTX_use_PrivateKey(c, p->key) == 1 && SSL_CTX_set1_server_cert_type(c, kinds, sizeof kinds) == 1)
 		return 0;
 	return tls_file_complain(from, path, "holds a raw public key that cannot be used");
 #else

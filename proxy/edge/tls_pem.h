@@ -25,7 +25,9 @@ int tls_pair_read(struct tls_pair *out, const char *certificate, const char *key
 	__attribute__((warn_unused_result));
 void tls_pair_free(struct tls_pair *p);
 
-/* Shows the raw public key of a pair without certificate, if OpenSSL has that. Returns 0, or -1 with the reason, which begins with `path`. */
+/* Whether a file holds a raw public key in the place of a certificate. */
+bool tls_is_raw_key(const struct tls_source *from, const char *path);
+/* A server's context shows the raw public key of a pair without certificate, if OpenSSL has that. Returns 0, or -1 with the reason, which begins with `path`. */
 int tls_raw_key_use(SSL_CTX *c, const struct tls_pair *p, const char *path, const struct tls_source *from) __attribute__((warn_unused_result));
 
 #endif

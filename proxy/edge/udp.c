@@ -19,6 +19,8 @@
 enum {
 	BATCH = 64,
 	BATCHES_A_TURN = 4,       /* of one socket, so that one flooded socket does not starve the others */
+	SLOTS_MAX = EDGE_LISTENER_SLOT,
+	POLLED_MAX = 4096,        /* sockets that udp_is_readable() looks at */
 	SEND_SLOTS = 1024,        /* datagrams queued in a turn before they are sent early */
 	RECEIVE_ROOM = DTLS_DATAGRAM_MAX + 1,
 	SEND_ROOM = MSG_DATAGRAM_MAX + 1024,
@@ -55,7 +57,8 @@ static struct {
 	uint32_t receive_buffer;
 	struct udp_socket *listeners[CONF_SLOTS_MAX];
 	uint64_t activity;
-	struct udp_socket *slots[ORIGIN_SLOTS_MAX][2]; /* [slot][is IPv4] */
+	struct udp_socket *slots[SLOTS_MAX][2]; /* [slot][is IPv4] */
+	unsigned slots_end;            /* no slot so high has a socket */
 	struct udp_socket *dirty;
 	struct send_slot *free_slots;
 	struct send_slot *refused; /* of origins: to be told to the exchange layer when nothing is being sent */
@@ -130,7 +133,10 @@ void udp_send_client(unsigned listener, const struct endpoint *peer, const struc
 
 void udp_send_origin(unsigned slot, const struct endpoint *peer, const uint8_t *bytes, size_t len)
 {
-	queue(edge.slots[slot][endpoint_is_ipv4(peer)], peer, NULL, bytes, len);
+	struct udp_socket *s = edge.slots[slot][endpoint_is_ipv4(peer)];
+
+	if (s != NULL) /* else a return path was closed meanwhile */
+		queue(s, peer, NULL, bytes, len);
 }
 
 /* Names the source address of an answer: the one that was asked. */
@@ -497,7 +503,7 @@ int udp_open_slot(unsigned slot, bool ipv4)
 {
 	int fd;
 
-	if (slot >= ORIGIN_SLOTS_MAX)
+	if (slot >= SLOTS_MAX)
 		return -1;
 	if (edge.slots[slot][ipv4] != NULL)
 		return 0;
@@ -508,7 +514,18 @@ int udp_open_slot(unsigned slot, bool ipv4)
 		log_warning("no socket for a source port: %s", strerror(errno));
 		return -1;
 	}
+	if (slot >= edge.slots_end)
+		edge.slots_end = slot + 1;
 	return 0;
+}
+
+void udp_close_slot(unsigned slot)
+{
+	udp_flush();
+	for (int family = 0; family < 2 && slot < edge.slots_end; family++) {
+		close_socket(edge.slots[slot][family]);
+		edge.slots[slot][family] = NULL;
+	}
 }
 
 void udp_open(struct event_base *base, struct proxy *p, uint32_t receive_buffer)
@@ -551,10 +568,8 @@ void udp_close(void)
 	udp_flush();
 	for (unsigned i = 0; i < CONF_SLOTS_MAX; i++)
 		close_socket(edge.listeners[i]);
-	for (unsigned i = 0; i < ORIGIN_SLOTS_MAX; i++) {
-		close_socket(edge.slots[i][0]);
-		close_socket(edge.slots[i][1]);
-	}
+	for (unsigned i = 0; i < edge.slots_end; i++)
+		udp_close_slot(i);
 	while (edge.free_slots != NULL) {
 		struct send_slot *slot = edge.free_slots;
 
@@ -570,13 +585,13 @@ uint64_t udp_activity(void)
 
 bool udp_is_readable(void)
 {
-	struct pollfd fds[CONF_SLOTS_MAX + 64];
+	static struct pollfd fds[POLLED_MAX];
 	nfds_t count = 0;
 
 	for (unsigned i = 0; i < CONF_SLOTS_MAX; i++)
 		if (edge.listeners[i] != NULL)
 			fds[count++] = (struct pollfd){ edge.listeners[i]->fd, POLLIN, 0 };
-	for (unsigned i = 0; i < ORIGIN_SLOTS_MAX && count + 2 < sizeof fds / sizeof *fds; i++)
+	for (unsigned i = 0; i < edge.slots_end && count + 2 < sizeof fds / sizeof *fds; i++)
 		for (int family = 0; family < 2; family++)
 			if (edge.slots[i][family] != NULL)
 				fds[count++] = (struct pollfd){ edge.slots[i][family]->fd, POLLIN, 0 };

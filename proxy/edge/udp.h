@@ -28,6 +28,7 @@ void udp_send_client(unsigned listener, const struct endpoint *peer, const struc
 void udp_send_origin(unsigned slot, const struct endpoint *peer, const uint8_t *bytes, size_t len);
 /* See edge_open_slot(). */
 int udp_open_slot(unsigned slot, bool ipv4);
+void udp_close_slot(unsigned slot);
 
 /* Sends what this turn queued, one call per socket and batch. */
 void udp_flush(void);

@@ -1,6 +1,8 @@
 #include "proxy/exchange/client.h"
 
 #include "proxy/exchange/exchange.h"
+#include "proxy/exchange/origin.h"
+#include "proxy/exchange/ports.h"
 #include "proxy/exchange/reachability.h"
 #include "proxy/exchange/table.h"
 
@@ -35,7 +37,7 @@ struct client *client_find(const struct proxy *p, unsigned listener, const struc
 	return find(p, hash_of(p, listener, peer), listener, peer);
 }
 
-static bool is_idle(const struct client *c)
+bool client_is_idle(const struct client *c)
 {
 	return c->exchanges == 0 && c->observations == NULL && c->first == NULL && c->errands == 0;
 }
@@ -47,7 +49,7 @@ static bool evict_one(struct proxy *p)
 	struct client *c = table_oldest(&p->client_table);
 
 	for (int looks = 0; c != NULL && looks < EVICTION_LOOKS; looks++) {
-		if (is_idle(c)) {
+		if (client_is_idle(c)) {
 			table_remove(&p->client_table, hash_of(p, c->listener, &c->peer), c);
 			slab_free(p->clients, c->links.index);
 			return true;
@@ -75,7 +77,7 @@ struct client *client_get(struct proxy *p, unsigned listener, const struct endpo
 			return NULL;
 	}
 	c->peer = *peer;
-	c->listener = (uint16_t)listener;
+	c->listener = listener;
 	c->hash = (uint32_t)(hash >> 32);
 	c->trusted = reachability_is_trusted(p, peer);
 	table_insert(&p->client_table, hash, c, index);
@@ -87,8 +89,19 @@ bool client_may_take(const struct client *c, uint64_t used, uint64_t limit)
 	return used < (reachability_is_verified(c) ? limit : limit - limit / 4);
 }
 
+void client_send(unsigned listener, const struct endpoint *peer, const struct local_address *from, const uint8_t *bytes, size_t len)
+{
+	if (listener & CLIENT_AT_SLOT)
+		edge_send_origin(listener & (CLIENT_AT_SLOT - 1), peer, bytes, len);
+	else
+		edge_send_client(listener, peer, from, bytes, len);
+}
+
 int32_t client_take_mid(struct proxy *p, const struct client *c)
 {
+	/* An origin that asks is sent requests from the same port. */
+	if (client_is_at_slot(c))
+		return ports_take_mid(p, origin_hash(p, &c->peer), client_slot(c));
 	return message_ids_take(&p->cell->down_ids[c->hash % DOWN_ID_SPACES], clock_now(), NULL);
 }
 

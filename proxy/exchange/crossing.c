@@ -11,6 +11,7 @@
 #include "proxy/exchange/reachability.h"
 #include "proxy/exchange/requester.h"
 #include "proxy/exchange/respond.h"
+#include "proxy/exchange/return_path.h"
 #include "proxy/exchange/transmit.h"
 #include "proxy/exchange/upstream.h"
 
@@ -85,11 +86,12 @@ static struct crossing *crossing_new(struct proxy *p, unsigned worker, uint32_t 
 static struct crossing_request request_of(const struct proxy *p, const struct exchange *x)
 {
 	struct crossing_request q = { .record = record_of(p, x, CROSSING_REQUEST), .client = x->client->peer,
-		.origin = x->crossing->origin, .listener = x->client->listener, .client_hash = x->client->hash,
+		.origin = x->crossing->origin, .listener = (uint16_t)x->client->listener, .client_hash = x->client->hash,
 		.verified = reachability_is_verified(x->client), .code = x->code, .observe = x->observe, .no_response = x->no_response,
 		.oscore = x->oscore, .confirmable = x->confirmable, .has_block2 = x->has_block2, .block1 = (uint8_t)x->block1,
 		.resource = x->resource, .arrived_at = x->arrived_at, .deadline = x->deadline, .patience = x->patience,
-		.patience_acknowledged = x->patience_acknowledged, .rest = x->rest, .patience_in_all = x->patience_in_all };
+		.patience_acknowledged = x->patience_acknowledged, .rest = x->rest, .patience_in_all = x->patience_in_all,
+		.return_route = x->return_route, .return_to = x->return_to, .local = x->local };
 
 	return q;
 }
@@ -286,6 +288,9 @@ static void fill(struct exchange *x, const struct crossing_request *q)
 	x->patience_acknowledged = q->patience_acknowledged;
 	x->rest = q->rest;
 	x->patience_in_all = q->patience_in_all;
+	x->return_route = q->return_route;
+	x->return_to = q->return_to;
+	x->local = q->local;
 }
 
 /* The client's worker does not know the token. */
@@ -311,7 +316,7 @@ static void on_request(struct proxy *p, unsigned from, const struct crossing_req
 	struct exchange *x;
 	enum error e = ERR_NONE;
 
-	if (q->record.index >= HOUSE_SENT || q->listener >= CONF_SLOTS_MAX || q->origin.transport >= URI_SCHEME_COUNT ||
+	if (q->record.index >= HOUSE_SENT || (q->listener >= CONF_SLOTS_MAX && !(q->listener & CLIENT_AT_SLOT)) || q->origin.transport >= URI_SCHEME_COUNT ||
 		q->client.transport >= URI_SCHEME_COUNT || len < q->texts_len + (size_t)MSG_HEADER + UPSTREAM_TOKEN ||
 		!crossing_read_texts(bytes, q->texts_len, &c))
 		return;
@@ -501,6 +506,7 @@ static void settle(struct proxy *p, unsigned from, uint32_t living)
 
 	p->pumping = true;
 	slab_each(p->exchanges, settle_one, &d);
+	return_paths_worker_died(p, from);
 	p->pumping = false;
 	slab_each(p->origins, pump_one, p);
 }

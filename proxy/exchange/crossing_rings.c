@@ -7,6 +7,7 @@
 
 #include "proxy/exchange/crossing.h"
 #include "proxy/exchange/crossing_wire.h"
+#include "proxy/exchange/return_path.h"
 #include "proxy/exchange/sessions.h"
 #include "proxy/exchange/upstream.h"
 
@@ -165,6 +166,8 @@ bool crossing_take_news(struct proxy *p, unsigned kind, const uint8_t *bytes, si
 		return false;
 	if (kind == CROSSING_SUPERSEDED)
 		sessions_superseded(p, &client);
+	else
+		return_paths_end(p, &client);
 	return true;
 }
 

@@ -45,6 +45,9 @@ struct crossing_request {
 	uint8_t verified, oscore, confirmable, has_block2; /* 0 or not */
 	uint32_t patience, patience_acknowledged, rest, patience_in_all; /* milliseconds */
 	uint16_t texts_len;
+	uint32_t return_route; /* of struct exchange, as are the next two */
+	uint64_t return_to;
+	struct local_address local;
 	uint64_t resource, arrived_at, deadline;
 };
 

@@ -13,7 +13,7 @@ static void transmit(struct delivery *d)
 			return;
 		d->allowance -= d->bytes.len;
 	}
-	edge_send_client(d->client->listener, &d->client->peer, &d->local, d->bytes.bytes, d->bytes.len);
+	client_send(d->client->listener, &d->client->peer, &d->local, d->bytes.bytes, d->bytes.len);
 }
 
 static void start(struct proxy *p, struct delivery *d)

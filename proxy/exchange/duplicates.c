@@ -197,12 +197,10 @@ static uint32_t log_reserve(struct duplicates *d, uint32_t log, uint32_t size, u
 
 uint64_t duplicates_hash(const struct duplicates *d, const struct endpoint *peer, unsigned listener, uint16_t mid)
 {
-	uint8_t key[sizeof(peer->addr) + sizeof(peer->scope) + sizeof(peer->port) + sizeof(mid) + sizeof(listener)];
+	uint8_t key[sizeof(*peer) + sizeof(mid) + sizeof(listener)];
 	uint8_t *at = key;
 
-	at = (uint8_t *)mempcpy(at, peer->addr, sizeof(peer->addr));
-	at = (uint8_t *)mempcpy(at, &peer->scope, sizeof(peer->scope));
-	at = (uint8_t *)mempcpy(at, &peer->port, sizeof(peer->port));
+	at = (uint8_t *)mempcpy(at, peer, sizeof(*peer)); /* with its session: in another it is another message */
 	at = (uint8_t *)mempcpy(at, &mid, sizeof(mid));
 	memcpy(at, &listener, sizeof(listener));
 	return hash_bytes(&d->header->key, key, sizeof(key));

@@ -23,13 +23,19 @@ uint64_t errand_body_limit(const struct errand *e)
 	return e->route->body_limit != 0 ? e->route->body_limit : e->conf->settings.http_body_limit;
 }
 
+/* How long x may wait. Where it is carried by exchanges of this layer these end in time by themselves, and this one behind them. */
+static uint64_t patience(const struct errand *e, const struct exchange *x)
+{
+	return x->route->timeout + (e->own_carrier != NULL ? x->route->timeout_acknowledged : 0);
+}
+
 static void attach(struct errand *e, struct exchange *x, const struct outer_request *r)
 {
 	exchange_set_state(x, EXCHANGE_SERVED);
 	x->errand = e;
 	x->upload_block = r->block1;
 	x->sent_at = clock_now();
-	x->deadline = x->arrived_at + x->route->timeout;
+	x->deadline = x->arrived_at + patience(e, x);
 	x->next = NULL;
 	if (e->last != NULL)
 		e->last->next = x;
@@ -249,7 +255,7 @@ void errand_writable(struct errand *e)
 void errand_progress(struct errand *e)
 {
 	for (struct exchange *x = e->first; x != NULL; x = x->next) {
-		x->deadline = clock_now() + x->route->timeout;
+		x->deadline = clock_now() + patience(e, x);
 		exchange_schedule(e->proxy, x);
 	}
 }

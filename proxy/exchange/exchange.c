@@ -12,6 +12,7 @@
 #include "proxy/exchange/origin.h"
 #include "proxy/exchange/requester.h"
 #include "proxy/exchange/respond.h"
+#include "proxy/exchange/return_path.h"
 #include "proxy/exchange/sessions.h"
 #include "proxy/exchange/transmit.h"
 
@@ -166,6 +167,8 @@ void exchange_free(struct proxy *p, struct exchange *x)
 	exchange_end_lookup(p, x);
 	if (x->crossing != NULL)
 		crossing_end(p, x);
+	if (x->path != NULL)
+		return_path_leave(x);
 	if (x->errand != NULL)
 		errand_forget(x);
 	if (x->observation != NULL)

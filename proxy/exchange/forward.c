@@ -22,6 +22,7 @@
 #include "proxy/exchange/reblock.h"
 #include "proxy/exchange/requester.h"
 #include "proxy/exchange/respond.h"
+#include "proxy/exchange/return_path.h"
 #include "proxy/exchange/sessions.h"
 #include "proxy/exchange/transmit.h"
 
@@ -60,7 +61,8 @@ static size_t write_request(struct passage *g, const struct origin_conf *to, uin
 	struct outer_plan plan;
 	struct msg_writer w;
 
-	if (outgoing_plan(&plan, x->route, to, g->m, g->r, &g->target, is_own_echo(g), &x->hop_limit) < 0)
+	if (client_is_at_slot(x->client) ? outgoing_plan_return(&plan, x->route, g->m, g->r, &x->hop_limit) < 0 :
+		outgoing_plan(&plan, x->route, to, g->m, g->r, &g->target, is_own_echo(g), &x->hop_limit) < 0)
 		return 0;
 	if (x->group)
 		group_plan(&plan);
@@ -126,6 +128,7 @@ enum error forward_to_origin(struct proxy *p, struct exchange *x, const struct e
 	uint8_t *bytes, size_t len)
 {
 	struct origin *o = origin_get(p, peer);
+	enum error e;
 
 	if (o == NULL || origin_introduce(o, c) < 0)
 		return ERR_OVERLOAD;
@@ -137,6 +140,8 @@ enum error forward_to_origin(struct proxy *p, struct exchange *x, const struct e
 	if (hold_back_active(p, x, o, bytes, len))
 		return ERR_ORIGIN_RESTING;
 	exchange_set_origin(x, o);
+	if (x->return_route != 0 && (e = return_path_take(p, x)) != ERR_NONE)
+		return e;
 	return transmit_or_wait(p, x, bytes, len, false);
 }
 
@@ -263,6 +268,19 @@ static bool reblock(struct passage *g, const struct endpoint *peer, size_t len)
 	return e != ERR_NONE || needed;
 }
 
+/* Whoever can be asked at all is given a way for that, if the route says so: not a client of HTTP, nor somebody who asks back himself. */
+static void want_return_path(struct passage *g, const struct origin_conf *to)
+{
+	struct exchange *x = g->x;
+	const struct listener *l = snapshot_listener(x->conf, x->client->listener);
+	const struct endpoint *peer = &x->client->peer;
+
+	if (!x->route->return_path || g->client != NULL || x->group || l == NULL || (l->scheme != URI_COAP && !edge_is_clients_session(peer)))
+		return;
+	x->return_route = x->route->metrics_slot + 1;
+	x->return_to = to != NULL ? hash_bytes(&g->p->hash_key, to->text, strlen(to->text)) : 0;
+}
+
 void passage_pass(struct passage *g, const struct endpoint *address, const struct origin_conf *to, bool configured)
 {
 	struct proxy *p = g->p;
@@ -300,6 +318,7 @@ void passage_pass(struct passage *g, const struct endpoint *address, const struc
 		x->observation->target = target_hash(g);
 		x->observation->to = to;
 	}
+	want_return_path(g, to);
 	e = pass_home(g, &d, bytes, len);
 	if (e != ERR_NONE)
 		passage_refuse(p, x, e, 0);
@@ -309,7 +328,7 @@ void passage_pass(struct passage *g, const struct endpoint *address, const struc
 
 static unsigned listener_index(const struct snapshot *conf, const struct client *c)
 {
-	return conf->listener_of_slot[c->listener];
+	return c->listener < CONF_SLOTS_MAX ? conf->listener_of_slot[c->listener] : CONF_NO_LISTENER;
 }
 
 /* Where somebody asks from within the process and has no session of his own, he may be a client of HTTP. */
@@ -322,8 +341,8 @@ static bool is_bare_http(const struct snapshot *conf, const struct client *c, bo
 
 struct target_asked forward_asked(const struct snapshot *conf, const struct client *c, const struct endpoint *address, bool inner)
 {
-	return (struct target_asked){ .address = *address, .host = inner ? NULL : edge_client_host(&c->peer),
-		.identity = inner ? NULL : edge_client_name(&c->peer), .http = inner, .bare = is_bare_http(conf, c, inner) };
+	return (struct target_asked){ .address = *address, .host = inner || client_is_at_slot(c) ? NULL : edge_client_host(&c->peer),
+		.identity = inner || client_is_at_slot(c) ? NULL : edge_client_name(&c->peer), .http = inner, .bare = is_bare_http(conf, c, inner) };
 }
 
 bool passage_read(struct passage *g, const struct endpoint *address, enum error *e)
@@ -357,15 +376,16 @@ static enum error decide(struct passage *g, const struct route *found)
 	access_log_begin(x, g->m);
 	p->cell->routes[route->metrics_slot].requests++;
 	x->forward = g->target.question.forward;
-	e = policy_check_request(route, &g->target.question);
+	e = client_is_at_slot(x->client) ? policy_check_return(route, &g->target.question) : policy_check_request(route, &g->target.question);
 	if (e != ERR_NONE)
 		return e;
-	if (route->exchanges > 0 && house_route_exchanges(&p->house, route->metrics_slot) > route->exchanges)
+	/* Of an errand its client's own exchange counts. */
+	if (route->exchanges > 0 && !x->of_errand && house_route_exchanges(&p->house, route->metrics_slot) > route->exchanges)
 		return ERR_OVERLOAD;
-	if (route->client_exchanges > 0 && x->client->exchanges > route->client_exchanges)
+	if (route->client_exchanges > 0 && !x->of_errand && x->client->exchanges > route->client_exchanges)
 		return ERR_CLIENT_LIMIT;
 	/* A path that is hidden in an abbreviation cannot be judged by a path condition. */
-	if (route->path_count > 0 && g->r->path_abbreviated)
+	if (route->path_count > 0 && g->r->path_abbreviated && !client_is_at_slot(x->client))
 		return ERR_BAD_OPTION;
 	return is_at_last_hop(g) ? ERR_HOP_LIMIT : ERR_NONE;
 }
@@ -395,7 +415,7 @@ void forward_begin(struct proxy *p, struct exchange *x, const struct msg_view *m
 	}
 	x->confirmable = x->client_type == MSG_CON || x->route->confirmable;
 	list = passage_origins(x, x->forward, &count);
-	if (is_carried(&g, count > 0 ? list : NULL) && continue_errand(&g))
+	if (!client_is_at_slot(x->client) && is_carried(&g, count > 0 ? list : NULL) && continue_errand(&g))
 		return;
 	if (!x->inner && x->client->errands > 0 && continue_blocks(&g))
 		return;

@@ -3,9 +3,11 @@
 
 #include "proxy/decide/policy.h"
 #include "proxy/decide/target.h"
+#include "proxy/exchange/client.h"
 #include "proxy/exchange/exchange.h"
 #include "proxy/exchange/forward.h"
 #include "proxy/exchange/requester.h"
+#include "proxy/exchange/return_path.h"
 #include "translate/outer.h"
 
 static bool is_same_origin(const struct origin_conf *a, const struct origin_conf *b)
@@ -44,6 +46,25 @@ static enum error judge_again(struct proxy *p, const struct exchange *x, const s
 		.secured = uri_schemes[exchange_origin_peer(x)->transport].secure, .oscore = x->oscore }, &own);
 }
 
+/* From now on x is under the configuration in force. */
+static void put_under(struct proxy *p, struct exchange *x, const struct route *route)
+{
+	exchange_set_route(p, x, route);
+	snapshot_release(x->conf);
+	x->conf = snapshot_keep(p->conf);
+}
+
+/* The observation of an origin that asks by a return path: it goes on as long as that does. */
+static enum error decide_return(struct proxy *p, struct exchange *x)
+{
+	const struct route *route = return_path_route(p, x->client);
+
+	if (route == NULL)
+		return ERR_WITHDRAWN;
+	put_under(p, x, route);
+	return ERR_NONE;
+}
+
 enum error forward_decide_again(struct proxy *p, struct exchange *x)
 {
 	const struct listener *l = snapshot_listener(p->conf, x->client->listener);
@@ -59,6 +80,8 @@ enum error forward_decide_again(struct proxy *p, struct exchange *x)
 	uint16_t offender;
 	enum error e;
 
+	if (client_is_at_slot(x->client))
+		return decide_return(p, x);
 	if (l == NULL || msg_parse_datagram(&m, message->bytes, message->len) != MSG_OK ||
 		outer_read_reliable_request(&m, &r, &offender) != ERR_NONE)
 		return ERR_WITHDRAWN;
@@ -76,8 +99,6 @@ enum error forward_decide_again(struct proxy *p, struct exchange *x)
 	if (e != ERR_NONE)
 		return e;
 	x->observation->to = to;
-	exchange_set_route(p, x, route);
-	snapshot_release(x->conf);
-	x->conf = snapshot_keep(p->conf);
+	put_under(p, x, route);
 	return ERR_NONE;
 }

@@ -3,10 +3,12 @@
  */
 #include <string.h>
 
+#include "proxy/exchange/client.h"
 #include "proxy/exchange/exchange.h"
 #include "proxy/exchange/forward_passage.h"
 #include "proxy/exchange/origin.h"
 #include "proxy/exchange/requester.h"
+#include "proxy/exchange/return_path.h"
 #include "proxy/exchange/sessions.h"
 
 const struct origin_conf *passage_origins(const struct exchange *x, bool forward, size_t *count)
@@ -203,6 +205,16 @@ void passage_find_origin(struct passage *g)
 	size_t count;
 	const struct origin_conf *list = passage_origins(x, q->forward, &count);
 
+	if (client_is_at_slot(x->client)) {
+		g->client = return_path_client(g->p, x->client);
+		if (g->client != NULL)
+			passage_pass(g, g->client, NULL, true);
+		else
+			passage_refuse(g->p, x, ERR_SESSION_ABSENT, 0);
+		return;
+	}
+	if (member != NULL && edge_is_clients_session(member))
+		g->client = member;
 	if (member != NULL)
 		passage_pass(g, member, count > 0 ? list : NULL, count > 0 && list->literal);
 	else if (count > 0)

@@ -52,6 +52,9 @@
 	X(COUNT_SESSIONS_UNLISTED, "sessions_unlisted")                      \
 	X(COUNT_SESSIONS_SILENT, "sessions_silent")                          \
 	X(COUNT_SESSION_WAITS, "session_waits")                              \
+	X(COUNT_RETURN_PATHS, "return_paths_opened")                         \
+	X(COUNT_RETURN_REQUESTS, "return_requests")                          \
+	X(COUNT_RETURN_FOREIGN, "return_foreign_dropped")                    \
 	X(COUNT_KEEPALIVE_PINGS, "keepalive_pings")                          \
 	X(COUNT_ACCESS_LOST, "access_lines_lost")                            \
 	X(COUNT_HTTP_CONNECTIONS, "http_connections_accepted")               \

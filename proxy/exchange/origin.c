@@ -13,6 +13,11 @@ static uint64_t hash_of(const struct proxy *p, const struct endpoint *peer)
 	return hash_bytes(&p->hash_key, peer, sizeof *peer);
 }
 
+uint32_t origin_hash(const struct proxy *p, const struct endpoint *peer)
+{
+	return (uint32_t)(hash_of(p, peer) >> 32);
+}
+
 static struct origin *find(const struct proxy *p, uint64_t hash, const struct endpoint *peer)
 {
 	struct origin *o = table_first(&p->origin_table, hash);

@@ -11,6 +11,9 @@
 struct origin *origin_get(struct proxy *p, const struct endpoint *peer);
 struct origin *origin_find(const struct proxy *p, const struct endpoint *peer);
 
+/* What names its Message-ID spaces, known or not. */
+uint32_t origin_hash(const struct proxy *p, const struct endpoint *peer);
+
 /* Keeps how it is to be recognised; does nothing if it is known, or is not named. Returns 0, or -1 without memory. */
 int origin_introduce(struct origin *o, const struct edge_credentials *c) __attribute__((warn_unused_result));
 

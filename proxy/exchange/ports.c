@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proxy/exchange/return_path.h"
 #include "proxy/exchange/sessions.h"
 
 /* Tenths of a second one chunk of IDs lasts at a given share of a port's rate. */
@@ -17,6 +18,11 @@ enum {
 static struct origin_port *space_of(const struct proxy *p, const struct origin *o, unsigned slot)
 {
 	return &p->cell->ports[(o->hash ^ slot * 0x9e3779b1u) % PORT_SPACES];
+}
+
+int32_t ports_take_mid(struct proxy *p, uint32_t origin, unsigned slot)
+{
+	return message_ids_take(&p->cell->ports[(origin ^ slot * 0x9e3779b1u) % PORT_SPACES].ids, clock_now(), NULL);
 }
 
 static int grow(struct proxy *p, struct origin *o, unsigned wanted)
@@ -259,7 +265,7 @@ static int take_id(struct proxy *p, struct exchange *x, unsigned slot)
 	if (mid < 0)
 		return -1;
 	x->mid = (uint16_t)mid;
-	if (chunk_took > 0)
+	if (chunk_took > 0 && x->path == NULL)
 		note_rate(p, o, port, chunk_took);
 	return 0;
 }
@@ -322,6 +328,8 @@ int ports_assign(struct proxy *p, struct exchange *x, bool keep_slot)
 		return assign_for_group(p, x);
 	if (edge_is_clients_session(&o->peer))
 		return assign_for_client(p, x, keep_slot);
+	if (x->path != NULL)
+		return take_id(p, x, return_path_slot(x->path));
 	if (o->port_count == 0 && grow(p, o, 1) < 0)
 		return -1;
 	if (keep_slot || x->client == NULL)

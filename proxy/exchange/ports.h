@@ -15,6 +15,9 @@
  * x->slot and x->mid. `keep_slot`: x->slot is already right (a refresh, a repeat under way). Returns 0, or -1 when dry. */
 int ports_assign(struct proxy *p, struct exchange *x, bool keep_slot) __attribute__((warn_unused_result));
 
+/* A Message ID from a slot to the origin of this hash (origin_hash()), or -1. */
+int32_t ports_take_mid(struct proxy *p, uint32_t origin, unsigned slot);
+
 /* Tells that a message of this client to this origin gets its port soon: what is looked up for that is fetched into the cache meanwhile. */
 void ports_soon(const struct proxy *p, const struct client *c, const struct origin *o);
 

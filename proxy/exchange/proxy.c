@@ -11,6 +11,7 @@
 #include "proxy/exchange/refusal_log.h"
 #include "proxy/exchange/renew.h"
 #include "proxy/exchange/respond.h"
+#include "proxy/exchange/return_path.h"
 #include "proxy/exchange/sessions.h"
 #include "proxy/exchange/table.h"
 
@@ -118,6 +119,7 @@ void proxy_destroy(struct proxy *p)
 		origins_free(p);
 	errands_destroy(p);
 	sessions_destroy(p);
+	return_paths_destroy(p);
 	refusal_log_destroy(p);
 	slab_destroy(p->transfers);
 	free(p->learned);

@@ -68,7 +68,7 @@ struct client {
 	struct observation *observations;
 	struct delivery *first, *last; /* confirmable messages to it: the first is in flight, the others wait */
 	uint64_t verified_until;
-	uint16_t listener;
+	uint32_t listener;          /* slot; for others than our clients see client.h */
 	bool trusted;
 	bool gone;                  /* its session has ended: nothing is sent there any more */
 	uint64_t challenged_at;     /* 0: never */
@@ -181,6 +181,9 @@ struct exchange {
 	uint32_t patience_in_all;     /* the same from its arrival on, if it was acknowledged; 0: patience_acknowledged counts */
 	bool stand_in;                /* the origin's half of an exchange that crossed: its client stands in for another worker's */
 	struct crossing *crossing;    /* NULL: client and origin belong to this worker */
+	struct return_path *path;     /* by which it goes to its origin, or NULL (return_path.h) */
+	uint32_t return_route;        /* metrics slot of the route that wants it so, and 1; 0: none does */
+	uint64_t return_to;           /* hash of the text of that route's origin; 0: the request named it */
 	struct errand *errand;        /* what it waits for, where it is SERVED */
 	struct origin *origin;
 	struct exchange *beside, *beside_previous; /* on origin->connected */
@@ -302,6 +305,7 @@ struct proxy {
 	struct house_cell *cell;        /* the own one in the house */
 	struct metrics *metrics;        /* in it */
 	struct crossings *crossings;    /* NULL: a single worker */
+	struct returns *returns;        /* return_path.c; NULL until there is one */
 	struct sessions *sessions;      /* sessions.c; NULL until there is a session with a name */
 	struct renewal *renewal;        /* what a new configuration has still to decide again (renew.c), or NULL */
 	bool draining;                  /* no new exchange is begun */

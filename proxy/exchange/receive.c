@@ -11,7 +11,9 @@
 #include "proxy/exchange/forward.h"
 #include "proxy/exchange/observe.h"
 #include "proxy/exchange/reachability.h"
+#include "proxy/exchange/receive.h"
 #include "proxy/exchange/respond.h"
+#include "proxy/exchange/return_path.h"
 #include "proxy/exchange/sessions.h"
 
 /* One datagram as it came. */
@@ -22,6 +24,7 @@ struct arrival {
 	const struct local_address *to;
 	const struct msg_view *m;
 	bool truncated;
+	const struct route *route; /* of an origin that asks by a return path; else NULL */
 	bool reliable; /* it comes once: there are no duplicates, and nothing is acknowledged or reset */
 	uint64_t hash;
 };
@@ -72,11 +75,11 @@ static void owe_acknowledgement(const struct arrival *a, struct exchange *x)
  * refusal is remembered, so that a repeat of the request is not carried out after all. */
 static void refuse_at_once(const struct arrival *a, enum error e, bool oscore)
 {
-	struct client c = { .peer = *a->peer, .listener = (uint16_t)a->listener };
+	struct client c = { .peer = *a->peer, .listener = a->listener };
 	struct exchange x = { .proxy = a->p, .client = &c, .record = DUPLICATES_NONE, .conf = a->p->conf, .oscore = oscore };
 
 	c.hash = client_hash(a->p, a->listener, a->peer);
-	c.trusted = reachability_is_trusted(a->p, a->peer);
+	c.trusted = a->route != NULL || reachability_is_trusted(a->p, a->peer);
 	fill(&x, a);
 	if (exchange_set_token(&x, a->m->token, a->m->token_len) < 0)
 		return;
@@ -112,7 +115,7 @@ static bool is_orphan(const struct duplicate *d)
 /* An OSCORE or unsafe request is not sent a second time. */
 static void on_orphan(const struct arrival *a, uint32_t record)
 {
-	struct client c = { .peer = *a->peer, .listener = (uint16_t)a->listener };
+	struct client c = { .peer = *a->peer, .listener = a->listener };
 	struct exchange x = { .proxy = a->p, .client = &c, .record = record, .record_hash = a->hash, .conf = a->p->conf };
 	struct outer_request r;
 	uint16_t offender;
@@ -149,7 +152,7 @@ static void on_duplicate(const struct arrival *a, const struct duplicate *d)
 		return;
 	case DUPLICATE_ANSWERED:
 		if (d->answer != NULL) {
-			edge_send_client(a->listener, a->peer, a->to, d->answer, d->answer_len);
+			client_send(a->listener, a->peer, a->to, d->answer, d->answer_len);
 			return;
 		}
 		proxy_count(a->p, COUNT_DUPLICATES_FORGOTTEN);
@@ -165,10 +168,11 @@ static void on_duplicate(const struct arrival *a, const struct duplicate *d)
 
 static struct endpoint asked_address(const struct arrival *a)
 {
+	const struct listener *l = snapshot_listener(a->p->conf, a->listener);
 	struct endpoint asked = { .scope = a->to->ifindex };
 
 	memcpy(asked.addr, a->to->addr, sizeof asked.addr);
-	asked.port = snapshot_listener(a->p->conf, a->listener)->address.port;
+	asked.port = l != NULL ? l->address.port : 0; /* by a return path nobody looks */
 	asked.transport = a->peer->transport;
 	return asked;
 }
@@ -246,6 +250,12 @@ static struct exchange *admit(const struct arrival *a, struct client *c, bool un
 	return x;
 }
 
+/* Of Message IDs. The ports of a worker end with it: what comes to its successor's are other messages. */
+static unsigned space_of(const struct arrival *a)
+{
+	return a->route != NULL ? house_incarnation(&a->p->house, a->p->house.self) << 16 | a->listener : a->listener;
+}
+
 /* Answers what came before. Returns false if it is new, or as good as new. */
 static bool is_repeat(struct arrival *a)
 {
@@ -253,7 +263,7 @@ static bool is_repeat(struct arrival *a)
 	struct duplicate known;
 	uint32_t record;
 
-	a->hash = duplicates_hash(d, a->peer, a->listener, a->m->mid);
+	a->hash = duplicates_hash(d, a->peer, space_of(a), a->m->mid);
 	record = duplicates_find(d, a->hash, clock_now(), &known);
 	if (record == DUPLICATES_NONE)
 		return false;
@@ -284,12 +294,13 @@ static void on_request(struct arrival *a)
 	e = a->reliable ? outer_read_reliable_request(a->m, &r, &offender) : outer_read_request(a->m, &r, &offender);
 	if (r.oscore)
 		proxy_count(p, COUNT_REQUESTS_OSCORE);
-	if (p->draining || snapshot_listener(p->conf, a->listener) == NULL) {
+	if (p->draining || (a->route == NULL && snapshot_listener(p->conf, a->listener) == NULL)) {
 		refuse_at_once(a, p->draining ? ERR_DRAINING : ERR_WITHDRAWN, r.oscore);
 		return;
 	}
 	asked = asked_address(a);
-	p->listener_used[a->listener] = clock_now();
+	if (a->route == NULL)
+		p->listener_used[a->listener] = clock_now();
 	if (a->truncated || a->m->token_len > p->conf->settings.token_length) {
 		refuse_at_once(a, a->truncated ? ERR_TOO_LARGE : ERR_TOKEN_LENGTH, r.oscore);
 		return;
@@ -298,6 +309,11 @@ static void on_request(struct arrival *a)
 	if (c == NULL) {
 		refuse_at_once(a, ERR_OVERLOAD, r.oscore);
 		return;
+	}
+	if (a->route != NULL) {
+		/* It was asked, and is known to be there. */
+		c->trusted = true;
+		c->gone = false;
 	}
 	seen_echo(a, c, &r);
 	if (e == ERR_NONE && c->observations != NULL && continue_observation(a, c, &r))
@@ -311,7 +327,7 @@ static void on_request(struct arrival *a)
 		exchange_free(p, x);
 		return;
 	}
-	forward_begin(p, x, a->m, &r, &asked, NULL);
+	forward_begin(p, x, a->m, &r, &asked, a->route);
 }
 
 /* ---- everything else ---- */
@@ -349,7 +365,7 @@ static void on_empty(const struct arrival *a)
 	o = c != NULL && a->m->type == MSG_RST ? observe_by_mid(c, a->m->mid) : NULL;
 	if (o != NULL)
 		observe_client_gone(a->p, o);
-	else
+	else if (!(a->listener & CLIENT_AT_SLOT))
 		take_answer(a, a->m->bytes, a->m->len);
 }
 
@@ -443,12 +459,10 @@ void receive_session(struct proxy *p, unsigned listener, const struct endpoint *
 }
 
 /* What is under way goes on, with nobody to answer to (RFC 8323 5.6, 7.4; RFC 8075 8.1 says the same of HTTP). */
-void receive_gone(struct proxy *p, unsigned listener, const struct endpoint *peer)
+static void let_go(struct proxy *p, unsigned listener, const struct endpoint *peer)
 {
 	struct client *c = client_find(p, listener, peer);
 
-	sessions_end(p, peer);
-	upstream_lost(p, EDGE_LISTENER_SLOT | listener, peer, ERR_SESSION_ABSENT, true);
 	if (c == NULL)
 		return;
 	c->gone = true;
@@ -463,6 +477,14 @@ void receive_gone(struct proxy *p, unsigned listener, const struct endpoint *pee
 	errands_leave(p, c);
 }
 
+void receive_gone(struct proxy *p, unsigned listener, const struct endpoint *peer)
+{
+	sessions_end(p, peer);
+	upstream_lost(p, EDGE_LISTENER_SLOT | listener, peer, ERR_SESSION_ABSENT, true);
+	return_paths_client_gone(p, peer);
+	let_go(p, listener, peer);
+}
+
 void receive_writable(struct proxy *p, unsigned listener, const struct endpoint *peer)
 {
 	struct client *c = client_find(p, listener, peer);
@@ -472,4 +494,23 @@ void receive_writable(struct proxy *p, unsigned listener, const struct endpoint 
 		next = o->next;
 		observe_delivered(p, o);
 	}
+}
+
+/* ---- origins that ask by a return path ---- */
+
+void receive_return(struct proxy *p, unsigned slot, const struct endpoint *peer, const struct local_address *local, const struct route *route,
+	const struct msg_view *m)
+{
+	struct arrival a = { .p = p, .listener = CLIENT_AT_SLOT | slot, .peer = peer, .to = local, .m = m, .route = route,
+		.reliable = edge_of(peer)->reliable };
+
+	if (msg_code_is_request(m->code))
+		on_request(&a);
+	else
+		on_empty(&a);
+}
+
+void receive_return_gone(struct proxy *p, unsigned slot, const struct endpoint *peer)
+{
+	let_go(p, CLIENT_AT_SLOT | slot, peer);
 }

@@ -6,6 +6,7 @@
 #include "proxy/exchange/forward.h"
 #include "proxy/exchange/observe.h"
 #include "proxy/exchange/reachability.h"
+#include "proxy/exchange/return_path.h"
 
 enum { ROUTES_A_TICK = 4096 /* conditions of so many routes are looked at in one tick of the wheel: well under a millisecond */ };
 
@@ -23,7 +24,7 @@ static void renew_client(void *object, uint32_t index, void *arg)
 	struct client *c = object;
 
 	(void)index;
-	if (!client_is_stand_in(c))
+	if (!client_is_stand_in(c) && !client_is_at_slot(c))
 		c->trusted = reachability_is_trusted(arg, &c->peer);
 }
 
@@ -135,6 +136,7 @@ void proxy_renew(struct proxy *p, struct snapshot *next)
 	p->conf = snapshot_keep(next);
 	renew_limits(p, &before->settings);
 	snapshot_release(before);
+	return_paths_renew(p);
 	if (r == NULL) {
 		log_warning("not enough memory to look at the observations again: they go on as they are");
 		return;

@@ -51,14 +51,14 @@ void requester_forget(struct exchange *x)
 {
 	if (x->requester->asking && !x->proxy->closing)
 		respond_error(x->proxy, x, ERR_INTERNAL, 0);
-	else
+	if (x->requester != NULL)
 		part(x);
 }
 
 /* Answers without an exchange: there is no room for one, or the request is not to be looked into. */
 static void refuse(struct proxy *p, struct requester *r, const struct request_origin *from, enum error e, uint16_t offender)
 {
-	struct client c = { .peer = from->peer, .listener = (uint16_t)from->listener, .trusted = true };
+	struct client c = { .peer = from->peer, .listener = from->listener, .trusted = true };
 	struct exchange x = { .proxy = p, .client = &c, .record = DUPLICATES_NONE, .conf = p->conf, .inner = true, .requester = r };
 
 	respond_error(p, &x, e, offender);
@@ -78,16 +78,23 @@ static void read_wishes(struct exchange *x, const struct outer_request *r, const
 	x->forward = r->forward;
 }
 
+/* A listener that is there, or the slot of an origin that asks by a return path. */
+static bool is_served(const struct proxy *p, unsigned listener)
+{
+	return listener & CLIENT_AT_SLOT || snapshot_listener(p->conf, listener) != NULL;
+}
+
 /* The exchange of a request that was read, or NULL with the reason. */
 static struct exchange *admit(struct proxy *p, struct requester *r, const struct request_origin *from, enum error *e)
 {
 	struct client *c;
 	struct exchange *x;
 
-	*e = p->draining && !from->begun ? ERR_DRAINING : snapshot_listener(p->conf, from->listener) == NULL ? ERR_WITHDRAWN : ERR_NONE;
+	*e = p->draining && !from->begun ? ERR_DRAINING : is_served(p, from->listener) ? ERR_NONE : ERR_WITHDRAWN;
 	if (*e != ERR_NONE)
 		return NULL;
-	p->listener_used[from->listener] = clock_now();
+	if (from->listener < CONF_SLOTS_MAX)
+		p->listener_used[from->listener] = clock_now();
 	c = client_get(p, from->listener, &from->peer);
 	if (c == NULL) {
 		*e = ERR_OVERLOAD;
@@ -141,14 +148,14 @@ void requester_ask(struct proxy *p, struct requester *r, const struct request_or
 	}
 	read_wishes(x, &wishes, &m);
 	memcpy(asked.addr, from->local.addr, sizeof asked.addr);
-	asked.port = l->address.port;
+	asked.port = l != NULL ? l->address.port : 0;
 	asked.transport = from->peer.transport;
 	forward_begin(p, x, &m, &wishes, &asked, route);
 }
 
 void requester_note_refusal(struct proxy *p, const struct request_origin *from, uint8_t code, bool oscore, enum error e)
 {
-	struct client c = { .peer = from->peer, .listener = (uint16_t)from->listener, .trusted = true };
+	struct client c = { .peer = from->peer, .listener = from->listener, .trusted = true };
 	struct exchange x = { .proxy = p, .client = &c, .record = DUPLICATES_NONE, .conf = from->conf, .route = from->route,
 		.code = code, .oscore = oscore, .inner = true };
 

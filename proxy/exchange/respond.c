@@ -29,7 +29,7 @@ void respond_empty(unsigned listener, const struct endpoint *peer, const struct 
 	uint8_t bytes[MSG_HEADER];
 
 	msg_write_empty(bytes, type, mid);
-	edge_send_client(listener, peer, local, bytes, sizeof bytes);
+	client_send(listener, peer, local, bytes, sizeof bytes);
 }
 
 void respond_acknowledge(struct proxy *p, struct exchange *x)
@@ -49,7 +49,7 @@ static int begin_as(struct proxy *p, struct exchange *x, struct answer *a, uint8
 	int32_t mid = 0;
 
 	a->error = ERR_NONE;
-	if (requester_is_gone(x) || x->client->gone)
+	if (requester_is_gone(x) || (x->client->gone && !x->inner))
 		return -1;
 	if (x->inner || client_is_reliable(x->client)) {
 		a->type = MSG_NON;
@@ -85,7 +85,7 @@ static size_t unverified_limit(const struct exchange *x)
 /* What the client takes in one message. */
 static size_t message_limit(const struct exchange *x)
 {
-	return x->inner ? MSG_DATAGRAM_MAX : edge_message_limit(0, &x->client->peer);
+	return x->inner ? MSG_DATAGRAM_MAX : edge_message_limit(client_is_at_slot(x->client) ? client_slot(x->client) : 0, &x->client->peer);
 }
 
 size_t respond_size_limit(const struct exchange *x)
@@ -151,7 +151,7 @@ static bool end(struct proxy *p, struct exchange *x, struct answer *a)
 	count_response(p, x);
 	access_log_answer(x, a->bytes[1], len);
 	if (a->type != MSG_CON) {
-		edge_send_client(x->client->listener, &x->client->peer, &x->local, a->bytes, len);
+		client_send(x->client->listener, &x->client->peer, &x->local, a->bytes, len);
 		if (x->record != DUPLICATES_NONE)
 			duplicates_answered(p->duplicates, x->record, x->record_hash, clock_now(), a->bytes,
 				a->type == MSG_ACK ? len : 0);
@@ -504,7 +504,7 @@ static struct delivery *notify_confirmable(struct proxy *p, struct exchange *x, 
 	if (mid < 0)
 		return NULL;
 	observe_remember_mid(x->observation, (uint16_t)mid);
-	edge_send_client(x->client->listener, &x->client->peer, &x->local, bytes, len);
+	client_send(x->client->listener, &x->client->peer, &x->local, bytes, len);
 	return NULL;
 }
 
@@ -517,7 +517,7 @@ static struct delivery *notify(struct proxy *p, struct exchange *x, const struct
 	int32_t mid = confirmable || !numbered ? 0 : client_take_mid(p, c);
 	size_t len;
 
-	if (mid < 0 || c->gone)
+	if (mid < 0 || (c->gone && !x->inner))
 		return NULL;
 	msg_begin(&a.w, a.bytes, sizeof a.bytes, confirmable ? MSG_CON : MSG_NON, m->code, (uint16_t)mid, exchange_token(x),
 		x->token_len);
@@ -536,7 +536,7 @@ static struct delivery *notify(struct proxy *p, struct exchange *x, const struct
 		return notify_confirmable(p, x, a.bytes, len);
 	if (numbered)
 		observe_remember_mid(x->observation, (uint16_t)mid);
-	edge_send_client(c->listener, &c->peer, &x->local, a.bytes, len);
+	client_send(c->listener, &c->peer, &x->local, a.bytes, len);
 	return NULL;
 }
 

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "proxy/exchange/client.h"
 #include "proxy/exchange/crossing.h"
 #include "proxy/exchange/exchange.h"
 #include "proxy/exchange/group.h"
@@ -10,9 +11,11 @@
 #include "proxy/exchange/observe.h"
 #include "proxy/exchange/origin.h"
 #include "proxy/exchange/ports.h"
+#include "proxy/exchange/receive.h"
 #include "proxy/exchange/renew.h"
 #include "proxy/exchange/requester.h"
 #include "proxy/exchange/respond.h"
+#include "proxy/exchange/return_path.h"
 #include "proxy/exchange/transmit.h"
 #include "translate/outer.h"
 
@@ -172,6 +175,8 @@ static void on_empty(const struct answer_arrival *a)
 	}
 	o = origin_find(a->p, a->peer);
 	x = o != NULL ? origin_in_flight(o, a->slot, a->m->mid) : NULL;
+	if (x == NULL && return_path_is_slot(a->slot) && return_path_receive(a->p, a->slot, a->peer, a->m))
+		return;
 	if (x == NULL) {
 		proxy_count(a->p, COUNT_IGNORED);
 		return;
@@ -193,6 +198,8 @@ static void fail(struct proxy *p, struct exchange *x, enum error e)
 
 bool upstream_pass_answer(struct proxy *p, struct exchange *x, const struct msg_view *m)
 {
+	if (x->client != NULL && client_is_at_slot(x->client))
+		return_path_proved(p, x->client);
 	observe_before_answer(x, m);
 	if ((!respond_relay(p, x, m) && !requester_is_gone(x)) || !observe_after_answer(p, x, m)) {
 		exchange_free(p, x);
@@ -357,12 +364,14 @@ static void on_response(const struct answer_arrival *a)
 		on_answer(a, x);
 }
 
-/* Origins ask nothing here. Over a connection that is said by an answer (RFC 8323 3.3), else by a Reset. */
+/* Origins ask nothing here, but by a return path. Over a connection that is said by an answer (RFC 8323 3.3), else by a Reset. */
 static void on_request(const struct answer_arrival *a)
 {
 	uint8_t bytes[MSG_HEADER + TOKEN_ROOM];
 	struct msg_writer w;
 
+	if (return_path_is_slot(a->slot) && return_path_receive(a->p, a->slot, a->peer, a->m))
+		return;
 	proxy_count(a->p, COUNT_REJECTED);
 	if (!edge_of(a->peer)->reliable) {
 		reject(a);
@@ -399,6 +408,8 @@ void upstream_datagram(struct proxy *p, unsigned slot, const struct endpoint *pe
 	struct answer_arrival a = { .p = p, .slot = slot, .peer = peer, .m = &m };
 	struct exchange *x;
 
+	if (return_path_is_slot(slot) && !return_path_admits(p, slot, peer))
+		return;
 	switch (msg_parse_datagram(&m, bytes, len)) {
 	case MSG_IGNORE:
 		proxy_count(p, COUNT_IGNORED);
@@ -473,6 +484,8 @@ void upstream_lost(struct proxy *p, unsigned slot, const struct endpoint *peer, 
 	struct origin *o = origin_find(p, peer);
 	bool pumping = p->pumping;
 
+	if (return_path_is_slot(slot))
+		receive_return_gone(p, slot, peer);
 	if (o == NULL)
 		return;
 	/* Who is told may end others, and ask anew: that goes before the first. What waits is not to join them yet. */

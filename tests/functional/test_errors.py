@@ -73,6 +73,13 @@ def session_absent(w, oscore):
     return proxy, client.ask(Message(POST, options=[(coap.URI_HOST, "meter.example")] + w.sealed(oscore), payload=b"c"))
 
 
+def return_ports(w, oscore):
+    pair = Pair(w.start(routes=DEFAULT_ROUTE.replace("};", "return-path = true; };", 1), sections="upstream: { return-ports = 1; };"))
+    Pair(pair.proxy, device=pair.device).exchange(POST, payload=b"c")
+    w.send(pair, oscore)
+    return pair.proxy, pair.client.recv()
+
+
 def no_route_forward(w, oscore):
     proxy = w.start(routes="")
     pair = Pair(proxy)
@@ -249,6 +256,7 @@ ROWS = {
     "ERR_ORIGIN_LIMIT": full("origin-exchanges = 2;", requests=2),
     "ERR_ORIGIN_RESTING": origin_resting,
     "ERR_SESSION_ABSENT": session_absent,
+    "ERR_RETURN_PORTS": return_ports,
     "ERR_MESSAGE_IDS": message_ids,
     "ERR_ORIGIN_TIMEOUT": origin_timeout,
     "ERR_ORIGIN_RESET": origin_reset,

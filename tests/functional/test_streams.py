@@ -1,5 +1,7 @@
 """CoAP over connections (RFC 8323): framing, capabilities, signals, and what ends a connection; from TCP and UDP to TCP and UDP."""
 
+import socket
+
 import pytest
 
 import coap
@@ -13,8 +15,20 @@ ROUTES = """
 """
 
 
+def free_ports():
+    """One that is free for both."""
+    for _ in range(50):
+        port = free_port()
+        try:
+            with socket.create_server(("127.0.0.1", port)):
+                return port
+        except OSError:
+            continue
+    raise RuntimeError("no free port")
+
+
 def begin(directory, sections="", listener="", routes=ROUTES, **kw):
-    host, port = "127.0.0.1", free_port()
+    host, port = "127.0.0.1", free_ports()
     listeners = 'coap: { url = "coap://%s:%d"; }; tcp: { url = "coap+tcp://%s:%d"; %s };' % (host, port, host, port, listener)
     return Proxy(directory, routes=routes, listeners=listeners, port=port, sections=sections, **kw)
 

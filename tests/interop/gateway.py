@@ -20,15 +20,15 @@ class Gateway:
     def __init__(self, path):
         self.path = path
         self.listeners = {}  # name: port
-        self.more = {}  # name of a listener: its other settings
+        self.more = {}  # name of a listener: its scheme, its other settings, its address
         self.routes = []
         self.groups = ""  # other groups of the configuration
         self.forward = self.listener("coap")
         self.routes.append(f'fwd: {{ from = ["coap"]; forward-to = ["coap://127.0.0.0/8:*", "http://127.0.0.0/8:*"]; {LOCAL} }};')
 
-    def listener(self, name, scheme="coap", more=""):
-        self.listeners[name] = peers.free_port()
-        self.more[name] = (scheme, more)
+    def listener(self, name, scheme="coap", more="", host="127.0.0.1", port=None):
+        self.listeners[name] = port or peers.free_port()
+        self.more[name] = (scheme, more, host)
         return self.listeners[name]
 
     def reverse_url(self, name, url):
@@ -48,8 +48,8 @@ class Gateway:
         return port
 
     def _written(self, name):
-        scheme, more = self.more[name]
-        return f'  {name}: {{ url = "{scheme}://127.0.0.1:{self.listeners[name]}"; {more} }};\n'
+        scheme, more, host = self.more[name]
+        return f'  {name}: {{ url = "{scheme}://{host}:{self.listeners[name]}"; {more} }};\n'
 
     @property
     def configuration(self):

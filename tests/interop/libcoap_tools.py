@@ -18,11 +18,11 @@ class Told:
     log: bytes
 
 
-async def ask(library, uri, security, folder, method="get", payload=None, more=()):
+async def ask(library, uri, security, folder, method="get", payload=None, patience=PATIENCE):
     """One request of coap-client; `security` are its arguments."""
     body = folder / f"body-{id(uri)}"
     body.unlink(missing_ok=True)
-    arguments = ["-v", "6", "-m", method, "-B", str(PATIENCE), "-o", str(body), *security, *more]
+    arguments = ["-v", "6", "-m", method, "-B", str(patience), "-o", str(body), *security]
     if payload is not None:
         up = folder / f"up-{id(uri)}"
         up.write_bytes(payload)
@@ -47,17 +47,16 @@ async def watch(library, uri, security, seconds=2):
 
 
 class Server:
-    """coap-server: UDP and TCP at `port`, DTLS and TLS at `port` + 1."""
+    """coap-server at the ports of CoAP of an address of its own: UDP and TCP, DTLS and TLS."""
 
     @classmethod
-    async def start(cls, library, *security):
+    async def start(cls, library, host, *security):
         self = cls()
-        self.port = peers.free_port()
-        peers.check_free(self.port + 1)
+        self.host = host
         self.process = await asyncio.create_subprocess_exec(
-            f"coap-server-{library}", "-A", "127.0.0.1", "-p", str(self.port), "-d", "10", "-v", "0", *security,
+            f"coap-server-{library}", "-A", host, "-p", "5683", "-d", "10", "-v", "0", *security,
             stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL)
-        await peers.answers_ping(self.port)
+        await peers.answers_ping(5683, host)
         return self
 
     async def stop(self):

@@ -59,10 +59,11 @@ def need(condition, what):
         raise Broken(what)
 
 
-def make_certificate(folder):
-    """A certificate of 127.0.0.1 that is its own authority."""
+def make_certificate(folder, hosts=("127.0.0.1",)):
+    """A certificate of these addresses that is its own authority."""
+    names = ",".join("IP:" + host for host in hosts)
     subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN=gateway",
-                    "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", folder / "key.pem", "-out", folder / "cert.pem"],
+                    "-addext", "subjectAltName=" + names, "-keyout", folder / "key.pem", "-out", folder / "cert.pem"],
                    check=True, stderr=subprocess.DEVNULL)
     os.chmod(folder / "key.pem", 0o600)
 
@@ -70,19 +71,6 @@ def make_certificate(folder):
 def write_keys(path, keys):
     path.write_text("".join(f"{name}:{key.hex()}\n" for name, key in keys.items()))
     path.chmod(0o600)
-
-
-def device_ports():
-    """A port whose neighbours at all the offsets are free too."""
-    for _ in range(100):
-        port = peers.free_port()
-        try:
-            for offset in set(OFFSET.values()):
-                peers.check_free(port + offset)
-            return port
-        except OSError:
-            continue
-    raise RuntimeError("no free ports")
 
 
 class Client:
@@ -189,7 +177,7 @@ class Matrix:
         make_certificate(self.folder)
         write_keys(self.folder / "clients", CLIENT_KEYS)
         write_keys(self.folder / "ours", {IDENTITY: KEY})
-        self.device_port = device_ports()
+        self.device_port = peers.free_ports(sorted(set(OFFSET.values())))
         self.devices = await asyncio.create_subprocess_exec(
             sys.executable, str(peers.HERE / "matrix_device.py"), str(self.folder), str(self.device_port),
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE)

@@ -53,8 +53,13 @@ class Way:
         return f"coap://127.0.0.1:{self.next_hop}"
 
 
+_given = set()  # ports that somebody here is about to take
+
+
 def check_free(port):
-    """OSError if somebody has that port of UDP or TCP."""
+    """OSError if somebody has that port of UDP or TCP, or was given it."""
+    if port in _given:
+        raise OSError("taken")
     for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
         with socket.socket(socket.AF_INET, kind) as s:
             s.bind(("127.0.0.1", port))
@@ -66,10 +71,25 @@ def free_port():
         port = random.randrange(20000, 32000)
         try:
             check_free(port)
+            _given.add(port)
             return port
         except OSError:
             continue
     raise Failed("no free port")
+
+
+def free_ports(offsets):
+    """A port that is free as are those so far behind it, none of which a client gets by chance."""
+    for _ in range(200):
+        port = random.randrange(20000, 32000 - max(offsets))
+        try:
+            for offset in offsets:
+                check_free(port + offset)
+            _given.update(port + offset for offset in offsets)
+            return port
+        except OSError:
+            continue
+    raise Failed("no free ports")
 
 
 # ---- servers ----------------------------------------------------------------------------------------------------------
@@ -135,7 +155,7 @@ class AiocoapOrigin(Origin):
     async def start(cls, transports=("udp6",), tls=None):
         """TLS, with that context, is at the port + 1, WebSockets at the port + 3000."""
         self = cls()
-        self.port = free_port()
+        self.port = free_ports((0, 1, 3000, 3001))
         site = resource.Site()
         site.add_resource(["hello"], _Hello())
         site.add_resource(["store"], _Store())
@@ -182,12 +202,12 @@ class LibcoapOrigin(Origin):
         return self
 
 
-async def answers_ping(port):
+async def answers_ping(port, host="127.0.0.1"):
     """Waits until the server at `port` answers a CoAP ping."""
     loop = asyncio.get_running_loop()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
         s.setblocking(False)
-        s.connect(("127.0.0.1", port))
+        s.connect((host, port))
         for mid in range(1, 200):
             try:
                 s.send(bytes([0x40, 0, 0, mid]))

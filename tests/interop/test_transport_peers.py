@@ -3,6 +3,8 @@ GnuTLS, node-coap at the other end of a connection, and OpenSSL's s_client and s
 """
 
 import asyncio
+import itertools
+import random
 import ssl
 
 import aiocoap
@@ -16,12 +18,17 @@ import wire
 from gateway import LOCAL, Gateway
 from libcoap_tools import LIBRARIES
 
-NAME, KEY = "a-client", b"kept between two"
+NAME, KEY = "s-client", b"kept between two"  # of s_client; each library has a name of its own
 OUR_NAME, OUR_KEY = "gateway", b"known to origins"
 BODY = bytes(range(200)) * 15
 CSM = frames.message(frames.CSM)
 SECURED = ["psk", "certificate"]
-DTLS, TLS12, TLS13 = ("-dtls1_2",), ("-tls1_2",), ("-tls1_3",)
+DTLS, TLS12, TLS13 = "-dtls1_2", "-tls1_2", "-tls1_3"
+OVER_TLS = [(TLS12, "psk"), (TLS12, "certificate"), (TLS13, "certificate")]
+
+
+def stand_in(version, security):
+    return f"stand_in_{version.strip('-')}_{security}"
 
 
 class Ends:
@@ -29,8 +36,10 @@ class Ends:
 
     async def start(self, folder):
         self.folder = folder
-        matrix.make_certificate(folder)
-        matrix.write_keys(folder / "clients", {NAME: KEY})
+        second, third = random.randrange(32, 250), random.randrange(256)
+        self.hosts = {name: f"127.{second}.{third}.{n + 1}" for n, name in enumerate(["gateway", *itertools.product(LIBRARIES, SECURED)])}
+        matrix.make_certificate(folder, ["127.0.0.1", *self.hosts.values()])
+        matrix.write_keys(folder / "clients", dict.fromkeys([NAME, *LIBRARIES], KEY))
         matrix.write_keys(folder / "ours", {OUR_NAME: OUR_KEY})
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         tls.load_cert_chain(folder / "cert.pem", folder / "key.pem")
@@ -39,18 +48,19 @@ class Ends:
         self.node = await peers.NodeOrigin.start()
         self.servers = {}
         for library in LIBRARIES:
-            self.servers[library, "psk"] = await libcoap_tools.Server.start(library, "-k", OUR_KEY.decode())
-            self.servers[library, "certificate"] = await libcoap_tools.Server.start(
-                library, "-c", str(folder / "cert.pem"), "-j", str(folder / "key.pem"), "-n")
-        self.stand_in = peers.free_port()  # of s_server
+            for security, shown in (("psk", ["-k", OUR_KEY.decode()]),
+                                    ("certificate", ["-c", str(folder / "cert.pem"), "-j", str(folder / "key.pem"), "-n"])):
+                host = self.hosts[library, security]
+                self.servers[library, security] = await libcoap_tools.Server.start(library, host, *shown)
+        self.stand_ins = {}  # ports of s_server
         self.ports = {}
         self.gateway = self._gateway()
         await self.gateway.start()
         self.client = await peers.AiocoapClient.start()
         self.node_client = await peers.NodeClient.start()
 
-    def _route(self, gateway, name, scheme, url, more="", route=""):
-        self.ports[name] = gateway.listener(name, scheme, more)
+    def _route(self, gateway, name, scheme, url, more="", route="", **place):
+        self.ports[name] = gateway.listener(name, scheme, more, **place)
         gateway.routes.append(f'{name}: {{ from = ["{name}"]; to = ["{url}"]; {LOCAL} {route} }};')
 
     def _gateway(self):
@@ -59,17 +69,18 @@ class Ends:
         here = f"coap://127.0.0.1:{self.origin.port}"
         for scheme, more in (("coaps", secured), ("coap+tcp", ""), ("coaps+tcp", secured)):
             self._route(gateway, scheme.replace("+", "_"), scheme, here, more)
+        self._route(gateway, "standard", "coaps+tcp", here, secured, host=self.hosts["gateway"], port=5684)
         self._route(gateway, "to_node", "coap+tcp", f"coap://127.0.0.1:{self.node.port}")
         self._route(gateway, "from_node", "coap", f"coap+tcp://127.0.0.1:{self.origin.port}")
         shows = {"psk": f'origin-identity = "{OUR_NAME}";', "certificate": ""}
         for (library, security), server in self.servers.items():
-            for scheme, port in (("coaps", server.port + 1), ("coap+tcp", server.port), ("coaps+tcp", server.port + 1)):
+            for scheme in ("coaps", "coap+tcp", "coaps+tcp"):
                 name = f"{library}_{security}_{scheme.replace('+', '_')}"
-                self._route(gateway, name, "coap", f"{scheme}://127.0.0.1:{port}", route=shows[security] if scheme != "coap+tcp" else "")
-        for scheme in ("coaps", "coaps+tcp"):
-            for security in SECURED:
-                self._route(gateway, f"stand_in_{security}_{scheme.replace('+', '_')}", "coap", f"{scheme}://127.0.0.1:{self.stand_in}",
-                            route=shows[security])
+                self._route(gateway, name, "coap", f"{scheme}://{server.host}", route=shows[security] if scheme != "coap+tcp" else "")
+        for version, security in [(DTLS, "psk"), (DTLS, "certificate"), *OVER_TLS]:
+            port = self.stand_ins[version, security] = peers.free_port()
+            self._route(gateway, stand_in(version, security), "coap", f"{'coaps' if version == DTLS else 'coaps+tcp'}://127.0.0.1:{port}",
+                        route=shows[security])
         gateway.groups = f'upstream: {{ psk-file = "{folder}/ours"; ca = "{folder}/cert.pem"; }};\n'
         return gateway
 
@@ -81,9 +92,9 @@ class Ends:
             await peer.stop()
         await self.gateway.stop()
 
-    def shown(self, security):
+    def shown(self, library, security):
         """What coap-client shows, and how it knows the gateway."""
-        return {"none": [], "psk": ["-u", NAME, "-k", KEY.decode()], "certificate": ["-C", str(self.folder / "cert.pem")]}[security]
+        return {"none": [], "psk": ["-u", library, "-k", KEY.decode()], "certificate": ["-C", str(self.folder / "cert.pem")]}[security]
 
     def way(self, name):
         return peers.Way("reverse", self.port(name), 0)
@@ -104,7 +115,9 @@ WAYS = [("coaps", "psk"), ("coaps", "certificate"), ("coap+tcp", "none"), ("coap
 @pytest.mark.parametrize("library", LIBRARIES)
 async def test_libcoap_client(ends, library, scheme, security, tmp_path):
     """Reads, writes in blocks or in one piece, reads back, and is told what is not there."""
-    uri, shown = f"{scheme}://127.0.0.1:{ends.port(scheme)}", ends.shown(security)
+    # It names no protocol (ALPN) with its key, which the port of CoAP over TLS alone puts up with.
+    host = ends.hosts["gateway"] if (scheme, security) == ("coaps+tcp", "psk") else f"127.0.0.1:{ends.port(scheme)}"
+    uri, shown = f"{scheme}://{host}", ends.shown(library, security)
     told = await libcoap_tools.ask(library, uri + "/hello", shown, tmp_path)
     assert (told.code, told.body) == ("2.05", ends.origin.greeting), told.log
     told = await libcoap_tools.ask(library, uri + "/store", shown, tmp_path, "put", BODY)
@@ -115,24 +128,30 @@ async def test_libcoap_client(ends, library, scheme, security, tmp_path):
     assert told.code == "4.04", told.log
 
 
-@pytest.mark.parametrize("scheme, security", [("coaps", "psk"), ("coap+tcp", "none"), ("coaps+tcp", "certificate")])
-@pytest.mark.parametrize("library", LIBRARIES)
-async def test_libcoap_client_observes(ends, library, scheme, security):
+async def test_libcoap_clients_observe(ends):
+    """All at once, since each of them observes for whole seconds."""
     way = peers.Way("direct", ends.origin.port, ends.origin.port)
     await ends.client.ask(way, "PUT", "/store", b"before")
-    process = await libcoap_tools.watch(library, f"{scheme}://127.0.0.1:{ends.port(scheme)}/store", ends.shown(security))
-    line = await asyncio.wait_for(process.stdout.readline(), peers.TIMEOUT)
-    assert line == b"before\n"
+    watching = {}
+
+    async def begin(library, scheme, security):
+        uri = f"{scheme}://127.0.0.1:{ends.port(scheme)}/store"
+        process = watching[library, scheme] = await libcoap_tools.watch(library, uri, ends.shown(library, security), 3)
+        assert await asyncio.wait_for(process.stdout.readline(), peers.TIMEOUT) == b"before\n", (library, scheme)
+
+    ways = (("coaps", "psk"), ("coap+tcp", "none"), ("coaps+tcp", "certificate"))
+    await asyncio.gather(*(begin(library, *one) for library in LIBRARIES for one in ways))
     await ends.client.ask(way, "PUT", "/store", b"after")
-    line = await asyncio.wait_for(process.stdout.readline(), peers.TIMEOUT)
-    assert line == b"after\n"
-    await asyncio.wait_for(process.wait(), peers.TIMEOUT)
+    for who, process in watching.items():
+        assert await asyncio.wait_for(process.stdout.readline(), peers.TIMEOUT) == b"after\n", who
+    for process in watching.values():
+        await asyncio.wait_for(process.wait(), peers.TIMEOUT)
 
 
 @pytest.mark.parametrize("scheme", ["coaps", "coaps+tcp"])
 @pytest.mark.parametrize("library", LIBRARIES)
 async def test_libcoap_client_with_a_wrong_key(ends, library, scheme, tmp_path):
-    told = await libcoap_tools.ask(library, f"{scheme}://127.0.0.1:{ends.port(scheme)}/hello", ["-u", NAME, "-k", "something else!!"], tmp_path)
+    told = await libcoap_tools.ask(library, f"{scheme}://127.0.0.1:{ends.port(scheme)}/hello", ["-u", library, "-k", "something else!!"], tmp_path, patience=2)
     assert told.code == "" and told.body == b"", told.log
 
 
@@ -224,7 +243,7 @@ async def next_message(tool, reader, waiting):
 @pytest.mark.parametrize("security", SECURED)
 async def test_s_client_over_dtls(ends, security):
     """One datagram of a request is one record, and so is the answer, which acknowledges it."""
-    tool = await Tool.start("s_client", *DTLS, "-quiet", "-connect", f"127.0.0.1:{ends.port('coaps')}",
+    tool = await Tool.start("s_client", DTLS, "-quiet", "-connect", f"127.0.0.1:{ends.port('coaps')}",
                             *known_by(security, ends.folder, NAME, KEY), "-cipher", "ALL:@SECLEVEL=0")
     try:
         tool.write(get_datagram(b"hello"))
@@ -236,10 +255,10 @@ async def test_s_client_over_dtls(ends, security):
 
 
 @pytest.mark.covers("C8323-3.3-2", "C8323-8.2-1")
-@pytest.mark.parametrize("version, security", [(TLS12, "psk"), (TLS12, "certificate"), (TLS13, "certificate")])
+@pytest.mark.parametrize("version, security", OVER_TLS)
 async def test_s_client_over_tls(ends, version, security):
     """The gateway says its capabilities before it knows ours; the answer has our token."""
-    tool = await Tool.start("s_client", *version, "-quiet", "-alpn", "coap", "-connect", f"127.0.0.1:{ends.port('coaps+tcp')}",
+    tool = await Tool.start("s_client", version, "-quiet", "-alpn", "coap", "-connect", f"127.0.0.1:{ends.port('coaps+tcp')}",
                             *known_by(security, ends.folder, NAME, KEY), "-cipher", "ALL:@SECLEVEL=0")
     reader, waiting = frames.Reader(), []
     try:
@@ -254,7 +273,7 @@ async def test_s_client_over_tls(ends, version, security):
 @pytest.mark.covers("C8323-8.2-1")
 async def test_s_client_without_alpn(ends):
     """At a port other than 5684 who does not name the protocol is let go."""
-    tool = await Tool.start("s_client", *TLS13, "-quiet", "-connect", f"127.0.0.1:{ends.port('coaps+tcp')}", "-CAfile", str(ends.folder / "cert.pem"))
+    tool = await Tool.start("s_client", TLS13, "-quiet", "-connect", f"127.0.0.1:{ends.port('coaps+tcp')}", "-CAfile", str(ends.folder / "cert.pem"))
     tool.write(CSM + get_frame(b"hello"))
     try:
         data = b""
@@ -266,7 +285,7 @@ async def test_s_client_without_alpn(ends):
 
 
 async def serving(ends, version, security):
-    tool = await Tool.start("s_server", *version, "-quiet", "-accept", f"127.0.0.1:{ends.stand_in}", "-cipher", "ALL:@SECLEVEL=0", *(
+    tool = await Tool.start("s_server", version, "-quiet", "-accept", f"127.0.0.1:{ends.stand_ins[version, security]}", "-cipher", "ALL:@SECLEVEL=0", *(
         ["-nocert", "-psk_identity", OUR_NAME, "-psk", OUR_KEY.hex()] if security == "psk" else
         ["-cert", str(ends.folder / "cert.pem"), "-key", str(ends.folder / "key.pem")]), *(["-alpn", "coap"] if version != DTLS else []))
     await asyncio.sleep(0.3)
@@ -277,7 +296,7 @@ async def serving(ends, version, security):
 async def test_s_server_over_dtls(ends, security):
     tool = await serving(ends, DTLS, security)
     try:
-        asking = asyncio.ensure_future(ends.client.ask(ends.way(f"stand_in_{security}_coaps"), "GET", "/what"))
+        asking = asyncio.ensure_future(ends.client.ask(ends.way(stand_in(DTLS, security)), "GET", "/what"))
         request = wire.parse(await tool.read())
         assert request.is_request and request.option(wire.URI_PATH) == b"what"
         tool.write(wire.write(wire.Datagram(wire.ACK, wire.code("2.05"), request.mid, request.token, [], b"from s_server")))
@@ -287,13 +306,13 @@ async def test_s_server_over_dtls(ends, security):
 
 
 @pytest.mark.covers("C8323-3.3-1", "C8323-8.2-1")
-@pytest.mark.parametrize("version, security", [(TLS12, "psk"), (TLS12, "certificate"), (TLS13, "certificate")])
+@pytest.mark.parametrize("version, security", OVER_TLS)
 async def test_s_server_over_tls(ends, version, security):
     """The first that comes is the CSM; the request does not wait for another question."""
     tool = await serving(ends, version, security)
     reader, waiting = frames.Reader(), []
     try:
-        asking = asyncio.ensure_future(ends.client.ask(ends.way(f"stand_in_{security}_coaps+tcp"), "GET", "/what"))
+        asking = asyncio.ensure_future(ends.client.ask(ends.way(stand_in(version, security)), "GET", "/what"))
         assert (await next_message(tool, reader, waiting)).code == frames.CSM
         tool.write(CSM)
         request = await next_message(tool, reader, waiting)

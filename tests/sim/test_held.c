@@ -1,65 +1,15 @@
-/* objects: tests/sim/workers.o BASE_OBJS COAP_OBJS CONF_OBJS CORE_OBJS base/clock_steered.o base/random_seeded.o */
+/* objects: tests/sim/bodies.o tests/sim/workers.o BASE_OBJS COAP_OBJS CONF_OBJS CORE_OBJS base/clock_steered.o base/random_seeded.o */
 /*
- * Answers and notifications that are too large for their client's hop: he takes them a block at a time. Every test runs with one worker, and
- * with two where the client's is not the origin's home.
+ * Answers and notifications that are too large for their client's hop: he takes them a block at a time.
  */
 #include "tests/sim/bodies.h"
 
-#include "base/random.h"
-#include "proxy/exchange/origin.h"
-#include "tests/unit/covers.h"
+#include <stdio.h>
 
-static unsigned workers;
-static uint16_t next_token;
-static const char *host; /* Uri-Host of a reliable origin that lives elsewhere, if there is an elsewhere */
-
-static int one(void **state)
+/* A request without payload for a resource of a reliable origin. */
+static uint16_t get(unsigned client, uint8_t code, const char *options)
 {
-	(void)state;
-	workers = 1;
-	return 0;
-}
-
-static int two(void **state)
-{
-	(void)state;
-	workers = 2;
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	workers_end();
-	return 0;
-}
-
-static void begin(const char *settings)
-{
-	next_token = 0;
-	workers_begin(workers, STREAM_ORIGINS, settings);
-	host = stream_host(workers);
-}
-
-static void finish(void)
-{
-	pass_time(2 * EXCHANGE_LIFETIME);
-	nothing_remains();
-}
-
-static const char *with_host(const char *options)
-{
-	static char text[256];
-
-	snprintf(text, sizeof text, "%s %s", host, options);
-	return text;
-}
-
-static uint16_t asks(unsigned client, uint8_t code, const char *options)
-{
-	ask_bytes(0, client, client >= RELIABLE_CLIENTS ? MSG_NON : MSG_CON, code, ++next_token, with_host(options), NULL, 0);
-	settle();
-	return next_token;
+	return asks(client, code, stream(options), NULL, 0);
 }
 
 /* The client takes the rest of a body from block `num` on, whose first part it has; `options` of each request but Block2. `tag`: that each has
@@ -73,9 +23,9 @@ static void takes_rest(unsigned client, uint8_t code, const char *options, unsig
 
 	for (size_t at = num * size; more; at += size) {
 		more = at + size < len;
-		asks(client, code, block2_text(options, (int)(at / size), false, szx));
+		get(client, code, block2_text(options, (int)(at / size), false, szx));
 		s = next_to_client();
-		is_for(s, 0, client, next_token);
+		is_for(s, 0, client, last_token);
 		is_code(s, CODE_CONTENT);
 		is_block(s, OPT_BLOCK2, (uint32_t)(at / size), more, szx);
 		has_bytes(s, body + at, more ? size : len - at);
@@ -103,12 +53,12 @@ static void a_large_answer_is_taken_in_blocks(void **state)
 	for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++) {
 		unsigned szx = rows[i].szx == 7 ? 6 : rows[i].szx;
 
-		asks(PLAIN, CODE_GET, rows[i].szx == 7 ? "11='a' 17=2a" : block2_text("11='a' 17=2a", 0, false, szx));
+		get(PLAIN, CODE_GET, rows[i].szx == 7 ? "11='a' 17=2a" : block2_text("11='a' 17=2a", 0, false, szx));
 		s = next_to_origin();
 		replies(s, CODE_CONTENT, rows[i].options, body_of(i % 7), rows[i].len);
 		s = next_to_client();
 		assert_int_equal(s->m.type, MSG_ACK);
-		is_for(s, 0, PLAIN, next_token);
+		is_for(s, 0, PLAIN, last_token);
 		is_code(s, CODE_CONTENT);
 		is_block(s, OPT_BLOCK2, 0, true, szx);
 		has_bytes(s, body_of(i % 7), 16u << szx);
@@ -129,11 +79,11 @@ static void parts_of_a_block_have_no_tag_of_their_own(void **state)
 	(void)state;
 	covers("C8323-6-2 C7959-2.4-2");
 	begin("");
-	asks(PLAIN, CODE_GET, "11='a'");
+	get(PLAIN, CODE_GET, "11='a'");
 	replies(next_to_origin(), CODE_CONTENT, block2_text("12=2a", 0, true, OPT_SZX_BERT), body_of(1), 4096);
 	for (unsigned num = 0; num < 4; num++) {
 		if (num > 0)
-			asks(PLAIN, CODE_GET, block2_text("11='a'", (int)num, false, 6));
+			get(PLAIN, CODE_GET, block2_text("11='a'", (int)num, false, 6));
 		s = next_to_client();
 		is_code(s, CODE_CONTENT);
 		is_block(s, OPT_BLOCK2, num, true, 6);
@@ -152,7 +102,7 @@ static void an_oscore_answer_too(void **state)
 	(void)state;
 	covers("S-6 C7959-2.7-1");
 	begin("");
-	ask(0, PLAIN, MSG_CON, CODE_POST, ++next_token, 0, with_host("9=0901aa"), "sealed");
+	ask(0, PLAIN, MSG_CON, CODE_POST, ++last_token, 0, stream("9=0901aa"), "sealed");
 	settle();
 	s = next_to_origin();
 	is_message(s, s->m.type, CODE_POST, NULL, "sealed");
@@ -164,14 +114,14 @@ static void an_oscore_answer_too(void **state)
 	/* What OSCORE protects its ends can tell. */
 	assert_false(has_option(s, OPT_ETAG));
 	/* Another one is not meant. */
-	asks(PLAIN + 1, CODE_POST, block2_text("9=0901aa", 1, false, 6));
+	get(PLAIN + 1, CODE_POST, block2_text("9=0901aa", 1, false, 6));
 	replies(next_to_origin(), CODE_BAD_REQUEST, "", NULL, 0);
 	is_code(next_to_client(), CODE_BAD_REQUEST);
-	asks(PLAIN, CODE_POST, block2_text("9=0902aa", 1, false, 6));
+	get(PLAIN, CODE_POST, block2_text("9=0902aa", 1, false, 6));
 	replies(next_to_origin(), CODE_BAD_REQUEST, "", NULL, 0);
 	is_code(next_to_client(), CODE_BAD_REQUEST);
 	for (unsigned num = 1; num < 3; num++) {
-		asks(PLAIN, CODE_POST, block2_text("9=0901aa", (int)num, false, 6));
+		get(PLAIN, CODE_POST, block2_text("9=0901aa", (int)num, false, 6));
 		s = next_to_client();
 		is_code(s, CODE_CHANGED);
 		is_block(s, OPT_BLOCK2, num, num < 2, 6);
@@ -190,29 +140,29 @@ static void what_is_held_is_its_clients_alone(void **state)
 	(void)state;
 	covers("C7959-7.1-1 C7959-7-2");
 	begin("");
-	asks(PLAIN, CODE_POST, "11='a'");
+	get(PLAIN, CODE_POST, "11='a'");
 	replies(next_to_origin(), CODE_CHANGED, "12=2a", body_of(1), 2500);
 	is_block(next_to_client(), OPT_BLOCK2, 0, true, 6);
-	asks(PLAIN + 1, CODE_POST, block2_text("11='a'", 1, false, 6));
+	get(PLAIN + 1, CODE_POST, block2_text("11='a'", 1, false, 6));
 	replies(next_to_origin(), CODE_REQUEST_INCOMPLETE, "", NULL, 0);
 	is_code(next_to_client(), CODE_REQUEST_INCOMPLETE);
-	asks(PLAIN, CODE_POST, block2_text("11='a'", 2, false, 6));
+	get(PLAIN, CODE_POST, block2_text("11='a'", 2, false, 6));
 	s = next_to_client();
 	is_code(s, CODE_CHANGED);
 	is_block(s, OPT_BLOCK2, 2, false, 6);
 	has_bytes(s, body_of(1) + 2048, 452);
 	/* in any order and size, as often as he likes */
-	asks(PLAIN, CODE_POST, block2_text("11='a'", 5, false, 4));
+	get(PLAIN, CODE_POST, block2_text("11='a'", 5, false, 4));
 	has_bytes(next_to_client(), body_of(1) + 5 * 256, 256);
 	/* there is no such block */
-	asks(PLAIN, CODE_POST, block2_text("11='a'", 3, false, 6));
+	get(PLAIN, CODE_POST, block2_text("11='a'", 3, false, 6));
 	is_code(next_to_client(), CODE_BAD_REQUEST);
-	asks(PLAIN, CODE_POST, block2_text("11='a'", (1 << 20) - 1, false, 6));
+	get(PLAIN, CODE_POST, block2_text("11='a'", (1 << 20) - 1, false, 6));
 	is_code(next_to_client(), CODE_BAD_REQUEST);
 	nothing_more();
 	/* after EXCHANGE_LIFETIME it is gone */
 	pass_time(EXCHANGE_LIFETIME + CLOCK_SECOND);
-	asks(PLAIN, CODE_POST, block2_text("11='a'", 1, false, 6));
+	get(PLAIN, CODE_POST, block2_text("11='a'", 1, false, 6));
 	replies(next_to_origin(), CODE_REQUEST_INCOMPLETE, "", NULL, 0);
 	is_code(next_to_client(), CODE_REQUEST_INCOMPLETE);
 	finish();
@@ -229,12 +179,12 @@ static void the_rest_of_a_large_block_is_the_origins(void **state)
 	covers("C8323-6-1 C8323-6-2 C7959-2.4-2");
 	begin("");
 	edge_says.bert = true;
-	asks(PLAIN, CODE_GET, "11='a'");
+	get(PLAIN, CODE_GET, "11='a'");
 	for (unsigned num = 0; num * 1024 < LENGTH; num++) {
 		bool last = (num + 1) * 1024 >= LENGTH;
 
 		if (num > 0)
-			asks(PLAIN, CODE_GET, block2_text("11='a'", (int)num, false, 6));
+			get(PLAIN, CODE_GET, block2_text("11='a'", (int)num, false, 6));
 		if (num % 4 == 0) {
 			size_t from = num * 1024u, len = LENGTH - from < PIECE ? LENGTH - from : PIECE;
 
@@ -260,16 +210,16 @@ static void another_representation_has_another_etag(void **state)
 	covers("C7959-2.4-2");
 	begin("");
 	edge_says.bert = true;
-	asks(PLAIN, CODE_GET, "11='a'");
+	get(PLAIN, CODE_GET, "11='a'");
 	replies(next_to_origin(), CODE_CONTENT, block2_text("4=01", 0, true, BERT), body_of(1), 2048);
 	assert_true(is_option(next_to_client(), OPT_ETAG, "\x01"));
-	asks(PLAIN, CODE_GET, block2_text("11='a'", 1, false, 6));
+	get(PLAIN, CODE_GET, block2_text("11='a'", 1, false, 6));
 	assert_true(is_option(next_to_client(), OPT_ETAG, "\x01"));
-	asks(PLAIN, CODE_GET, block2_text("11='a'", 2, false, 6));
+	get(PLAIN, CODE_GET, block2_text("11='a'", 2, false, 6));
 	replies(next_to_origin(), CODE_CONTENT, block2_text("4=02", 2, true, BERT), body_of(2) + 2048, 2048);
 	assert_true(is_option(next_to_client(), OPT_ETAG, "\x02"));
 	/* what is not held any more is asked for anew */
-	asks(PLAIN, CODE_GET, block2_text("11='a'", 1, false, 6));
+	get(PLAIN, CODE_GET, block2_text("11='a'", 1, false, 6));
 	is_block(next_to_origin(), OPT_BLOCK2, 1, false, BERT);
 	replies(&the.to_origin.all[the.to_origin.seen - 1], CODE_CONTENT, block2_text("4=02", 1, true, BERT), body_of(2) + 1024, 1024);
 	has_bytes(next_to_client(), body_of(2) + 1024, 1024);
@@ -289,7 +239,7 @@ static void a_large_notification_is_its_first_block(void **state)
 	for (unsigned szx = 2; szx <= 6; szx += 4) {
 		uint16_t token;
 
-		token = asks(PLAIN, CODE_GET, szx == 2 ? block2_text("6= 11='o'", 0, false, 2) : "6= 11='o'");
+		token = get(PLAIN, CODE_GET, szx == 2 ? block2_text("6= 11='o'", 0, false, 2) : "6= 11='o'");
 		registration = next_to_origin();
 		for (unsigned i = 1; i <= 3; i++) {
 			char observe[16];
@@ -329,7 +279,7 @@ static void an_oscore_notification_too(void **state)
 	(void)state;
 	covers("S-38 S-6");
 	begin("");
-	ask(0, PLAIN, MSG_CON, CODE_FETCH, ++next_token, 0, with_host("6= 9=0901aa"), "sealed");
+	ask(0, PLAIN, MSG_CON, CODE_FETCH, ++last_token, 0, stream("6= 9=0901aa"), "sealed");
 	settle();
 	registration = next_to_origin();
 	replies(registration, CODE_CONTENT, "6=01 9=", body_of(0), 100);
@@ -339,9 +289,9 @@ static void an_oscore_notification_too(void **state)
 		s = next_to_client();
 		is_block(s, OPT_BLOCK2, 0, true, 6);
 		has_bytes(s, body_of(i), 1024);
-		asks(PLAIN, CODE_FETCH, block2_text("9=0901aa", 1, false, 6));
+		get(PLAIN, CODE_FETCH, block2_text("9=0901aa", 1, false, 6));
 		has_bytes(next_to_client(), body_of(i) + 1024, 1024);
-		asks(PLAIN, CODE_FETCH, block2_text("9=0901aa", 2, false, 6));
+		get(PLAIN, CODE_FETCH, block2_text("9=0901aa", 2, false, 6));
 		s = next_to_client();
 		has_bytes(s, body_of(i) + 2048, 52);
 		is_block(s, OPT_BLOCK2, 2, false, 6);
@@ -363,7 +313,7 @@ static void a_client_of_a_small_connection(void **state)
 	covers("S-20 C8323-6-1");
 	begin("");
 	/* the origin has said that it gives more than that (the test's edge has one word for all) */
-	asks(STREAM, CODE_GET, "11='a'");
+	get(STREAM, CODE_GET, "11='a'");
 	edge_says.message_limit = 1152;
 	replies(next_to_origin(), CODE_CONTENT, "4=01", body_of(1), 5000);
 	s = next_to_client();
@@ -371,14 +321,14 @@ static void a_client_of_a_small_connection(void **state)
 	is_block(s, OPT_BLOCK2, 0, true, 6);
 	takes_rest(STREAM, CODE_GET, "11='a'", 1, 6, body_of(1), 5000, msg_option(&s->m, OPT_ETAG));
 	/* one that takes large blocks gets large ones of the rest */
-	asks(STREAM, CODE_GET, "11='a'");
+	get(STREAM, CODE_GET, "11='a'");
 	edge_says.message_limit = 9000;
 	edge_says.bert = true;
 	replies(next_to_origin(), CODE_CONTENT, "4=01", body_of(2), 16000);
 	s = next_to_client();
 	is_block(s, OPT_BLOCK2, 0, true, 6);
 	for (at = 1024; at < 16000; at += s->m.payload_len) {
-		asks(STREAM, CODE_GET, block2_text("11='a'", (int)(at / 1024), false, BERT));
+		get(STREAM, CODE_GET, block2_text("11='a'", (int)(at / 1024), false, BERT));
 		s = next_to_client();
 		assert_true(s->m.len <= 9000);
 		is_block(s, OPT_BLOCK2, (uint32_t)(at / 1024), at + s->m.payload_len < 16000, BERT);
@@ -387,10 +337,10 @@ static void a_client_of_a_small_connection(void **state)
 	/* one that takes none gets what fits, and is told where nothing does */
 	edge_says.no_blocks = true;
 	edge_says.bert = false;
-	asks(STREAM, CODE_GET, "11='a'");
+	get(STREAM, CODE_GET, "11='a'");
 	replies(next_to_origin(), CODE_CONTENT, "4=01", body_of(3), 8000);
 	has_bytes(next_to_client(), body_of(3), 8000);
-	asks(STREAM, CODE_GET, "11='a'");
+	get(STREAM, CODE_GET, "11='a'");
 	replies(next_to_origin(), CODE_CONTENT, "4=01", body_of(3), 10000);
 	is_code(next_to_client(), CODE_BAD_GATEWAY);
 	nothing_more();
@@ -401,7 +351,7 @@ static void who_has_gone_leaves_nothing(void **state)
 {
 	(void)state;
 	begin("");
-	asks(STREAM, CODE_POST, "11='a'");
+	get(STREAM, CODE_POST, "11='a'");
 	edge_says.message_limit = 1152;
 	replies(next_to_origin(), CODE_CHANGED, "4=01", body_of(1), 5000);
 	is_block(next_to_client(), OPT_BLOCK2, 0, true, 6);
@@ -421,14 +371,14 @@ static void a_client_who_was_never_seen(void **state)
 
 	(void)state;
 	begin("");
-	asks(UNKNOWN_CLIENTS, CODE_GET, "11='a'");
+	get(UNKNOWN_CLIENTS, CODE_GET, "11='a'");
 	replies(next_to_origin(), CODE_CONTENT, "4=01", body_of(1), 5000);
 	s = next_to_client();
 	assert_true(s->m.len <= 136);
 	szx = block_of(s, OPT_BLOCK2).szx;
 	is_block(s, OPT_BLOCK2, 0, true, szx);
 	has_bytes(s, body_of(1), 16u << szx);
-	asks(UNKNOWN_CLIENTS, CODE_GET, block2_text("11='a'", 1, false, szx));
+	get(UNKNOWN_CLIENTS, CODE_GET, block2_text("11='a'", 1, false, szx));
 	s = next_to_client();
 	assert_true(s->m.len <= 136);
 	has_bytes(s, body_of(1) + (16u << szx), 16u << szx);
@@ -442,14 +392,14 @@ static void a_text_for_a_person_is_cut(void **state)
 
 	(void)state;
 	begin("");
-	asks(PLAIN, CODE_GET, "11='a'");
+	get(PLAIN, CODE_GET, "11='a'");
 	replies(next_to_origin(), CODE_NOT_FOUND, "", body_of(1), 3000);
 	s = next_to_client();
 	is_code(s, CODE_NOT_FOUND);
 	assert_false(has_option(s, OPT_BLOCK2));
 	has_bytes(s, body_of(1), 1024);
 	/* a document of an error is a body like others */
-	asks(PLAIN, CODE_GET, "11='a'");
+	get(PLAIN, CODE_GET, "11='a'");
 	replies(next_to_origin(), CODE_BAD_REQUEST, "12=2a", body_of(1), 3000);
 	is_block(next_to_client(), OPT_BLOCK2, 0, true, 6);
 	nothing_more();
@@ -468,14 +418,14 @@ static void memory_is_bounded(void **state)
 			char options[32];
 
 			snprintf(options, sizeof options, "11='%c'", 'a' + (int)n);
-			asks(client, CODE_POST, options);
+			get(client, CODE_POST, options);
 			replies(next_to_origin(), CODE_CHANGED, "", body_of(1), 16000);
 			refused += next_to_client()->m.code != CODE_CHANGED;
 		}
 	/* who came first has been forgotten for who came later */
 	assert_int_equal(refused, 0);
 	for (unsigned client = 1; client < UNKNOWN_CLIENTS; client++) {
-		asks(client, CODE_POST, block2_text("11='a'", 1, false, 6));
+		get(client, CODE_POST, block2_text("11='a'", 1, false, 6));
 		if (the.to_client.seen < the.to_client.count) {
 			whole++;
 			next_to_client();
@@ -490,13 +440,12 @@ static void memory_is_bounded(void **state)
 
 int main(void)
 {
-#define BOTH(f) cmocka_unit_test_setup_teardown(f, one, tear_down), cmocka_unit_test_setup_teardown(f, two, tear_down)
 	const struct CMUnitTest tests[] = {
-		BOTH(a_large_answer_is_taken_in_blocks), BOTH(parts_of_a_block_have_no_tag_of_their_own),
-		BOTH(an_oscore_answer_too), BOTH(what_is_held_is_its_clients_alone),
-		BOTH(the_rest_of_a_large_block_is_the_origins), BOTH(another_representation_has_another_etag),
-		BOTH(a_large_notification_is_its_first_block), BOTH(an_oscore_notification_too), BOTH(a_client_of_a_small_connection),
-		BOTH(who_has_gone_leaves_nothing), BOTH(a_client_who_was_never_seen), BOTH(a_text_for_a_person_is_cut), BOTH(memory_is_bounded),
+		BOTH(a_large_answer_is_taken_in_blocks), BOTH(parts_of_a_block_have_no_tag_of_their_own), BOTH(an_oscore_answer_too),
+		BOTH(what_is_held_is_its_clients_alone), BOTH(the_rest_of_a_large_block_is_the_origins),
+		BOTH(another_representation_has_another_etag), BOTH(a_large_notification_is_its_first_block),
+		BOTH(an_oscore_notification_too), BOTH(a_client_of_a_small_connection), BOTH(who_has_gone_leaves_nothing),
+		BOTH(a_client_who_was_never_seen), BOTH(a_text_for_a_person_is_cut), BOTH(memory_is_bounded),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,108 +1,29 @@
-/* objects: tests/sim/workers.o BASE_OBJS COAP_OBJS CONF_OBJS CORE_OBJS base/clock_steered.o base/random_seeded.o */
+/* objects: tests/sim/bodies.o tests/sim/workers.o BASE_OBJS COAP_OBJS CONF_OBJS CORE_OBJS base/clock_steered.o base/random_seeded.o */
 /*
  * Requests that their next hop does not take as they came: bodies in one message and blocks of several kB towards datagrams, blocks and bodies
- * towards connections that know none, or less. Every test runs with one worker, and with two where the client's is not the origin's home.
+ * towards connections that know none, or less.
  */
 #include "tests/sim/bodies.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/random.h"
-#include "tests/unit/covers.h"
-
-static unsigned workers;
-static uint16_t next_token;
-
-static int one(void **state)
-{
-	(void)state;
-	workers = 1;
-	return 0;
-}
-
-static int two(void **state)
-{
-	(void)state;
-	workers = 2;
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	workers_end();
-	return 0;
-}
-
-static void begin(const char *settings)
-{
-	next_token = 0;
-	workers_begin(workers, STREAM_ORIGINS, settings);
-}
-
-static void finish(void)
-{
-	pass_time(2 * EXCHANGE_LIFETIME);
-	nothing_remains();
-}
-
-/* "3='oN' 11='a'" of a datagram origin that lives elsewhere, if there is an elsewhere. */
-static const char *device(void)
-{
-	static char text[32];
-
-	snprintf(text, sizeof text, "3='o%u' 11='a'", origin_at(workers - 1, 1));
-	return text;
-}
-
-/* A request, and all that follows from it at once. */
-static uint16_t asks(unsigned client, uint8_t code, const char *options, const uint8_t *payload, size_t len)
-{
-	ask_bytes(0, client, client >= RELIABLE_CLIENTS ? MSG_NON : MSG_CON, code, ++next_token, options, payload, len);
-	settle();
-	return next_token;
-}
 
 /* ---- from connections to datagrams ---- */
-
-/* The origin takes a body by Block1, block by block; returns the last request, which is not answered. */
-static const struct sent *takes_body(const uint8_t *body, size_t len, char tag[9])
-{
-	const struct sent *s;
-	size_t at = 0;
-
-	for (unsigned num = 0;; num++) {
-		size_t size = len - at < 1024 ? len - at : 1024;
-		bool more = at + size < len;
-
-		s = next_to_origin();
-		is_block(s, OPT_BLOCK1, num, more, 6);
-		has_bytes(s, body + at, size);
-		assert_true(s->m.len <= 1280);
-		assert_int_equal(msg_option(&s->m, OPT_REQUEST_TAG)->len, 8);
-		if (num > 0)
-			assert_memory_equal(msg_option(&s->m, OPT_REQUEST_TAG)->value, tag, 8);
-		memcpy(tag, msg_option(&s->m, OPT_REQUEST_TAG)->value, 8);
-		at += size;
-		if (!more)
-			return s;
-		replies(s, CODE_CONTINUE, block1_text("", (int)num, true, 6), NULL, 0);
-	}
-}
 
 static void one_message_of_several_kilobytes(void **state)
 {
 	static const size_t lengths[] = { 1025, 3000, 4096, 16384 };
 	const struct sent *s;
 	uint16_t token;
-	char tag[9];
 
 	(void)state;
 	covers("S-20 C8323-6-2 C7959-2.2-1");
 	begin("");
 	for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++) {
 		token = asks(STREAM, CODE_PUT, device(), body_of(1), lengths[i]);
-		s = takes_body(body_of(1), lengths[i], tag);
+		s = takes_body(body_of(1), lengths[i]);
 		assert_int_equal(s->m.type, MSG_CON);
 		replies(s, CODE_CHANGED, block1_text("14=05", (int)((lengths[i] - 1) / 1024), false, 6), NULL, 0);
 		s = next_to_client();
@@ -116,7 +37,7 @@ static void one_message_of_several_kilobytes(void **state)
 	finish();
 }
 
-/* An origin of datagrams that takes whatever comes, until nothing more is under way. Returns how many bytes of the body it has. */
+/* An origin of datagrams that takes whatever comes. */
 struct taker {
 	uint8_t *bytes;
 	size_t len;
@@ -141,11 +62,6 @@ static void takes(struct taker *t, const struct sent *s)
 	t->len += s->m.payload_len;
 	t->bodies += !b.more;
 	replies(s, b.more ? CODE_CONTINUE : CODE_CHANGED, block1_text("", (int)b.num, b.more, b.szx), NULL, 0);
-}
-
-static bool is_under_way(void)
-{
-	return the.to_origin.seen < the.to_origin.count;
 }
 
 /* Nobody is sent more than it can hold: the proxy keeps no more than so much of one body. */
@@ -240,7 +156,7 @@ static void uploads_at_once_never_mix(void **state)
 	(void)state;
 	covers("S-7 C7959-2.4-3 C7959-2.5-1");
 	begin("");
-	snprintf(host, sizeof host, "3='o%u'", origin_at(workers - 1, 1));
+	snprintf(host, sizeof host, "3='o%u'", origin_at(bodies_workers - 1, 1));
 	for (unsigned i = 0; i < UPLOADS; i++) {
 		all[i].bytes = malloc(BODY_MAX);
 		memset(all[i].tag, 0xff, sizeof all[i].tag);
@@ -250,7 +166,7 @@ static void uploads_at_once_never_mix(void **state)
 
 		if (!waits[i] && sent[i] < LARGE_BLOCKS && random_below(3) > 0) {
 			waits[i] = true;
-			asked[next_token + 1] = i;
+			asked[last_token + 1] = i;
 			send_large_block(i, sent[i]++, host);
 		} else if (is_under_way()) {
 			const struct sent *s = next_to_origin();
@@ -277,14 +193,6 @@ static void uploads_at_once_never_mix(void **state)
 }
 
 /* ---- to connections ---- */
-
-static const char *stream(const char *options)
-{
-	static char text[256];
-
-	snprintf(text, sizeof text, "%s %s", stream_host(workers), options);
-	return text;
-}
 
 /* What the origin takes is known from its first answer on. */
 static void is_learned(size_t limit, bool blocks, bool bert)
@@ -503,7 +411,6 @@ static void an_origin_without_blocks_is_asked_for_none(void **state)
 
 int main(void)
 {
-#define BOTH(f) cmocka_unit_test_setup_teardown(f, one, tear_down), cmocka_unit_test_setup_teardown(f, two, tear_down)
 	const struct CMUnitTest tests[] = {
 		BOTH(one_message_of_several_kilobytes), BOTH(a_megabyte_in_large_blocks_streams), BOTH(uploads_at_once_never_mix),
 		BOTH(an_origin_without_blocks_gets_all_in_one_message), BOTH(an_origin_of_which_nothing_is_known),

@@ -13,7 +13,7 @@ extern struct edge_says {
 	size_t message_limit;       /* of reliable peers; 0: their transport's */
 	bool no_blocks, bert;       /* of reliable peers */
 	/* seen */
-	unsigned connects, let_go, ended;
+	unsigned connects, let_go, ended, closed, closed_last;
 	bool named;                 /* the last origin that was connected to had a name */
 	struct endpoint ended_last;
 } edge_says;

@@ -82,4 +82,10 @@ bool edge_takes_bert(unsigned slot, const struct endpoint *peer)
 	return edge_of(peer)->reliable && edge_says.bert;
 }
 
+void edge_close_slot(unsigned slot)
+{
+	edge_says.closed++;
+	edge_says.closed_last = slot;
+}
+
 #endif

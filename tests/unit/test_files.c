@@ -390,7 +390,9 @@ static void test_a_raw_public_key_wants_a_library_that_has_them(void **state)
 {
 	static const char bare[] = "listeners: {\n  a: { url = \"coaps://127.0.0.1\"; certificate = \"@/public.pem\"; key = \"@/gw.key\"; };\n};\n",
 		named[] = "listeners: {\n  a: { url = \"coaps://127.0.0.1\"; certificate = \"@/gw.pem\"; key = \"@/gw.key\";\n"
-		"    certificates = \"@/public.pem @/gw.key\"; };\n};\n";
+		"    certificates = \"@/public.pem @/gw.key\"; };\n};\n",
+		shown[] = "listeners: { a: { url = \"coap://127.0.0.1\"; }; };\nroutes: { r: { to = \"coaps://192.0.2.1\"; }; };\n"
+		"upstream: { certificate = \"@/public.pem\"; key = \"@/gw.key\"; ca = \"@/ca.pem\"; };\n";
 	char *text = NULL, told[200];
 	size_t size = 0;
 	FILE *out = open_memstream(&text, &size);
@@ -405,6 +407,7 @@ static void test_a_raw_public_key_wants_a_library_that_has_them(void **state)
 		"this is %s\n", OpenSSL_version(OPENSSL_VERSION_STRING));
 	assert_told_of(bare, OpenSSL_version_num() < 0x30200000 ? told : "");
 	assert_told_of(named, "proxy.conf:3: listeners.a.certificates: /public.pem: holds a raw public key, which is for no name\n");
+	assert_told_of(shown, "proxy.conf:3: upstream.certificate: /public.pem: holds a raw public key, which is for listeners alone\n");
 	put_text("gw.key", other.key_pem, 0600);
 	assert_told_of(bare, "proxy.conf:2: listeners.a.key: /gw.key: is not the public key's private key, unencrypted in PEM\n");
 }
