@@ -370,7 +370,7 @@ static enum error decide(struct passage *g, const struct route *found)
 	const struct route *route = found != NULL ? found : route_find(x->conf, &g->target.question);
 	enum error e;
 
-	if (found != NULL && found->to_count > 0)
+	if (x->inner && found != NULL && found->to_count > 0)
 		g->target.question.forward = false; /* the path of an HTTP request may name all of a target (http_route.c) */
 	if (route == NULL)
 		return g->target.question.forward ? ERR_NO_ROUTE_FORWARD : ERR_NO_ROUTE;
