@@ -47,10 +47,12 @@ static void check_idle_settings(struct conf_loader *l, const struct route *r, bo
 
 static void check_template(struct conf_loader *l, const struct route *r)
 {
-	bool has_target = r->http_template && template_has_target(r->http_template);
+	bool has_target = r->http_template && template_has_target(r->http_template), sessions = r->to_count > 0;
 
-	if (has_target && r->to_count > 0)
-		conf_complain_route(l, r, "http-path", "names a target, and only a route with forward-to sends requests to where they name");
+	for (size_t i = 0; i < r->to_count; i++)
+		sessions = sessions && r->to[i].session;
+	if (has_target && r->to_count > 0 && !sessions)
+		conf_complain_route(l, r, "http-path", "names a target, and only a route with forward-to, or to sessions, sends requests to where they name");
 	if (r->http_template && !has_target && r->forward_count > 0)
 		conf_complain_route(l, r, "http-path", "names no target, as a route with forward-to wants: {+tu}, or its parts");
 	if (r->http_template && !has_target && r->path_count > 0)

@@ -348,7 +348,7 @@ const struct conf_row conf_rows[] = {
 	{GROUP_ROUTES, "http-path", TYPE_TEMPLATE, AT(route, http_path), .fallback = "",
 		.doc = "Condition of requests over HTTP: path and query of the request are those of this template (RFC 8075 5.4), from which the "
 		"target is taken: \"/hc/{+tu}\" or \"/hc?uri={+tu}\" with the whole target, \"/{+s}/{+hp}{+p}{+qq}\" with its parts. One without "
-		"variables belongs to a route with to. A route without http-path takes requests over HTTP only if they name the target "
+		"variables belongs to a route with to; before a route to sessions also one with them, whose host is that of hosts and of \"session:*\". A route without http-path takes requests over HTTP only if they name the target "
 		"themselves, as to a forward proxy (\"GET coap://...\"); but one that denies is about its targets however they are named."},
 	{GROUP_ROUTES, "default-scheme", TYPE_SCHEME, AT(route, default_scheme), .fallback = "",
 		.doc = "The scheme of targets in an http-path that are written without one, one of CoAP (\"coap\"). Without it they are refused."},
@@ -361,7 +361,8 @@ const struct conf_row conf_rows[] = {
 		"Makes a reverse route, for requests without a proxy option: the origins, such as \"coap://[fd00::7]:5683/prefix\". A "
 		"path is put before that of a plain request; an HTTP origin gets OSCORE messages there too. The schemes are coap, coaps, coap+tcp, "
 		"coaps+tcp, coap+ws, coaps+ws, http and https. \"session:NAME\" is whoever is connected by that name, which his key, his certificate or his "
-		"token gives him; of several connections of one name it is the newest. "
+		"token gives him; of several connections of one name it is the newest. \"session:*\" is whoever is connected by the name that the Uri-Host of the request is, "
+		"in lower case: one route for many devices. "
 		"Several origins have to be copies of each other: an ETag passes as it is, so the same ETag must mean the same content at all of "
 		"them (RFC 7252 5.7.3)."),
 	ROUTE("via", TYPE_ORIGIN, via, "", "The parent proxy that a forward route hands its requests to."),

@@ -428,6 +428,8 @@ int explain_request(const struct snapshot *s, const char *text, FILE *out, const
 			fprintf(out, "the URI: %s\n", uri_result_text(q.uri_result));
 		return refuse(out, e, &q);
 	}
+	if (q.http && q.decision.route->to_count > 0)
+		target.question.forward = false; /* an http-path may name all of a target (http_route.c) */
 	result = decide(out, s, &q, &what, own);
 	if (result == ERR_NONE && what.route && show_options && leaves_by_coap(&what))
 		show_options(out, &what);

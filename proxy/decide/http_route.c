@@ -111,6 +111,8 @@ static enum error check_conditions(const struct route *r, const struct http_ques
 	if (e != ERR_NONE)
 		return e;
 	t.question.any_identity = true;
+	if (r->to_count > 0)
+		t.question.forward = false; /* to a session: the target's host is the request's */
 	*mismatch = route_check(r, &t.question);
 	if (*mismatch == ROUTE_OTHER_TARGET && !is_spoken(r, t.question.scheme))
 		return ERR_SCHEME;

@@ -12,6 +12,7 @@
 #include "proxy/edge/dtls_record.h"
 #include "proxy/edge/tls_parts.h"
 #include "proxy/edge/udp.h"
+#include "proxy/exchange/return_path.h"
 
 enum {
 	ORIGIN_SESSIONS_MAX = 4096,  /* at once, in this worker */
@@ -61,7 +62,7 @@ static void fail_soon(struct dtls_session *s)
 
 static void on_quiet(struct dtls_session *s)
 {
-	uint64_t idle = s->used_at + settings()->transports_origin_idle, silent = s->unanswered_at + SILENCE_MAX;
+	uint64_t idle = s->used_at + return_path_origin_idle(dtls_proxy(), s->named_slot), silent = s->unanswered_at + SILENCE_MAX;
 	uint64_t due = s->unanswered_at != 0 && silent < idle ? silent : idle;
 
 	if (clock_now() < due)
@@ -174,7 +175,7 @@ static void read_messages(struct dtls_session *s, const uint8_t *bytes, size_t l
 static void opened(struct dtls_session *s)
 {
 	s->used_at = clock_now();
-	wheel_set(dtls_proxy()->wheel, &s->timer, s->used_at + settings()->transports_origin_idle);
+	wheel_set(dtls_proxy()->wheel, &s->timer, s->used_at + return_path_origin_idle(dtls_proxy(), s->named_slot));
 	proxy_count(dtls_proxy(), COUNT_SESSIONS_UP);
 	send_waiting(s);
 	if (!s->ending)
@@ -231,9 +232,12 @@ static int begin(const struct dtls_path *path, unsigned slot, const struct edge_
 int dtls_connect_origin(unsigned slot, const struct endpoint *peer, const struct edge_credentials *c)
 {
 	struct dtls_path path = { .peer = *peer, .upstream = true };
+	struct dtls_session *s = dtls_find_origin(slot, peer);
 
-	if (dtls_find_origin(slot, peer) != NULL)
+	if (s != NULL && !(s->ending && s->error == ERR_NONE))
 		return 0;
+	if (s != NULL)
+		dtls_origin_gone(s, ERR_NONE, true); /* it was let go, and is wanted again */
 	if (dtls_count(DTLS_ORIGINS) >= ORIGIN_SESSIONS_MAX || !choose_port(slot, &path))
 		return -1;
 	return begin(&path, slot, c);

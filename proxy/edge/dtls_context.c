@@ -138,7 +138,7 @@ SSL_CTX *dtls_client_new(const struct snapshot *conf, const struct tls_source *f
 {
 	SSL_CTX *c = context_new(DTLS_client_method(), conf, from);
 
-	if (c == NULL || tls_upstream_use(c, &conf->settings, from) == 0)
+	if (c == NULL || !conf->asks_secured || tls_upstream_use(c, &conf->settings, from) == 0)
 		return c;
 	SSL_CTX_free(c);
 	return NULL;

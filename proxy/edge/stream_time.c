@@ -1,6 +1,7 @@
 /* How long each state of a link may last, and what becomes of it then. */
 #include "base/clock.h"
 #include "proxy/edge/stream_parts.h"
+#include "proxy/exchange/return_path.h"
 
 static const uint64_t release_time = 30 * CLOCK_SECOND; /* for what is under way, once it was released */
 static const uint64_t look_again = CLOCK_SECOND;        /* at what is under way, where nothing tells that it ended */
@@ -24,7 +25,7 @@ static uint64_t keepalive_of(const struct stream_link *l)
 
 static uint64_t idle_due(const struct stream_link *l)
 {
-	return l->messaged_at + (l->to_origin ? settings()->transports_origin_idle : settings()->transports_idle_timeout);
+	return l->messaged_at + (l->to_origin ? return_path_origin_idle(stream_link_proxy(), l->number) : settings()->transports_idle_timeout);
 }
 
 static uint64_t ping_due(const struct stream_link *l)

@@ -33,6 +33,7 @@ static void attach(struct errand *e, struct exchange *x, const struct outer_requ
 {
 	exchange_set_state(x, EXCHANGE_SERVED);
 	x->errand = e;
+	x->body_key = 0; /* what it is answered with fits */
 	x->upload_block = r->block1;
 	x->sent_at = clock_now();
 	x->deadline = x->arrived_at + patience(e, x);

@@ -49,7 +49,7 @@ static enum error check_block(const struct errand *e, const struct errand_ask *a
 enum error errand_upload(struct errand *e, struct exchange *x, const struct errand_ask *ask)
 {
 	const struct opt_block *b = &ask->r->block1;
-	bool blocks = x->block1 != 0, has_body = e->method != CODE_GET && e->method != CODE_DELETE;
+	bool blocks = x->block1 != 0, has_body = e->oscore || (e->method != CODE_GET && e->method != CODE_DELETE); /* an OSCORE message stays whole */
 	uint64_t offset = blocks ? opt_block_offset(b) : 0;
 	size_t len = has_body ? ask->m->payload_len : 0;
 	enum error error;

@@ -217,12 +217,12 @@ static uint64_t errand_hash(const struct passage *g)
 }
 
 /* The message `bytes` becomes an errand. */
-static enum error carry(struct passage *g, const struct endpoint *address, const struct origin_conf *to, const uint8_t *bytes, size_t len)
+static enum error carry(struct passage *g, const struct endpoint *peer, const struct origin_conf *to, const uint8_t *bytes, size_t len)
 {
 	const struct route_question *q = &g->target.question;
 	const struct errand_ask ask = { .m = g->m, .r = g->r, .key = errand_hash(g) };
 	struct msg_view m;
-	struct errand_request what = { .m = &m, .scheme = scheme_of(g, to), .address = *address,
+	struct errand_request what = { .m = &m, .scheme = scheme_of(g, to), .address = *peer,
 		.host = { to != NULL ? to->host : q->host, to != NULL ? strlen(to->host) : q->host_len } };
 
 	if (msg_parse_datagram(&m, bytes, len) != MSG_OK)
@@ -300,7 +300,7 @@ void passage_pass(struct passage *g, const struct endpoint *address, const struc
 	g->hop = hop_of(p, &d.peer);
 	len = write_request(g, to, bytes, sizeof bytes);
 	if (len > 0 && is_carried(g, to)) {
-		e = carry(g, address, to, bytes, len);
+		e = carry(g, &d.peer, to, bytes, len);
 		if (e != ERR_NONE)
 			passage_refuse(p, x, e, 0);
 		return;
@@ -370,6 +370,8 @@ static enum error decide(struct passage *g, const struct route *found)
 	const struct route *route = found != NULL ? found : route_find(x->conf, &g->target.question);
 	enum error e;
 
+	if (x->inner && found != NULL && found->to_count > 0)
+		g->target.question.forward = false; /* the path of an HTTP request may name all of a target (http_route.c) */
 	if (route == NULL)
 		return g->target.question.forward ? ERR_NO_ROUTE_FORWARD : ERR_NO_ROUTE;
 	exchange_set_route(p, x, route);

@@ -95,6 +95,8 @@ enum error forward_decide_again(struct proxy *p, struct exchange *x)
 	route = x->requester != NULL ? x->requester->decide(x->requester, p->conf) : route_find(p->conf, &target.question);
 	if (route == NULL)
 		return target.question.forward ? ERR_NO_ROUTE_FORWARD : ERR_NO_ROUTE;
+	if (x->requester != NULL && route->to_count > 0)
+		target.question.forward = false; /* as in the beginning */
 	e = judge_again(p, x, &target, route, &to);
 	if (e != ERR_NONE)
 		return e;

@@ -241,8 +241,11 @@ static bool read_again(struct passage *g, struct lookup *l, struct buffer *messa
 	memcpy(asked.addr, x->local.addr, sizeof asked.addr);
 	*message = l->message;
 	l->message = (struct buffer){ 0 };
-	return msg_parse_datagram(m, message->bytes, message->len) == MSG_OK && outer_read_reliable_request(m, r, &offender) == ERR_NONE &&
-		passage_read(g, &asked, &e);
+	if (msg_parse_datagram(m, message->bytes, message->len) != MSG_OK || outer_read_reliable_request(m, r, &offender) != ERR_NONE ||
+		!passage_read(g, &asked, &e))
+		return false;
+	g->target.question.forward = x->forward; /* as was decided */
+	return true;
 }
 
 static void on_resolved(struct resolve_waiter *w, enum resolve_result result, const struct endpoint *addresses, size_t count)

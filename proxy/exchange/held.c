@@ -106,9 +106,7 @@ static size_t write_head(const struct exchange *x, const struct arrived *a, cons
 		if (!a->in_blocks)
 			outer_add_uint(&plan, OPT_SIZE2, (uint32_t)a->m->payload_len);
 	} else {
-		/* of the exchange that is answered now alone */
-		outer_drop(&plan, OPT_BLOCK1);
-		outer_drop(&plan, OPT_OBSERVE);
+		outer_drop(&plan, OPT_BLOCK1); /* of the exchange that is answered now alone */
 	}
 	msg_begin(&w, bytes, HELD_MESSAGE, (enum msg_type)a->m->type, a->m->code, a->m->mid, NULL, 0);
 	outer_write_options(&w, a->m, &plan);

@@ -11,6 +11,8 @@
 #include "proxy/exchange/forward.h"
 #include "proxy/exchange/observe.h"
 
+enum { NUMBER_ROOM = 2 }; /* bytes that NUM of a later block may have more than that of the first */
+
 /* ---- what needs it ---- */
 
 static bool is_safe(const struct exchange *x)
@@ -27,7 +29,10 @@ static bool needs_blocks(const struct exchange *x, const struct msg_view *m, con
 	/* Whether it takes blocks is known when it has answered: what goes by a transfer is right either way. */
 	if (!hop->known)
 		return bert || m->payload_len > OPT_BLOCK_LARGEST || (r->has_block1 && r->block1.num == 0);
-	return (bert && !hop->bert) || (r->has_block1 && !hop->blocks) || len > hop->limit;
+	/* The first block decides for those that follow: of SZX 7 they may be as large as our own messages, of others they have a longer number. */
+	if (bert && (!hop->bert || hop->limit < MSG_MAX))
+		return true;
+	return (r->has_block1 && !hop->blocks) || len + (r->has_block1 && r->block1.num == 0 ? NUMBER_ROOM : 0) > hop->limit;
 }
 
 enum error reblock_check(const struct exchange *x, const struct msg_view *m, const struct outer_request *r, const struct hop *hop, size_t len,

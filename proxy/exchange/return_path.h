@@ -23,6 +23,14 @@ static inline bool return_path_is_slot(unsigned slot)
 	return slot >= RETURN_SLOTS && slot < RETURN_SLOTS_END;
 }
 
+/* How long a connection or session to an origin by this slot is kept without a message: that of a path, as long as the path may last. */
+static inline uint64_t return_path_origin_idle(const struct proxy *p, unsigned slot)
+{
+	const struct settings *s = &p->conf->settings;
+
+	return return_path_is_slot(slot) && s->return_lifetime > s->transports_origin_idle ? s->return_lifetime : s->transports_origin_idle;
+}
+
 /* ---- requests of clients ---- */
 
 /* The path of x, whose client and origin are set, and x->return_route; made if there is none: x->path. ERR_NONE, or ERR_RETURN_PORTS. */

@@ -196,11 +196,13 @@ void sessions_end(struct proxy *p, const struct endpoint *peer)
 
 void sessions_superseded(struct proxy *p, const struct endpoint *peer)
 {
-	unsigned listener;
-	struct local_address local;
+	struct session *s = session_find(p, peer);
 
-	if (!edge_client_session(peer, &listener, &local))
+	if (s == NULL)
 		return;
+	/* Its end may take a while; from now on it is found no more. */
+	house_session_leave(&p->house, s->place, peer);
+	s->place = HOUSE_NO_SESSION;
 	proxy_count(p, COUNT_SESSIONS_REPLACED);
 	edge_end_client(peer);
 }

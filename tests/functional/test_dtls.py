@@ -1,5 +1,8 @@
 """CoAP over DTLS (RFC 7252 9): sessions of clients, by whom routes know them; sessions towards origins; what ends with a session."""
 
+import subprocess
+import time
+
 import pytest
 
 import coap
@@ -374,6 +377,31 @@ def test_a_session_that_the_origin_ends_is_opened_anew(gw):
     device.answer(device.recv(), payload=b"again")
     assert c.recv().payload == b"again"
     assert up.secured
+
+
+# ---- taken up again ----
+
+
+def openssl_client(gw, *arguments):
+    """What `openssl s_client` says of a handshake."""
+    with subprocess.Popen(["openssl", "s_client", "-dtls1_2", "-connect", "%s:%d" % gw.secure, "-psk_identity", "meter-1", "-psk",
+                           KEYS["meter-1"].hex(), "-cipher", "PSK-AES128-CCM8:@SECLEVEL=0", *map(str, arguments)],
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        for _ in range(2000):
+            if process.poll() is not None:
+                break
+            gw.settle()
+            time.sleep(0.005)
+        else:
+            process.kill()
+        return process.stdout.read()
+
+
+def test_a_ticket_counts_in_every_worker(gw, tmp_path):
+    """The kernel leads the client's ports to one worker or another."""
+    assert "\nNew, " in openssl_client(gw, "-sess_out", tmp_path / "ticket")
+    said = [openssl_client(gw, "-sess_in", tmp_path / "ticket") for _ in range(4)]
+    assert all("\nReused, " in text for text in said), said[0]
 
 
 # ---- a new configuration ----

@@ -13,12 +13,14 @@ struct request {
 	struct request *next;
 	unsigned client;
 	uint64_t token, content;     /* hashes: of the token; of what must not be done twice, 0: may be */
+	uint64_t kind;               /* of method and OSCORE option alone */
 	uint64_t at;
 	uint16_t mid;
 	uint8_t type, no_response;
 	bool registers, observed;    /* asked to observe; was told that it does */
 	bool acknowledged, answered; /* by an Empty ACK; by an answer */
 	bool forwarded;
+	bool in_parts;               /* its body comes in blocks, or may have to go in blocks */
 	struct model_message *piggybacked;
 };
 
@@ -56,6 +58,13 @@ static uint64_t mix(uint64_t h, const uint8_t *bytes, size_t len)
 static uint64_t token_of(const struct msg_view *m)
 {
 	return mix(0xcbf29ce484222325u, m->token, m->token_len);
+}
+
+static uint64_t kind_of(const struct msg_view *m)
+{
+	const struct msg_option *oscore = msg_option(m, OPT_OSCORE);
+
+	return mix(oscore != NULL ? mix(1, oscore->value, oscore->len) : 0, &m->code, 1);
 }
 
 /* What must not be done twice: an OSCORE message, an unsafe method. Names neither the token nor what a hop changes. */
@@ -177,7 +186,7 @@ void judge_client_message(struct model_message *s)
 	CHECK(s->view.code == CODE_EMPTY || msg_code_is_response(s->view.code));
 	if (s->who == OVER_CONNECTION) {
 		/* one thing after the other, each once */
-		CHECK(s->view.code != CODE_EMPTY && s->view.type == MSG_NON && s->view.mid == 0);
+		CHECK(s->view.code != CODE_EMPTY && s->view.mid == 0); /* its type is nobody's business */
 		judge_own_message(s);
 		return;
 	}
@@ -199,12 +208,57 @@ static bool origin_used(unsigned who, uint16_t mid)
 	return false;
 }
 
+/* A block of a body that is sent on in other blocks than it came in: by a Request-Tag of the worker's. */
+static bool is_part(const struct msg_view *m)
+{
+	const struct msg_option *tag = msg_option(m, OPT_REQUEST_TAG);
+
+	return msg_option(m, OPT_BLOCK1) != NULL && tag != NULL && tag->len == 8;
+}
+
+static bool is_same_option(const struct msg_view *a, const struct msg_view *b, uint16_t number)
+{
+	const struct msg_option *one = msg_option(a, number), *other = msg_option(b, number);
+
+	return one != NULL && other != NULL && one->len == other->len && memcmp(one->value, other->value, one->len) == 0;
+}
+
+/* Each goes out once, unless it may be done twice; and somebody has sent what it is of. */
+static void judge_part(const struct msg_view *m)
+{
+	bool known = false;
+
+	for (unsigned i = 0; i < model.to_origin.count && content_of(m) != 0; i++) {
+		const struct msg_view *before = &model.to_origin.all[i]->view;
+
+		CHECK(before == m || !is_part(before) || !is_same_option(before, m, OPT_REQUEST_TAG) || !is_same_option(before, m, OPT_BLOCK1));
+	}
+	for (const struct request *r = requests; r != NULL; r = r->next)
+		known = known || (r->in_parts && r->kind == kind_of(m));
+	CHECK(known);
+}
+
+/* A body that came in blocks went in one message. */
+static bool takes_gathered(const struct msg_view *m)
+{
+	for (struct request *r = requests; r != NULL; r = r->next)
+		if (r->in_parts && r->kind == kind_of(m) && !r->forwarded) {
+			r->forwarded = true;
+			return true;
+		}
+	return false;
+}
+
 /* Each request taken goes out under one Message ID at most. */
 static void judge_forwarded(const struct msg_view *m)
 {
 	uint64_t content = content_of(m);
 	bool known = false;
 
+	if (is_part(m)) {
+		judge_part(m);
+		return;
+	}
 	for (struct request *r = requests; r != NULL; r = r->next) {
 		if (content != 0 && r->content == content && !r->forwarded) {
 			r->forwarded = true;
@@ -212,7 +266,7 @@ static void judge_forwarded(const struct msg_view *m)
 		}
 		known = known || r->content == content;
 	}
-	CHECK(content == 0 && known);
+	CHECK((content == 0 && known) || takes_gathered(m));
 }
 
 /* It got a request of its own answered, or one of a client's. */
@@ -269,8 +323,9 @@ void judge_request(unsigned who, const struct msg_view *m, bool has_record)
 			CHECK(!r->forwarded || requests_like(r) > 1);
 	r = calloc(1, sizeof *r);
 	CHECK(r != NULL);
-	(void)outer_read_request(m, &wishes, &offender);
+	(void)(who == OVER_CONNECTION ? outer_read_reliable_request : outer_read_request)(m, &wishes, &offender);
 	*r = (struct request){ .next = requests, .client = who, .token = token_of(m), .content = content_of(m),
+		.kind = kind_of(m), .in_parts = wishes.has_block1 || m->payload_len > OPT_BLOCK_LARGEST,
 		.at = clock_now(), .mid = m->mid, .type = m->type, .no_response = wishes.no_response,
 		.registers = wishes.observe == OBSERVE_REGISTER };
 	requests = r;

@@ -135,14 +135,21 @@ class Observed(resource.ObservableResource):
         self.updated_state(aiocoap.Message(code=INTERNAL_SERVER_ERROR, payload=b"Terminate Observe"))
 
 
+class Site(OscoreSiteWrapper):
+    async def render_to_pipe(self, pipe):
+        if pipe.request.mtype is None:
+            pipe.request.mtype = aiocoap.CON  # without types errors are left unsaid
+        await super().render_to_pipe(pipe)
+
+
 class Server:
-    """Contexts B and D. reset() gives fresh contexts and resources."""
+    """Contexts B and D, over UDP and TCP. reset() gives fresh contexts and resources."""
 
     @classmethod
     async def start(cls, port):
         self = cls()
         self.reset()
-        self.context = await aiocoap.Context.create_server_context(self.site, bind=("127.0.0.1", port), transports=["udp6"])
+        self.context = await aiocoap.Context.create_server_context(self.site, bind=("127.0.0.1", port), transports=["udp6", "tcpserver"])
         return self
 
     def reset(self, state_lost=False):
@@ -163,7 +170,7 @@ class Server:
         }
         for path, handler in self.resources.items():
             inner.add_resource(path.split("/"), handler)
-        self.site = OscoreSiteWrapper(inner, credentials)
+        self.site = Site(inner, credentials)
         if hasattr(self, "context"):
             self.context.serversite = self.site
 
@@ -186,7 +193,8 @@ class Client:
         self.result = []
 
     async def __aenter__(self):
-        self.context = await aiocoap.Context.create_client_context(transports=["oscore", "udp6"])
+        transport = {"coap": "udp6", "coap+tcp": "tcpclient", "coap+ws": "ws"}[self.base.partition(":")[0]]
+        self.context = await aiocoap.Context.create_client_context(transports=["oscore", transport])
         if self.security is not None:
             self.context.client_credentials[self.base + "/*"] = self.security
         return self

@@ -135,7 +135,6 @@ static void test_a_client_with_a_key_has_a_session_and_its_name(void **state)
 	bare_free(&b);
 }
 
-/* The gateway must not tell which of the two was wrong by anything but its alert. */
 static void test_a_wrong_key_or_identity_lets_nobody_in(void **state)
 {
 	static const struct {
@@ -177,6 +176,40 @@ static void test_messages_of_every_length_pass(void **state)
 	world_run();
 	assert_true(world_last(TOLD_MESSAGE)->truncated);
 	assert_int_equal(world_last(TOLD_MESSAGE)->len, MSG_DATAGRAM_MAX);
+	assert_talks(&b);
+	bare_free(&b);
+}
+
+static int on_offer(SSL *ssl, unsigned type, const unsigned char **out, size_t *len, int *alert, void *arg)
+{
+	static const unsigned char id[] = { 3, 'a', 'b', 'c' };
+
+	(void)ssl, (void)type, (void)alert, (void)arg;
+	*out = id;
+	*len = sizeof id;
+	return 1;
+}
+
+static int on_answer(SSL *ssl, unsigned type, const unsigned char *in, size_t len, int *alert, void *arg)
+{
+	(void)ssl, (void)type, (void)in, (void)len, (void)alert;
+	*(bool *)arg = true;
+	return 1;
+}
+
+static void test_an_offered_connection_id_is_left_unanswered(void **state)
+{
+	bool answered = false;
+	struct bare b;
+
+	(void)state;
+	bare_client(&b, "198.51.100.7", 1000, "PSK-AES128-CCM8");
+	bare_key(&b, "meter-1", key_1);
+	assert_int_equal(SSL_CTX_add_client_custom_ext(b.context, 54, on_offer, NULL, NULL, on_answer, &answered), 1);
+	bare_start(&b);
+	world_run();
+	assert_false(answered);
+	assert_true(bare_is_open(&b));
 	assert_talks(&b);
 	bare_free(&b);
 }
@@ -475,6 +508,7 @@ int main(void)
 		TEST(test_a_client_with_a_key_has_a_session_and_its_name),
 		TEST(test_a_wrong_key_or_identity_lets_nobody_in),
 		TEST(test_messages_of_every_length_pass),
+		TEST(test_an_offered_connection_id_is_left_unanswered),
 		TEST(test_a_certificate_names_its_client),
 		TEST(test_expired_foreign_and_missing_certificates_are_refused),
 		TEST(test_without_a_certificate_a_client_is_nobody),

@@ -305,6 +305,26 @@ static void test_an_origin_that_is_let_go_is_told_and_nobody_else(void **state)
 	bare_free(&b);
 }
 
+static void test_an_origin_that_is_let_go_and_wanted_at_once_is_opened_anew(void **state)
+{
+	struct endpoint to = named("192.0.2.50", 77);
+	struct bare b;
+
+	(void)state;
+	serve(&b, NULL);
+	assert_int_equal(open_to(&to, "origin.example", "gw"), 0);
+	world_run();
+	dtls_let_origin_go(SLOT, &to);
+	assert_int_equal(open_to(&to, "origin.example", "gw"), 0);
+	send_text(&to, "again");
+	world_arrive(world_take(0)); /* close_notify */
+	bare_start(&b);
+	world_run();
+	assert_int_equal(b.messages, 1);
+	assert_int_equal(world_count(TOLD_LOST), 0);
+	bare_free(&b);
+}
+
 static void test_a_silent_origin_is_asked_again_and_then_given_up(void **state)
 {
 	struct endpoint to = named("192.0.2.50", 77);
@@ -473,6 +493,7 @@ int main(void)
 		TEST(test_two_names_at_one_address_are_two_sessions),
 		TEST(test_the_origin_says_goodbye),
 		TEST(test_an_origin_that_is_let_go_is_told_and_nobody_else),
+		TEST(test_an_origin_that_is_let_go_and_wanted_at_once_is_opened_anew),
 		TEST(test_a_silent_origin_is_asked_again_and_then_given_up),
 		TEST(test_the_network_says_that_nobody_is_there),
 		TEST(test_an_unused_session_ends_in_peace),
