@@ -2,8 +2,9 @@
 """bench_transports - what CoAP over TCP and DTLS costs beside UDP, beside libcoap and beside OpenSSL alone.
 
 udp_tcp_ratio, tcp_udp_ratio: CPU for each request of the gateway from UDP to TCP, and from TCP to UDP, to that from UDP to UDP in the
-same rounds. 64 clients keep WINDOW requests each under way, over 256 devices, each of which has a connection of its own; clients over
-TCP have one connection each.
+same rounds. 64 clients keep 8 requests each under way, at 64 devices, so that what goes one way on a connection can go together; clients
+over TCP have one connection each, and so have devices. The same with one request each under way at 256 devices, where nothing is together,
+stands beside it.
 dtls_ratio: CPU for each request from DTLS (pre-shared keys) to UDP, to that of libcoap's coap-server as a proxy with the same key.
 hs_ratio: CPU for each new DTLS session, opened with a pre-shared key and closed, to that of a bare loop on OpenSSL (handshakes.c).
 dtls_bytes, tls_bytes, tcp_bytes: resident bytes of all processes of the gateway for each of 10,000 idle sessions or connections, pages
@@ -31,7 +32,8 @@ import bench
 from bench import BenchError, median, spread
 from bench_http import TcpServer, written
 
-CLIENTS, WINDOW, KEY = 64, 8, "bench-key-16byte"
+CLIENTS, KEY = 64, "bench-key-16byte"
+JOINED, SINGLE = (8, 64), (1, 256)  # requests of a client under way, devices
 IDLE, IDLE_SOURCES = 10000, 16
 STORM_RATE, STORM_SECONDS, STORM_WORSE, MANY_WORSE = 500, 20, 4.0, 1.2
 IDENTITIES = 40000
@@ -172,15 +174,15 @@ def measure_streams(house, figures):
     gateway = house.gateway_of().start()
     ways = {"UDP to UDP": {}, "UDP to TCP": {"scheme": "coap+tcp"}, "TCP to UDP": {"carrier": "tcp"},
             "TCP to TCP": {"carrier": "tcp", "scheme": "coap+tcp"}}
-    for window in (WINDOW, 1):
-        def run(name, way, seconds=house.options.seconds, window=window):
-            return house.run(name, gateway, seconds=seconds, window=window, **way)
+    for window, devices in (JOINED, SINGLE):
+        def run(name, way, seconds=house.options.seconds, window=window, devices=devices):
+            return house.run(name, gateway, seconds=seconds, window=window, devices=devices, **way)
 
         for name, way in ways.items():
             run(name, way, 0.4)
         rounds = in_turns(house, ways, run)
-        print_rounds("%d clients, %d each" % (CLIENTS, window), rounds)
-        told = figures if window == WINDOW else {}
+        print_rounds("%d requests, %d devices" % (CLIENTS * window, devices), rounds)
+        told = figures if (window, devices) == JOINED else {}
         note_ratio(told, "udp_tcp_ratio", rounds["UDP to TCP"], rounds["UDP to UDP"], "cpu_us_per_request")
         note_ratio(told, "tcp_udp_ratio", rounds["TCP to UDP"], rounds["UDP to UDP"], "cpu_us_per_request")
     gateway.stop()
