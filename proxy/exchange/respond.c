@@ -339,15 +339,15 @@ static void relay_hop_limit_reached(struct proxy *p, struct exchange *x, const s
 static void relay_cut(struct proxy *p, struct exchange *x, const struct msg_view *m, size_t limit)
 {
 	size_t overhead = m->len - m->payload_len + x->token_len + 8;
-	struct opt_block b = { .num = x->has_block2 ? x->block2.num : 0, .szx = x->has_block2 ? x->block2.szx : 6 };
-	size_t from = (size_t)b.num << (b.szx + 4), size;
+	struct opt_block b = { .szx = x->has_block2 && x->block2.szx < OPT_SZX_BERT ? x->block2.szx : OPT_SZX_LARGEST };
+	size_t from = x->has_block2 ? (size_t)opt_block_offset(&x->block2) : 0, size;
 	struct outer_plan plan;
 	struct answer a;
 
-	while (b.szx > 0 && overhead + (16u << b.szx) > limit)
+	while (b.szx > 0 && overhead + opt_block_unit(b.szx) > limit)
 		b.szx--;
-	b.num = (uint32_t)(from >> (b.szx + 4));
-	size = 16u << b.szx;
+	b.num = (uint32_t)(from / opt_block_unit(b.szx));
+	size = opt_block_unit(b.szx);
 	if (from >= m->payload_len) {
 		respond_error(p, x, ERR_BLOCK_SIZE, 0);
 		return;

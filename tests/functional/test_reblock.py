@@ -18,13 +18,17 @@ ROUTES = """
   hc: { from = ["web"]; http-path = "/hc/{+tu}"; authenticate = "none"; forward-to = ["coap+tcp://127.0.0.0/8:*"];
         allow-networks = ["127.0.0.0/8"]; };
 """
+# More than one block of links.
+ROUTES += "".join("""  h%d: { from = ["web"]; http-path = "/a/long/path/to/devices/%d/{+tu}"; authenticate = "none";
+  forward-to = ["coap+tcp://127.0.0.0/8:*"]; allow-networks = ["127.0.0.0/8"]; };
+""" % (n, n) for n in range(30))
 SIZES = (1025, 3000, 16384)
 
 
 @pytest.fixture(scope="module")
 def shared_gateway(tmp_path_factory):
     host, port, web = "127.0.0.1", free_port(), free_port()
-    listeners = ('coap: { url = "coap://%s:%d"; }; tcp: { url = "coap+tcp://%s:%d"; }; web: { url = "http://%s:%d"; };'
+    listeners = ('coap: { url = "coap://%s:%d"; }; tcp: { url = "coap+tcp://%s:%d"; }; web: { url = "http://%s:%d"; public-url = "http://gw.example"; };'
                  % (host, port, host, port, host, web))
     p = Proxy(tmp_path_factory.mktemp("reblock"), routes=ROUTES, listeners=listeners, port=port,
               sections='downstream: { trusted = ["127.0.0.0/8"]; };')
@@ -370,6 +374,17 @@ def test_to_a_client_that_knows_no_blocks(gw):
         assert down.code == code and not down.has(BLOCK2)
 
 
+@pytest.mark.covers("C8323-6-1")
+def test_what_the_gateway_itself_has_to_say(gw):
+    c, got, more = client(gw), b"", True
+    while more:
+        down = c.ask(Message(GET, options=[(coap.URI_PATH, ".well-known"), (coap.URI_PATH, "core"), (BLOCK2, bert(len(got) // 1024, False))]))
+        num, more, szx = block_parts(down.first(BLOCK2))
+        assert (down.code, num, szx) == (CONTENT, len(got) // 1024, 6)
+        got += down.payload
+    assert len(got) > 2048 and all(b"/devices/%d/" % n in got for n in range(30))
+
+
 # ---- from HTTP to a connection ----
 
 
@@ -410,11 +425,11 @@ class Store:
 
 @pytest.mark.covers("C8323-6-1")
 def test_http_bodies_over_a_connection(gw):
-    store = Store(gw, os.urandom(200000))
+    store, web = Store(gw, os.urandom(200000)), Web(gw)
     for n, size in enumerate((150000, 150000, 10000)):
         body = os.urandom(size)
         store.seen.clear()
-        web = Web(gw).send_to("PUT", "/hc/%s/p" % store.origin.url, body=body)
+        web.send_to("PUT", "/hc/%s/p" % store.origin.url, body=body)
         answer = web.wait(serve=store.serve)
         assert (answer.status, answer.body) == (200, store.body) and store.bodies[n] == body
         # What it takes is known from the first time on.

@@ -242,13 +242,50 @@ static void limits_count_an_errand_once(void **state)
 	finish();
 }
 
+/* ---- what is not spoken ---- */
+
+/* RFC 9177 4.1: both options or neither. Here neither, over whatever they come. */
+static void q_blocks_are_not_known(void **state)
+{
+	static const char *const options[] = { "19=0e", "31=06", "19=0e 31=06", "19=0e 27=0e", "23=06 31=06" };
+	const unsigned clients[] = { PLAIN, STREAM };
+
+	(void)state;
+	covers("C9177-4.1-1 C9177-4.1-2");
+	begin("");
+	for (size_t i = 0; i < sizeof options / sizeof options[0]; i++)
+		for (unsigned c = 0; c < 2; c++) {
+			char text[64];
+
+			asks(clients[c], CODE_PUT, stream(options[i]), body_of(1), 1024);
+			is_code(next_to_client(), CODE_BAD_OPTION);
+			snprintf(text, sizeof text, "%s %s", device(), options[i]);
+			asks(clients[c], CODE_PUT, text, body_of(1), 1024);
+			is_code(next_to_client(), CODE_BAD_OPTION);
+		}
+	assert_false(is_under_way());
+	/* nor of origins: what asked for none is not answered with one, also not to a body in blocks */
+	asks(PLAIN, CODE_GET, stream("11='a'"), NULL, 0);
+	replies(next_to_origin(), CODE_CONTENT, "31=0e", body_of(1), 1024);
+	is_code(next_to_client(), CODE_BAD_GATEWAY);
+	asks(STREAM, CODE_PUT, device(), body_of(1), 3000);
+	replies(next_to_origin(), CODE_CONTINUE, "19=0e", NULL, 0);
+	is_code(next_to_client(), CODE_BAD_GATEWAY);
+	/* inside of OSCORE nobody sees them */
+	asks(STREAM, CODE_POST, stream("9=0901aa"), (const uint8_t *)"sealed", 6);
+	replies(next_to_origin(), CODE_CHANGED, "9=", (const uint8_t *)"sealed too", 10);
+	is_code(next_to_client(), CODE_CHANGED);
+	nothing_more();
+	finish();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		BOTH(blocks_of_another_session_are_others), BOTH(a_gap_and_another_format_are_told), BOTH(a_silent_origin_is_answered_for),
 		BOTH(an_origin_that_refuses_is_heard), BOTH(a_large_request_does_not_observe),
 		BOTH(a_client_who_goes_takes_his_upload_along), BOTH(an_upload_goes_on_under_a_new_configuration),
-		BOTH(the_end_of_the_process_answers), BOTH(limits_count_an_errand_once),
+		BOTH(the_end_of_the_process_answers), BOTH(limits_count_an_errand_once), BOTH(q_blocks_are_not_known),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
