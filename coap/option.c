@@ -8,28 +8,33 @@ enum {
 	URI_MAX_BYTES = 1034,
 };
 
-static const struct opt_row rows[] = {
-	{OPT_IF_MATCH, OPT_OPAQUE, REQ | REPEAT_REQ, 0, 8, "If-Match"},
-	{OPT_URI_HOST, OPT_STRING, REQ, 1, 255, "Uri-Host"},
-	{OPT_ETAG, OPT_OPAQUE, BOTH | REPEAT_REQ, 1, 8, "ETag"},
-	{OPT_IF_NONE_MATCH, OPT_EMPTY, REQ, 0, 0, "If-None-Match"},
-	{OPT_OBSERVE, OPT_UINT, BOTH, 0, 3, "Observe"},                             /* RFC 7641 2 */
-	{OPT_URI_PORT, OPT_UINT, REQ, 0, 2, "Uri-Port"},
-	{OPT_LOCATION_PATH, OPT_STRING, RESP | REPEAT_RESP, 0, 255, "Location-Path"},
-	{OPT_OSCORE, OPT_OPAQUE, BOTH, 0, 255, "OSCORE"},                           /* RFC 8613 2 */
-	{OPT_URI_PATH, OPT_STRING, REQ | REPEAT_REQ, 0, 255, "Uri-Path"},
-	{OPT_CONTENT_FORMAT, OPT_UINT, BOTH, 0, 2, "Content-Format"},
-	{OPT_MAX_AGE, OPT_UINT, RESP, 0, 4, "Max-Age"},
-	{OPT_URI_QUERY, OPT_STRING, REQ | REPEAT_REQ, 0, 255, "Uri-Query"},
-	{OPT_HOP_LIMIT, OPT_UINT, REQ, 1, 1, "Hop-Limit"},                          /* RFC 8768 3 */
-	{OPT_ACCEPT, OPT_UINT, REQ, 0, 2, "Accept"},
-	{OPT_LOCATION_QUERY, OPT_STRING, RESP | REPEAT_RESP, 0, 255, "Location-Query"},
-	{OPT_BLOCK2, OPT_UINT, BOTH, 0, 3, "Block2"},                               /* RFC 7959 2.1 */
-	{OPT_BLOCK1, OPT_UINT, BOTH, 0, 3, "Block1"},
-	{OPT_SIZE2, OPT_UINT, BOTH, 0, 4, "Size2"},                                 /* RFC 7959 4 */
-	{OPT_PROXY_URI, OPT_STRING, REQ, 1, URI_MAX_BYTES, "Proxy-Uri"},
-	{OPT_PROXY_SCHEME, OPT_STRING, REQ, 1, 255, "Proxy-Scheme"},
-	{OPT_SIZE1, OPT_UINT, BOTH, 0, 4, "Size1"},
+/* By number, so that no search is needed; but for the few whose numbers are large. */
+#define ROW(number, ...) [number] = {number, __VA_ARGS__}
+static const struct opt_row low[] = {
+	ROW(OPT_IF_MATCH, OPT_OPAQUE, REQ | REPEAT_REQ, 0, 8, "If-Match"),
+	ROW(OPT_URI_HOST, OPT_STRING, REQ, 1, 255, "Uri-Host"),
+	ROW(OPT_ETAG, OPT_OPAQUE, BOTH | REPEAT_REQ, 1, 8, "ETag"),
+	ROW(OPT_IF_NONE_MATCH, OPT_EMPTY, REQ, 0, 0, "If-None-Match"),
+	ROW(OPT_OBSERVE, OPT_UINT, BOTH, 0, 3, "Observe"),                             /* RFC 7641 2 */
+	ROW(OPT_URI_PORT, OPT_UINT, REQ, 0, 2, "Uri-Port"),
+	ROW(OPT_LOCATION_PATH, OPT_STRING, RESP | REPEAT_RESP, 0, 255, "Location-Path"),
+	ROW(OPT_OSCORE, OPT_OPAQUE, BOTH, 0, 255, "OSCORE"),                           /* RFC 8613 2 */
+	ROW(OPT_URI_PATH, OPT_STRING, REQ | REPEAT_REQ, 0, 255, "Uri-Path"),
+	ROW(OPT_CONTENT_FORMAT, OPT_UINT, BOTH, 0, 2, "Content-Format"),
+	ROW(OPT_MAX_AGE, OPT_UINT, RESP, 0, 4, "Max-Age"),
+	ROW(OPT_URI_QUERY, OPT_STRING, REQ | REPEAT_REQ, 0, 255, "Uri-Query"),
+	ROW(OPT_HOP_LIMIT, OPT_UINT, REQ, 1, 1, "Hop-Limit"),                          /* RFC 8768 3 */
+	ROW(OPT_ACCEPT, OPT_UINT, REQ, 0, 2, "Accept"),
+	ROW(OPT_LOCATION_QUERY, OPT_STRING, RESP | REPEAT_RESP, 0, 255, "Location-Query"),
+	ROW(OPT_BLOCK2, OPT_UINT, BOTH, 0, 3, "Block2"),                               /* RFC 7959 2.1 */
+	ROW(OPT_BLOCK1, OPT_UINT, BOTH, 0, 3, "Block1"),
+	ROW(OPT_SIZE2, OPT_UINT, BOTH, 0, 4, "Size2"),                                 /* RFC 7959 4 */
+	ROW(OPT_PROXY_URI, OPT_STRING, REQ, 1, URI_MAX_BYTES, "Proxy-Uri"),
+	ROW(OPT_PROXY_SCHEME, OPT_STRING, REQ, 1, 255, "Proxy-Scheme"),
+	ROW(OPT_SIZE1, OPT_UINT, BOTH, 0, 4, "Size1"),
+};
+#undef ROW
+static const struct opt_row high[] = {
 	{OPT_ECHO, OPT_OPAQUE, BOTH, 1, 40, "Echo"},                                /* RFC 9175 2.2 */
 	{OPT_NO_RESPONSE, OPT_UINT, REQ, 0, 1, "No-Response"},                      /* RFC 7967 2 */
 	{OPT_REQUEST_TAG, OPT_OPAQUE, REQ | REPEAT_REQ, 0, 8, "Request-Tag"},       /* RFC 9175 3.2 */
@@ -37,18 +42,11 @@ static const struct opt_row rows[] = {
 
 const struct opt_row *opt_row(uint16_t number)
 {
-	size_t low = 0, high = sizeof(rows) / sizeof(rows[0]);
-
-	while (low < high) {
-		size_t middle = (low + high) / 2;
-
-		if (rows[middle].number == number)
-			return &rows[middle];
-		if (rows[middle].number < number)
-			low = middle + 1;
-		else
-			high = middle;
-	}
+	if (number < sizeof(low) / sizeof(low[0]))
+		return low[number].name != NULL ? &low[number] : NULL;
+	for (size_t i = 0; i < sizeof(high) / sizeof(high[0]); i++)
+		if (high[i].number == number)
+			return &high[i];
 	return NULL;
 }
 

@@ -44,12 +44,12 @@ const struct http_field *http_field_named(const struct http_head *head, const ch
 	return NULL;
 }
 
-size_t http_field_count(const struct http_head *head, const char *name)
+size_t http_field_count_named(const struct http_head *head, const char *name, size_t len)
 {
 	size_t count = 0;
 
-	for (size_t i = 0; i < head->field_count; i++)
-		count += http_text_is(head->fields[i].name, name);
+	for (const struct http_field *f = head->fields; f < head->fields + head->field_count; f++)
+		count += f->name.len == len && http_bytes_match(f->name.at, name, len);
 	return count;
 }
 

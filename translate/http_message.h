@@ -45,6 +45,7 @@ struct http_head {
  * length alone tells most texts apart. */
 bool http_bytes_match(const char *text, const char *word, size_t len); /* without regard to case */
 const struct http_field *http_field_named(const struct http_head *head, const char *name, size_t len);
+size_t http_field_count_named(const struct http_head *head, const char *name, size_t len);
 
 /* ASCII without regard to case. */
 static inline bool http_text_is(struct http_text text, const char *word)
@@ -64,7 +65,10 @@ static inline const struct http_field *http_field_find(const struct http_head *h
 	return http_field_named(head, name, strlen(name));
 }
 
-size_t http_field_count(const struct http_head *head, const char *name);
+static inline size_t http_field_count(const struct http_head *head, const char *name)
+{
+	return http_field_count_named(head, name, strlen(name));
+}
 
 /* How many bytes at its beginning are a token (RFC 9110 5.6.2). */
 size_t http_token_length(struct http_text text);

@@ -233,6 +233,7 @@ static ssize_t read_plain(struct stream_socket *s, uint8_t *bytes, size_t room)
 	if (may_be_repeated())
 		return STREAM_SOCKET_LATER;
 	s->failed = true;
+	watch(s);
 	return STREAM_SOCKET_FAILED;
 }
 

@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/random.h"
 #include "proxy/exchange/access_log.h"
 #include "proxy/exchange/client.h"
 #include "proxy/exchange/crossing.h"
@@ -123,6 +122,27 @@ static void leave_origin(struct exchange *x)
 
 /* ---- life ---- */
 
+/* A permutation of 40 bits (a Feistel network of four rounds) of a counter: nobody can guess it, and no token is used twice under one traffic
+ * key, whatever its index (RFC 9175 4.2). */
+static void draw_salt(struct proxy *p, uint8_t salt[5])
+{
+	uint32_t left = (uint32_t)(p->tokens >> 20) & 0xfffff, right = (uint32_t)p->tokens & 0xfffff;
+
+	p->tokens++;
+	for (uint32_t round = 0; round < 4; round++) {
+		const uint32_t in[] = { round, right };
+		uint32_t next = left ^ ((uint32_t)hash_bytes(&p->token_key, in, sizeof in) & 0xfffff);
+
+		left = right;
+		right = next;
+	}
+	salt[0] = (uint8_t)(left >> 12);
+	salt[1] = (uint8_t)(left >> 4);
+	salt[2] = (uint8_t)((left << 4 | right >> 16) & 0xff);
+	salt[3] = (uint8_t)(right >> 8);
+	salt[4] = (uint8_t)right;
+}
+
 struct exchange *exchange_new(struct proxy *p, struct client *c)
 {
 	uint32_t index;
@@ -141,7 +161,7 @@ struct exchange *exchange_new(struct proxy *p, struct client *c)
 	x->record = DUPLICATES_NONE;
 	x->conf = snapshot_keep(p->conf);
 	x->arrived_at = clock_now();
-	random_bytes(x->salt, sizeof x->salt);
+	draw_salt(p, x->salt);
 	return x;
 }
 

@@ -36,7 +36,7 @@ void passage_begin(struct passage *g, struct proxy *p, struct exchange *x, const
 	g->x = x;
 	g->m = m;
 	g->r = r;
-	g->client = NULL;
+	g->asks_client = false;
 }
 
 void passage_refuse(struct proxy *p, struct exchange *x, enum error e, uint16_t offender)
@@ -147,8 +147,8 @@ enum error forward_to_origin(struct proxy *p, struct exchange *x, const struct e
 
 static enum uri_scheme scheme_of(const struct passage *g, const struct origin_conf *to)
 {
-	if (g->client != NULL)
-		return (enum uri_scheme)g->client->transport;
+	if (g->asks_client)
+		return (enum uri_scheme)g->client.transport;
 	return to != NULL ? to->scheme : g->target.question.scheme;
 }
 
@@ -158,7 +158,7 @@ enum error passage_check_address(const struct passage *g, const struct origin_co
 	const struct policy_target target = { .address = address, .configured = configured,
 		.stream = uri_schemes[scheme_of(g, to)].stream, .secured = uri_schemes[scheme_of(g, to)].secure, .oscore = g->x->oscore };
 
-	if (g->client != NULL)
+	if (g->asks_client)
 		return ERR_NONE; /* no address that somebody chose */
 	return policy_check_address(g->x->conf, g->x->route, &target, &own);
 }
@@ -176,7 +176,7 @@ static void find_destination(const struct passage *g, const struct endpoint *add
 	const struct route_question *q = &g->target.question;
 
 	d->host[0] = '\0';
-	if (g->client != NULL) {
+	if (g->asks_client) {
 		d->credentials = (struct edge_credentials){ d->host, d->host };
 		d->peer = *address;
 		return;
@@ -275,7 +275,7 @@ static void want_return_path(struct passage *g, const struct origin_conf *to)
 	const struct listener *l = snapshot_listener(x->conf, x->client->listener);
 	const struct endpoint *peer = &x->client->peer;
 
-	if (!x->route->return_path || g->client != NULL || x->group || l == NULL || (l->scheme != URI_COAP && !edge_is_clients_session(peer)))
+	if (!x->route->return_path || g->asks_client || x->group || l == NULL || (l->scheme != URI_COAP && !edge_is_clients_session(peer)))
 		return;
 	x->return_route = x->route->metrics_slot + 1;
 	x->return_to = to != NULL ? hash_bytes(&g->p->hash_key, to->text, strlen(to->text)) : 0;

@@ -94,6 +94,13 @@ static enum error resolve_error(enum resolve_result result)
 
 /* ---- sessions ---- */
 
+static void pass_to_client(struct passage *g, const struct endpoint *client, const struct origin_conf *to)
+{
+	g->asks_client = true;
+	g->client = *client;
+	passage_pass(g, &g->client, to, true);
+}
+
 /* A search for sessions among the origins of a route. */
 struct session_search {
 	struct session_name wanted; /* of the one that is absent; hash[0] 0: of several */
@@ -160,8 +167,7 @@ static void try_origins(struct passage *g, size_t from)
 			continue;
 		if (to->session) {
 			exchange_end_lookup(g->p, x);
-			g->client = &address;
-			passage_pass(g, &address, to, true);
+			pass_to_client(g, &address, to);
 			return;
 		}
 		if (to->literal && count > 1 && passage_rests(g, &to->address, to)) {
@@ -206,16 +212,16 @@ void passage_find_origin(struct passage *g)
 	const struct origin_conf *list = passage_origins(x, q->forward, &count);
 
 	if (client_is_at_slot(x->client)) {
-		g->client = return_path_client(g->p, x->client);
-		if (g->client != NULL)
-			passage_pass(g, g->client, NULL, true);
+		member = return_path_client(g->p, x->client);
+		if (member != NULL)
+			pass_to_client(g, member, NULL);
 		else
 			passage_refuse(g->p, x, ERR_SESSION_ABSENT, 0);
 		return;
 	}
 	if (member != NULL && edge_is_clients_session(member))
-		g->client = member;
-	if (member != NULL)
+		pass_to_client(g, member, NULL);
+	else if (member != NULL)
 		passage_pass(g, member, count > 0 ? list : NULL, count > 0 && list->literal);
 	else if (count > 0)
 		try_origins(g, 0);

@@ -15,7 +15,8 @@ struct passage {
 	const struct outer_request *r;
 	struct hop hop;              /* what its origin takes, once that is known */
 	struct target target;
-	const struct endpoint *client; /* of ours, who is asked as an origin; NULL: nobody is yet, or somebody else is */
+	bool asks_client;             /* the origin is a client of ours (sessions.h): this one */
+	struct endpoint client;
 };
 
 void passage_begin(struct passage *g, struct proxy *p, struct exchange *x, const struct msg_view *m, const struct outer_request *r);

@@ -53,6 +53,7 @@ static int enter_house(struct proxy *p, const struct house *house)
 	p->metrics = &p->cell->metrics;
 	p->hash_key = p->house.state->hash_key;
 	p->echo_key = p->house.state->echo_key;
+	hash_key_init(&p->token_key);
 	return 0;
 }
 

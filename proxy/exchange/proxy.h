@@ -165,7 +165,7 @@ struct exchange {
 	/* the origin's side */
 	uint8_t state;                /* enum exchange_state; set by exchange_set_state() alone */
 	uint8_t retransmissions;
-	uint8_t salt[5];              /* random part of the upstream token */
+	uint8_t salt[5];              /* part of the upstream token that nobody can guess */
 	bool confirmable;
 	bool in_window;               /* on origin->in_flight */
 	bool limited;                 /* the window was full when it left */
@@ -300,6 +300,8 @@ struct proxy {
 	uint64_t held_back_until;       /* the latest of them: 0 in most gateways' lives */
 	struct rate_bucket *rates;      /* RATE_BUCKETS (reachability.c) */
 	struct hash_key hash_key, echo_key; /* the house's */
+	struct hash_key token_key;      /* own; of upstream tokens (exchange.c), of which so many were made: */
+	uint64_t tokens;
 	struct house house;
 	bool owns_house;
 	struct house_cell *cell;        /* the own one in the house */

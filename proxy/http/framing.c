@@ -14,19 +14,41 @@ static bool is_interim(const struct http_head *head)
 	return head->status >= 100 && head->status < 200;
 }
 
-/* Is the word an element of a list that may be spread over several fields (RFC 9110 5.3)? */
-static bool is_listed(const struct http_head *head, const char *name, const char *word)
-{
-	for (size_t i = 0; i < head->field_count; i++) {
-		struct http_text list = head->fields[i].value, element;
+/* What the elements of Connection and Expect say, which may be spread over several fields (RFC 9110 5.3). */
+struct said {
+	bool close, keep_alive, oscore, expects_continue;
+};
 
-		if (!http_text_is(head->fields[i].name, name))
-			continue;
-		while (http_list_next(&list, &element))
-			if (http_text_is(element, word))
-				return true;
+static void read_connection(struct http_text list, struct said *said)
+{
+	struct http_text element;
+
+	while (http_list_next(&list, &element)) {
+		said->close |= http_text_is(element, "close");
+		said->keep_alive |= http_text_is(element, "keep-alive");
+		said->oscore |= http_text_is(element, "OSCORE") || http_text_is(element, "Object-Security");
 	}
-	return false;
+}
+
+static void read_expect(struct http_text list, struct said *said)
+{
+	struct http_text element;
+
+	while (http_list_next(&list, &element))
+		said->expects_continue |= http_text_is(element, "100-continue");
+}
+
+static struct said read_said(const struct http_head *head)
+{
+	struct said said = {false, false, false, false};
+
+	for (const struct http_field *f = head->fields; f < head->fields + head->field_count; f++) {
+		if (http_text_is(f->name, "Connection"))
+			read_connection(f->value, &said);
+		else if (http_text_is(f->name, "Expect"))
+			read_expect(f->value, &said);
+	}
+	return said;
 }
 
 /* RFC 9112 3.2. An empty Host would be that of a URI without authority, and every scheme here has one. */
@@ -141,18 +163,19 @@ static enum http_error body_find(const struct http_head *head, bool answers_head
 
 /* RFC 9112 9.3. "keep-alive" of HTTP/1.0 is not believed in a request made to a proxy: one that does not know the field may have
  * passed it on. */
-static bool goes_on(const struct http_head *head, enum http_body_kind body)
+static bool goes_on(const struct http_head *head, const struct said *said, enum http_body_kind body)
 {
-	if (body == HTTP_BODY_UNTIL_CLOSE || is_listed(head, "Connection", "close"))
+	if (body == HTTP_BODY_UNTIL_CLOSE || said->close)
 		return false;
 	if (head->minor > 0)
 		return true;
-	return is_listed(head, "Connection", "keep-alive") && !(is_request(head) && http_target_is_absolute(head->target));
+	return said->keep_alive && !(is_request(head) && http_target_is_absolute(head->target));
 }
 
 enum http_error http_framing_read(struct http_head *head, bool answers_head, enum http_body_kind *body, const char **why)
 {
 	enum http_error error = is_request(head) ? host_check(head, why) : HTTP_OK;
+	struct said said;
 
 	head->chunked = head->has_length = head->keep_alive = head->expects_continue = false;
 	head->length = 0;
@@ -165,12 +188,13 @@ enum http_error http_framing_read(struct http_head *head, bool answers_head, enu
 	if (error != HTTP_OK)
 		return error;
 	/* RFC 8613 11.1: it is an end-to-end field; what Connection names a next hop would take away. */
-	if (is_listed(head, "Connection", "OSCORE") || is_listed(head, "Connection", "Object-Security")) {
+	said = read_said(head);
+	if (said.oscore) {
 		*why = "Connection names the OSCORE field";
 		return HTTP_BAD;
 	}
-	head->keep_alive = goes_on(head, *body);
+	head->keep_alive = goes_on(head, &said, *body);
 	/* RFC 9110 10.1.1: not from HTTP/1.0 */
-	head->expects_continue = is_request(head) && head->minor > 0 && is_listed(head, "Expect", "100-continue");
+	head->expects_continue = is_request(head) && head->minor > 0 && said.expects_continue;
 	return HTTP_OK;
 }

@@ -15,14 +15,15 @@ enum {
 
 static uint8_t fresh[READ_MAX]; /* what one read brings */
 
-/* What connections brought that begin a request, and is not looked at yet. */
-enum { GATHERED_MAX = 32, GATHERED_ROOM = 2048 };
+/* What connections brought that begin a request, and is not looked at yet. Behind each other, since most is short. */
+enum { GATHERED_MAX = 32, GATHERED_BYTES = 16384, GATHERED_READ = 2048 };
 
 static struct {
 	struct http_connection *from[GATHERED_MAX]; /* NULL: it is gone */
 	size_t len[GATHERED_MAX];
-	uint8_t bytes[GATHERED_MAX][GATHERED_ROOM];
+	size_t used;
 	unsigned count;
+	uint8_t bytes[GATHERED_BYTES];
 } gathered;
 
 static struct {
@@ -340,7 +341,7 @@ bool http_reading_gather(struct http_connection *c)
 
 	if (!begins_request || c->is_secure || c->in != NULL)
 		return false;
-	got = stream_read(&c->stream, gathered.bytes[gathered.count], GATHERED_ROOM);
+	got = stream_read(&c->stream, gathered.bytes + gathered.used, GATHERED_READ);
 	if (got <= 0) {
 		c->peer_ended |= got == STREAM_ENDED;
 		http_server_note_due(c);
@@ -348,29 +349,32 @@ bool http_reading_gather(struct http_connection *c)
 	}
 	gathered.from[gathered.count] = c;
 	gathered.len[gathered.count++] = (size_t)got;
+	gathered.used += (size_t)got;
 	c->is_gathered = true;
-	if (gathered.count == GATHERED_MAX)
+	if (gathered.count == GATHERED_MAX || GATHERED_BYTES - gathered.used < GATHERED_READ)
 		http_reading_take_gathered();
 	return true;
 }
 
 bool http_reading_take_gathered(void)
 {
-	bool any = gathered.count > 0;
+	const uint8_t *bytes = gathered.bytes;
 
-	if (any)
-		clock_update(); /* the loop may have slept long since the last turn */
-	for (unsigned i = 0; i < gathered.count; i++) {
+	if (gathered.count == 0)
+		return false;
+	clock_update(); /* the loop may have slept long since the last turn */
+	for (unsigned i = 0; i < gathered.count; bytes += gathered.len[i++]) {
 		struct http_connection *c = gathered.from[i];
 
 		if (c == NULL)
 			continue;
 		c->is_gathered = false;
-		take(c, gathered.bytes[i], gathered.len[i]);
+		take(c, bytes, gathered.len[i]);
 		http_server_note_due(c);
 	}
 	gathered.count = 0;
-	return any;
+	gathered.used = 0;
+	return true;
 }
 
 void http_reading_forget_gathered(const struct http_connection *c)

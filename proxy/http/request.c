@@ -389,6 +389,8 @@ static bool take_absolute_form(struct http_request *r)
 	char host[URI_HOST_MAX + 1];
 	size_t scheme = 0;
 
+	if (target.len > 0 && target.at[0] == '/')
+		return true;
 	if (target.len >= 7 && strncasecmp(target.at, "http://", 7) == 0)
 		scheme = 7;
 	else if (target.len >= 8 && strncasecmp(target.at, "https://", 8) == 0)

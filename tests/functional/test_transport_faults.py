@@ -1,5 +1,5 @@
-"""Faults of peers over TCP, TLS and DTLS: who ends in every state, comes in halves, is slow, shows what has expired, has a small path, or is
-switched off in between. What was begun is answered or forgotten, and others are served as before.
+"""Faults of peers over TCP, TLS and DTLS: who ends in every state, comes in halves, is slow, shows what has expired, has a small path, or
+is switched off in between. What was begun is answered or forgotten, and others are served as before.
 """
 
 import socket
@@ -52,14 +52,15 @@ def files(tmp_path_factory):
 
 
 def begin(directory, files, sections=""):
-    port, secure, tls = free_port(), free_port(), free_tcp_port()
+    port, secure, tcp, tls = free_port(), free_port(), free_tcp_port(), free_tcp_port()
     secured = 'certificate = "%s"; key = "%s"; client-ca = "%s";' % (files.gw_pem, files.gw_key, files.ca_pem)
     certified = fresh_address()
-    listeners = ('coap: { url = "coap://127.0.0.1:%d"; }; tcp: { url = "coap+tcp://127.0.0.1:%d"; }; tls: { url = "coaps+tcp://127.0.0.1:%d"; %s };'
-                 'dtls: { url = "coaps://127.0.0.1:%d"; psk-file = "%s"; %s };' % (port, tls + 1, tls, secured, secure, files.keys, secured))
+    listeners = ('coap: { url = "coap://127.0.0.1:%d"; }; tcp: { url = "coap+tcp://127.0.0.1:%d"; };'
+                 'tls: { url = "coaps+tcp://127.0.0.1:%d"; %s }; dtls: { url = "coaps://127.0.0.1:%d"; psk-file = "%s"; %s };' %
+                 (port, tcp, tls, secured, secure, files.keys, secured))
     p = Proxy(directory, routes=ROUTES % {"certified": certified}, listeners=listeners, port=port,
               sections='upstream: { ca = "%s"; psk-file = "%s"; };\n%s' % (files.ca_pem, files.ours, sections))
-    p.tcp, p.tls, p.dtls, p.certified = ("127.0.0.1", tls + 1), ("127.0.0.1", tls), ("127.0.0.1", secure), certified
+    p.tcp, p.tls, p.dtls, p.certified = ("127.0.0.1", tcp), ("127.0.0.1", tls), ("127.0.0.1", secure), certified
     return p
 
 
@@ -79,7 +80,8 @@ def gw(shared_faults):
 
 
 def ask(origin, code=GET, options=(), payload=b"", path="p", **kw):
-    target = [(coap.PROXY_SCHEME, origin.url.split(":")[0]), (coap.URI_HOST, origin.host), (coap.URI_PORT, origin.port), (coap.URI_PATH, path)]
+    scheme = origin.url.split(":")[0]
+    target = [(coap.PROXY_SCHEME, scheme), (coap.URI_HOST, origin.host), (coap.URI_PORT, origin.port), (coap.URI_PATH, path)]
     return Message(code, kw.pop("type", CON), options=target + list(options), payload=payload, **kw)
 
 
@@ -237,13 +239,13 @@ def test_a_slow_origin_does_not_hold_others_up(gw):
 # ---- origins that end ----
 
 
-HELLO = OUR_FIRST
-PING_FRAME = frame(Message(PING, token=b"p"))
+SAID = {"nothing": b"", "half a CSM": OUR_FIRST[:1], "CSM": OUR_FIRST, "Ping": OUR_FIRST + frame(Message(PING, token=b"p")),
+        "half an answer": OUR_FIRST + b"\x51"}
 
 
 @pytest.mark.covers("C8323-3.4-2")
 @pytest.mark.parametrize("how", ["close", "reset"])
-@pytest.mark.parametrize("said", [b"", HELLO[:1], HELLO, HELLO + PING_FRAME, HELLO + b"\x51"], ids=["nothing", "half a CSM", "CSM", "Ping", "half an answer"])
+@pytest.mark.parametrize("said", SAID.values(), ids=SAID)
 def test_an_origin_ends_in_every_state(gw, said, how):
     """The one who asks is told, the next one asks over a new connection."""
     c, origin = connect(gw, gw.tcp), Origin(gw, fresh_address(), csm=None)

@@ -189,7 +189,8 @@ class ServerShim(_Shim):
 
     async def _open(self, client):
         way = await _Way.open(lambda data, _address: line.plain(data), remote=self.target)
-        line = _Line(self, dtls.Session(self.context, server=True, mtu=self.mtu), lambda data: self.way.send(data, client), way.send, client)
+        session = dtls.Session(self.context, server=True, mtu=self.mtu)
+        line = _Line(self, session, lambda data: self.way.send(data, client), way.send, client)
         line.inner = way
         self.lines[client] = line
         for data in self.opening.pop(client):

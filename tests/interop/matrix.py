@@ -45,6 +45,9 @@ class Outcome:
     seconds: float
     failure: str = ""
 
+    def __str__(self):
+        return "FAILED" if self.failure else "%.0f ms" % (1000 * self.seconds)
+
 
 CELLS = [Cell(client, device, protected, size) for client in SCHEMES for device in SCHEMES for protected in (False, True) for size in SIZES]
 MISSING = {}  # cell: the reason why nobody could do it
@@ -62,8 +65,8 @@ def need(condition, what):
 def make_certificate(folder, hosts=("127.0.0.1",)):
     """A certificate of these addresses that is its own authority."""
     names = ",".join("IP:" + host for host in hosts)
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN=gateway",
-                    "-addext", "subjectAltName=" + names, "-keyout", folder / "key.pem", "-out", folder / "cert.pem"],
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+                    "-subj", "/CN=gateway", "-addext", "subjectAltName=" + names, "-keyout", folder / "key.pem", "-out", folder / "cert.pem"],
                    check=True, stderr=subprocess.DEVNULL)
     os.chmod(folder / "key.pem", 0o600)
 
@@ -201,7 +204,8 @@ class Matrix:
                 settings = f'origin-identity = "{IDENTITY}";' if device == "coaps" else ""
                 settings += ' authenticate = "none";' if client in LISTENER else ""
                 self.ports[client, device] = gateway.listener(name, LISTENER.get(client, client), secrets.get(client, ""))
-                gateway.routes.append(f'{name}: {{ from = ["{name}"]; to = ["{url}"]; allow-networks = ["127.0.0.0/8"]; timeout = "10s"; {settings} }};')
+                gateway.routes.append(
+                    f'{name}: {{ from = ["{name}"]; to = ["{url}"]; allow-networks = ["127.0.0.0/8"]; timeout = "10s"; {settings} }};')
         gateway.groups = f'upstream: {{ psk-file = "{folder}/ours"; ca = "{folder}/cert.pem"; }};\n'
         return gateway
 
@@ -241,7 +245,7 @@ class Matrix:
                 for protected in (False, True):
                     for size in SIZES:
                         outcome = self.outcomes.get(Cell(client, device, protected, size))
-                        words.append("missing" if outcome is None else "FAILED" if outcome.failure else "%.0f ms" % (1000 * outcome.seconds))
+                        words.append("missing" if outcome is None else str(outcome))
                 lines.append("%-24s %s" % (f"{client} to {device}", "".join("%10s" % word for word in words)))
         lines.append("O: with OSCORE. %d cells in %.0f s" % (len(self.outcomes), self.seconds))
         lines += [f"FAILED {cell}: {outcome.failure}" for cell, outcome in self.outcomes.items() if outcome.failure]

@@ -161,7 +161,8 @@ class AiocoapOrigin(Origin):
         site.add_resource(["store"], _Store())
         site.add_resource(["echo"], _Echo())
         site.add_resource(["aged"], _Aged())
-        self.context = await aiocoap.Context.create_server_context(site, bind=("127.0.0.1", self.port), transports=list(transports), _ssl_context=tls)
+        self.context = await aiocoap.Context.create_server_context(
+            site, bind=("127.0.0.1", self.port), transports=list(transports), _ssl_context=tls)
         return self
 
     async def stop(self):

@@ -1,5 +1,5 @@
-"""The OSCORE test descriptions 0 to 17 from one transport to another: option and payload of every message are the same on both legs, and those
-of the run without a gateway.
+"""The OSCORE test descriptions 0 to 17 from one transport to another: option and payload of every message are the same on both legs, and
+those of the run without a gateway.
 """
 
 import asyncio

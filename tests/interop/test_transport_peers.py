@@ -151,7 +151,8 @@ async def test_libcoap_clients_observe(ends):
 @pytest.mark.parametrize("scheme", ["coaps", "coaps+tcp"])
 @pytest.mark.parametrize("library", LIBRARIES)
 async def test_libcoap_client_with_a_wrong_key(ends, library, scheme, tmp_path):
-    told = await libcoap_tools.ask(library, f"{scheme}://127.0.0.1:{ends.port(scheme)}/hello", ["-u", library, "-k", "something else!!"], tmp_path, patience=2)
+    shown = ["-u", library, "-k", "something else!!"]
+    told = await libcoap_tools.ask(library, f"{scheme}://127.0.0.1:{ends.port(scheme)}/hello", shown, tmp_path, patience=2)
     assert told.code == "" and told.body == b"", told.log
 
 
@@ -273,7 +274,8 @@ async def test_s_client_over_tls(ends, version, security):
 @pytest.mark.covers("C8323-8.2-1")
 async def test_s_client_without_alpn(ends):
     """At a port other than 5684 who does not name the protocol is let go."""
-    tool = await Tool.start("s_client", TLS13, "-quiet", "-connect", f"127.0.0.1:{ends.port('coaps+tcp')}", "-CAfile", str(ends.folder / "cert.pem"))
+    tool = await Tool.start("s_client", TLS13, "-quiet", "-connect", f"127.0.0.1:{ends.port('coaps+tcp')}",
+                            "-CAfile", str(ends.folder / "cert.pem"))
     tool.write(CSM + get_frame(b"hello"))
     try:
         data = b""
@@ -285,9 +287,11 @@ async def test_s_client_without_alpn(ends):
 
 
 async def serving(ends, version, security):
-    tool = await Tool.start("s_server", version, "-quiet", "-accept", f"127.0.0.1:{ends.stand_ins[version, security]}", "-cipher", "ALL:@SECLEVEL=0", *(
-        ["-nocert", "-psk_identity", OUR_NAME, "-psk", OUR_KEY.hex()] if security == "psk" else
-        ["-cert", str(ends.folder / "cert.pem"), "-key", str(ends.folder / "key.pem")]), *(["-alpn", "coap"] if version != DTLS else []))
+    shown = (["-nocert", "-psk_identity", OUR_NAME, "-psk", OUR_KEY.hex()] if security == "psk" else
+             ["-cert", str(ends.folder / "cert.pem"), "-key", str(ends.folder / "key.pem")])
+    protocol = ["-alpn", "coap"] if version != DTLS else []
+    tool = await Tool.start("s_server", version, "-quiet", "-accept", f"127.0.0.1:{ends.stand_ins[version, security]}",
+                            "-cipher", "ALL:@SECLEVEL=0", *shown, *protocol)
     await asyncio.sleep(0.3)
     return tool
 

@@ -106,7 +106,8 @@ class Transports(bench.Bench):
         return [word for pid in server.pids() for word in ("-P", str(pid))]
 
     def begin(self, argv, **more):
-        return subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, preexec_fn=lambda: os.sched_setaffinity(0, self.cores.load), **more)
+        return subprocess.Popen(argv, stdout=subprocess.PIPE, text=True,
+                                preexec_fn=lambda: os.sched_setaffinity(0, self.cores.load), **more)
 
     def outcome(self, process, server, seconds):
         """What a load program printed."""
@@ -124,8 +125,8 @@ class Transports(bench.Bench):
     def load(self, server, carrier="udp", scheme="coap", seconds=1.0, clients=CLIENTS, window=1, rate=0, devices=256):
         """Begins a run; outcome() has its result."""
         origin = self.stream_port if scheme == "coap+tcp" else self.origin_port
-        argv = [self.load_path, "--carrier", carrier, "--scheme", scheme, "-o", "-a", "-b", self.sources.take(clients), "-c", str(clients), "-w",
-                str(window), "-f", str(devices), "-r", "%.0f" % rate, "-t", "%g" % seconds, "--drain",
+        argv = [self.load_path, "--carrier", carrier, "--scheme", scheme, "-o", "-a", "-b", self.sources.take(clients),
+                "-c", str(clients), "-w", str(window), "-f", str(devices), "-r", "%.0f" % rate, "-t", "%g" % seconds, "--drain",
                 "0.2" if server.name == "libcoap" else "3", *self.watched(server), str(server.port_of[carrier]), str(origin)]
         return self.begin(argv)
 
@@ -239,8 +240,8 @@ def measure_storm(house):
         storm.stdin.flush()
         opened = house.note_handshakes(gateway, house.outcome(storm, gateway, 60))
     worse = asking["p99_us"] / alone["p99_us"]
-    print("\n64 clients over DTLS alone: %.0f requests/s, p99 %.0f us; at half the rate p99 %.0f us; while %.0f sessions a second were opened "
-          "for %g s %.0f us, %.2f times the one alone" % (alone["rps"], alone["p99_us"], calm["p99_us"], opened["rate"], seconds,
+    print("\n64 clients over DTLS alone: %.0f requests/s, p99 %.0f us; at half the rate p99 %.0f us; while %.0f sessions a second were "
+          "opened for %g s %.0f us, %.2f times the one alone" % (alone["rps"], alone["p99_us"], calm["p99_us"], opened["rate"], seconds,
                                                           asking["p99_us"], worse))
     print("  %d sessions opened, %d failed, p50 %.0f us, p99 %.0f us; of %d requests %d were lost or wrong" % (
         opened["opened"], opened["failed"], opened["p50_us"], opened["p99_us"], asking["answered"], asking["lost"] + asking["wrong"]))

@@ -112,7 +112,8 @@ static bool options_complete(struct load_options *o, char **ports, int count)
 		o->window = (unsigned)(1 + (o->count + o->clients - 1) / o->clients);
 	if (o->carrier != LOAD_UDP && mode != load_loop_run)
 		return false;
-	return strlen(o->scheme) <= LOAD_SCHEME_MAX && o->clients <= LOAD_CLIENTS_MAX && o->window >= 1 && o->window <= LOAD_WINDOW_MAX && o->devices >= 1 &&
+	return strlen(o->scheme) <= LOAD_SCHEME_MAX && o->clients <= LOAD_CLIENTS_MAX &&
+		o->window >= 1 && o->window <= LOAD_WINDOW_MAX && o->devices >= 1 &&
 		o->devices <= LOAD_DEVICES_MAX && o->seconds > 0 && o->seconds <= 3600;
 }
 

@@ -83,7 +83,7 @@ static void what_was_said_must_be_heard(void **state)
 
 	(void)state;
 	memset(payload, 'p', sizeof payload - 1);
-	for (uint16_t i = 0; i < 30; i++)
+	for (uint16_t i = 0; i < 60; i++)
 		ask(0, 1, MSG_NON, CODE_POST, i, origin_at(FAR, 1), OSCORE, "x");
 	settle();
 	drain_all();
@@ -99,7 +99,7 @@ static void what_was_said_must_be_heard(void **state)
 	assert_false(proxy_is_drained(the.proxy[FAR])); /* some wait for room */
 	pass_time(CLOCK_SECOND);
 	assert_true(are_drained());
-	assert_int_equal(the.to_client.count, 30);
+	assert_int_equal(the.to_client.count, 60);
 }
 
 static void observations_end(void **state)
