@@ -121,9 +121,12 @@ static void answered(struct blocks_state *s, const struct msg_view *m, enum erro
 	end_running(s, outermost);
 }
 
-/* Of reliable hops there is something to know, and to remember for the next transfer. */
-static void note_hop(struct blocks_state *s, const struct requester *r)
+/* Of reliable hops there is something to know, and to remember for the next transfer. Of one route's origins one may be so and another not: what
+ * was asked as one of them takes it, another refuses. */
+static void note_hop(struct blocks_state *s, const struct requester *r, enum error e)
 {
+	if (!r->hop.reliable && (r->hop.known || e == ERR_TOO_LARGE))
+		s->hop = (struct hop){ 0 };
 	if (!r->hop.reliable)
 		return;
 	s->hop = r->hop;
@@ -135,7 +138,7 @@ static void on_answered(struct requester *r, const struct msg_view *m, enum erro
 {
 	struct blocks_state *s = wheel_owner(r, struct transfer, requester)->state;
 
-	note_hop(s, r);
+	note_hop(s, r, e);
 	answered(s, m, e);
 }
 
@@ -143,7 +146,7 @@ static void on_rest_answered(struct requester *r, const struct msg_view *m, enum
 {
 	struct blocks_state *s = wheel_owner(r, struct blocks_state, rest);
 
-	note_hop(s, r);
+	note_hop(s, r, e);
 	answered(s, m, e);
 }
 
@@ -153,7 +156,7 @@ static void on_notified(struct requester *r, const struct msg_view *m, enum erro
 	bool outermost = begin_running(s);
 
 	(void)age;
-	note_hop(s, r);
+	note_hop(s, r, ERR_NONE);
 	blocks_notified(s, m, e, outermost);
 	end_running(s, outermost);
 }

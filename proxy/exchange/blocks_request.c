@@ -223,6 +223,7 @@ bool blocks_send(struct blocks_state *s)
 	uint8_t bytes[PART_MAX];
 	enum readiness readiness;
 
+	s->sending.sized = is_measured(s);
 	if (s->sending.has_body) {
 		readiness = read_body(s, bytes, &block1);
 		if (readiness != READY)
@@ -342,7 +343,7 @@ static void take_all(struct blocks_state *s)
 /* The gateway itself found the message too long, and by that what this hop takes: it is measured anew. */
 static bool fits_hop(struct blocks_state *s)
 {
-	if (!is_measured(s) || s->sending.measured || s->sending.offset > 0 || !s->sending.has_body)
+	if ((!s->sending.sized && !is_measured(s)) || s->sending.measured || s->sending.offset > 0 || !s->sending.has_body)
 		return false;
 	s->sending.measured = true;
 	s->sending.mode = BLOCKS_UNDECIDED;

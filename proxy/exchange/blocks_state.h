@@ -43,6 +43,7 @@ struct blocks_sending {
 	bool asked_block2;    /* the request under way names a size for the answer's blocks */
 	bool no_blocks;       /* the device is said to know no block options */
 	bool fell_back;       /* it said so in this transfer */
+	bool sized;           /* what is under way is as large as a reliable hop takes */
 	bool measured;        /* what the hop takes was found out by its refusal, once */
 };
 

@@ -29,7 +29,7 @@ struct hop hop_of(const struct proxy *p, const struct endpoint *origin)
 	hop.known = true;
 	hop.blocks = (entry & BLOCKS) != 0;
 	hop.bert = (entry & BERT) != 0;
-	hop.limit = entry & LIMIT_MASK;
+	hop.limit = (size_t)(entry & LIMIT_MASK);
 	return hop;
 }
 

@@ -49,19 +49,22 @@ enum error reblock_check(const struct exchange *x, const struct msg_view *m, con
 void reblock_plan(struct outer_plan *plan, const struct exchange *x, const struct outer_request *r, const struct hop *hop)
 {
 	struct opt_block b = r->block2;
-	uint64_t offset = opt_block_offset(&b);
 
 	if (!r->has_block2)
 		return;
+	/* Where it is not known whether the hop knows blocks: whatever it gives, the client gets the beginning of that (held.h). */
+	if (!hop->blocks || (!hop->known && !x->inner && b.num == 0)) {
+		outer_drop(plan, OPT_BLOCK2);
+		return;
+	}
 	if (b.szx == OPT_SZX_BERT && !hop->bert)
 		b.szx = OPT_SZX_LARGEST; /* which counts alike */
-	else if (hop->bert && !x->inner && !client_is_reliable(x->client) && b.num > 0 && offset % OPT_BLOCK_LARGEST == 0)
-		b = (struct opt_block){ .num = (uint32_t)(offset / OPT_BLOCK_LARGEST), .szx = OPT_SZX_BERT }; /* held.h has the rest */
-	else if (hop->blocks)
+	else if (hop->bert && !x->inner && !client_is_reliable(x->client) && b.num > 0 && opt_block_offset(&b) % OPT_BLOCK_LARGEST == 0)
+		b = (struct opt_block){ .num = (uint32_t)(opt_block_offset(&b) / OPT_BLOCK_LARGEST), .szx = OPT_SZX_BERT }; /* the rest is held */
+	else
 		return;
 	outer_drop(plan, OPT_BLOCK2);
-	if (hop->blocks)
-		outer_add_uint(plan, OPT_BLOCK2, opt_block_value(&b));
+	outer_add_uint(plan, OPT_BLOCK2, opt_block_value(&b));
 }
 
 /* ---- the errand and its transfer ---- */

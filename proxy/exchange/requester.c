@@ -29,8 +29,7 @@ void requester_tell(struct exchange *x, const uint8_t *bytes, size_t len, enum e
 		return;
 	if (msg_parse_datagram(&m, bytes, len) != MSG_OK)
 		log_fatal("requester: an answer of our own cannot be read");
-	if (exchange_origin_peer(x) != NULL)
-		r->hop = hop_of(x->proxy, exchange_origin_peer(x));
+	r->hop = exchange_origin_peer(x) != NULL ? hop_of(x->proxy, exchange_origin_peer(x)) : (struct hop){ 0 };
 	x->telling = goes_on(x, &m, e);
 	lives = x->telling;
 	if (!lives)

@@ -7,8 +7,11 @@ import house
 from coap import CON, GET, NON, POST, PUT, RST, Message
 from coap_stream import RELEASE
 from devices import gateway, over_dtls, over_tls, prepare
+from harness import free_port
 from test_faults_homes import kill
+from test_http_identity import bearer, credentials  # noqa: F401
 from test_https import Files
+from web_socket import WebSocket
 
 ROUTES = """
   one:  { from = ["coap"]; hosts = ["one"]; to = ["session:meter-1"]; };
@@ -158,6 +161,25 @@ def test_it_is_observed_until_its_session_ends(gw, come):
     last = client.recv()
     assert last.code == coap.code("5.04") and not last.has(coap.OBSERVE) and last.type == CON
     client.ack(last)
+
+
+def test_a_token_names_a_websocket(start, credentials):  # noqa: F811
+    """Who has said who he is when he asked for a WebSocket is asked over it."""
+    routes = 'phone: { from = ["coap"]; hosts = ["phone"]; to = ["session:alice"]; };'
+    port = free_port()
+    gw = start(routes=routes, sections=credentials, web="", listeners='coap: { url = "coap://127.0.0.1:%d"; };' % port, port=port)
+    client, sockets = gw.client(), []
+    for name in (None, "alice"):
+        sockets.append(WebSocket(gw.http_client(), more=bearer(name)))
+        sockets[-1].open()
+        gw.settle()
+        if name is None:
+            assert client.ask(request("phone")).code == coap.code("5.03")
+    client.send(request("phone"))
+    asked = sockets[1].recv()
+    assert (asked.code, asked.all(coap.URI_PATH)) == (GET, [b"3", b"0"])
+    sockets[1].answer(asked, payload=b"here")
+    assert client.recv().payload == b"here"
 
 
 # ---- nobody there ----

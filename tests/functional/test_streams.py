@@ -463,6 +463,19 @@ def test_format_errors(gw, raw):
     assert c.is_closed()
 
 
+@pytest.mark.covers("C8323-5.6-1")
+def test_an_origins_format_error(gw):
+    c, origin = client(gw), Origin(gw, fresh_address())
+    first, second = (c.send(ask(origin, POST)) for _ in range(2))
+    link, up = upstream(origin)
+    link.send_raw(b"\x18\x45" + up.token + b"\xff")
+    link.recv()
+    assert link.recv_signal(ABORT).payload
+    assert link.is_closed()
+    got = {m.token: m.code for m in (c.recv(), c.recv())}
+    assert got == {first.token: coap.code("5.02"), second.token: coap.code("5.04")}
+
+
 @pytest.mark.covers("C8323-3.4-2")
 @pytest.mark.parametrize("how", ["close", "reset", "abort"])
 def test_a_connection_to_an_origin_ends(gw, how):

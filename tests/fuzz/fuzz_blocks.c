@@ -40,8 +40,9 @@ static struct {
 	struct route route;
 	struct requester *asking;
 	struct msg_view asked;
-	uint8_t bytes[MSG_DATAGRAM_MAX];
+	uint8_t bytes[MSG_MAX];
 	unsigned asked_count;
+	struct hop hop;           /* to the device, all zero: of datagrams */
 } gateway;
 
 static struct {
@@ -88,10 +89,10 @@ void requester_ask(struct proxy *p, struct requester *r, const struct request_or
 	if (from->conf != p->conf)
 		CHECK(r->decide(r, p->conf) == &gateway.route);
 	CHECK(from->conf == p->conf);
-	CHECK(len <= sizeof gateway.bytes);
+	CHECK(len <= (gateway.hop.reliable ? sizeof gateway.bytes : MSG_DATAGRAM_MAX));
 	memcpy(gateway.bytes, bytes, len);
 	CHECK(msg_parse_datagram(&gateway.asked, gateway.bytes, len) == MSG_OK);
-	CHECK(outer_read_request(&gateway.asked, &wishes, &offender) == ERR_NONE);
+	CHECK((gateway.hop.reliable ? outer_read_reliable_request : outer_read_request)(&gateway.asked, &wishes, &offender) == ERR_NONE);
 	r->exchange = &somewhere;
 	gateway.asking = r;
 	gateway.asked_count++;
@@ -180,7 +181,7 @@ static void owner_head(struct transfer *t, const struct msg_view *m, enum error 
 	(void)t;
 	is_called();
 	CHECK(!owner.in_answer && notification == (owner.heads > 0));
-	CHECK(size == BLOCKS_SIZE_UNKNOWN || size <= 2 * (uint64_t)MSG_DATAGRAM_MAX);
+	CHECK(size == BLOCKS_SIZE_UNKNOWN || size <= 2 * (uint64_t)MSG_MAX);
 	CHECK(msg_code_is_response(m->code));
 	owner.in_answer = true;
 	owner.heads++;
@@ -237,6 +238,7 @@ static void tell(struct requester *r, const uint8_t *bytes, size_t len, enum err
 	memcpy(copy, bytes, len);
 	CHECK(msg_parse_datagram(&m, copy, len) == MSG_OK);
 	r->exchange = observes ? &somewhere : NULL;
+	r->hop = gateway.hop;
 	if (notification) {
 		r->notified(r, &m, e, 0);
 	} else {
@@ -259,7 +261,7 @@ static size_t fill(uint8_t *bytes, size_t head_len, size_t room, size_t len)
 		return head_len;
 	if (msg_option(&m, OPT_BLOCK2) != NULL && opt_block_parse(&b, msg_option(&m, OPT_BLOCK2)) < 0)
 		b.num = 0;
-	at = (size_t)b.num << (b.szx + 4);
+	at = (size_t)opt_block_offset(&b);
 	bytes[head_len] = 0xff;
 	for (size_t i = 0; i < len; i++)
 		bytes[head_len + 1 + i] = byte_at(representation(&m), at + i);
@@ -298,7 +300,7 @@ static size_t well(uint8_t *bytes, size_t room, bool notification)
 	if (b2 != NULL && !notification)
 		CHECK(opt_block_parse(&block2, b2) == 0);
 	if ((what & 7) < block2.szx && how & 8) {
-		block2.num <<= block2.szx - (what & 7);
+		block2.num *= opt_block_unit(block2.szx) / opt_block_unit(what & 7);
 		block2.szx = what & 7;
 	}
 	if (how & 16)
@@ -315,7 +317,7 @@ static size_t well(uint8_t *bytes, size_t room, bool notification)
 	if (code == CODE_UNAUTHORIZED)
 		msg_add_option(&w, OPT_ECHO, &etag, 1);
 	if (how & 64 && block2.more)
-		len = (size_t)16 << block2.szx;
+		len = opt_block_unit(block2.szx) * (block2.szx == OPT_SZX_BERT ? 1 + len : 1);
 	return fill(bytes, writer_length(&w.w), room, len);
 }
 
@@ -323,7 +325,7 @@ static void speak(enum happening what)
 {
 	bool notification = what == NOTIFIES || what == NOTIFIES_WELL || what == LAST, good = what == SAYS_WELL || what == NOTIFIES_WELL;
 	struct requester *r = notification ? &owner.t.requester : gateway.asking;
-	uint8_t bytes[4096];
+	uint8_t bytes[MSG_MAX];
 	bool observes;
 	size_t len = good ? well(bytes, sizeof bytes, notification) : anything(bytes, sizeof bytes);
 
@@ -395,6 +397,8 @@ static void start(void)
 {
 	static const uint8_t codes[] = { CODE_GET, CODE_POST, CODE_PUT, CODE_FETCH };
 	unsigned flags = take(), sizes = take();
+	bool was_reliable = gateway.hop.reliable;
+	size_t message_limit = sizes & 16 ? 1152 : MSG_MAX; /* of one message, where it is not of datagrams */
 	struct transfer_plan plan = { .from.conf = gateway.proxy.conf, .from.route = &gateway.route, .answer_limit = 20000 };
 	uint8_t head[64];
 	struct msg_writer w;
@@ -419,7 +423,15 @@ static void start(void)
 	plan.body_size = flags & 32 ? owner.body_len : BLOCKS_SIZE_UNKNOWN;
 	plan.threshold = flags & 64 ? 1024 : 100;
 	plan.head_only = flags & 128;
-	plan.block_size = (uint16_t)(16u << (sizes & 7) % 7);
+	plan.block_size = (uint16_t)((sizes & 7) == 7 ? 1024 : 16u << (sizes & 7));
+	gateway.hop = (struct hop){ .reliable = (sizes & 7) == 7, .known = true, .blocks = !(flags & 64) || message_limit >= MSG_MAX, .bert = message_limit >= MSG_MAX,
+		.limit = message_limit };
+	if (!gateway.hop.reliable)
+		gateway.hop = (struct hop){ 0 };
+	/* it is the same device only if it is spoken to in the same way */
+	free(gateway.hop.reliable != was_reliable ? gateway.proxy.learned : NULL);
+	if (gateway.hop.reliable != was_reliable)
+		gateway.proxy.learned = NULL;
 	owner.come = sizes & 16 ? owner.body_len : 0;
 	owner.come = owner.come > BLOCKS_HELD ? BLOCKS_HELD : owner.come;
 	buffers_set_limit(gateway.proxy.buffers, sizes & 32 ? 512 : QUEUE_MEMORY);

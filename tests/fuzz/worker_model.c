@@ -221,6 +221,12 @@ bool edge_has_route(const struct endpoint *peer)
 
 /* ---- delivering ---- */
 
+/* A record of a safe request that was given up, without an answer to repeat: the next is taken as the first. */
+static bool is_as_good_as_new(const struct duplicate *d)
+{
+	return d->exchange == DUPLICATES_NONE && (d->state == DUPLICATE_PENDING || d->state == DUPLICATE_ACKNOWLEDGED) && !d->unsafe;
+}
+
 void model_gone(void)
 {
 	struct endpoint was = model.clients[OVER_CONNECTION];
@@ -287,7 +293,7 @@ void model_from_client(unsigned who, const uint8_t *bytes, size_t len, bool trun
 	world.asked[who] = true;
 	if (!multicast && (result == MSG_OK || result == MSG_TOO_MANY_OPTIONS) && msg_code_is_request(m.code) && m.type <= MSG_NON) {
 		hash = duplicates_hash(d, &model.clients[who], 0, m.mid);
-		judge_request(who, &m, result == MSG_OK && duplicates_find(d, hash, world.now, &known) != DUPLICATES_NONE);
+		judge_request(who, &m, result == MSG_OK && duplicates_find(d, hash, world.now, &known) != DUPLICATES_NONE && !is_as_good_as_new(&known));
 	}
 	receive_soon(model.proxy, 0, &model.clients[who], bytes, len);
 	receive_datagram(model.proxy, 0, &model.clients[who], &to, bytes, len, truncated, multicast);

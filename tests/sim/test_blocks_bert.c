@@ -138,6 +138,26 @@ static void a_message_that_the_gateway_itself_finds_too_long(void **state)
 	the.owner.left = true;
 }
 
+/* Of two origins of one route one is spoken to by datagrams. */
+static void another_origin_of_the_route_takes_less(void **state)
+{
+	const uint8_t *body = pattern(5000, 11);
+
+	(void)state;
+	covers("S-20");
+	hop_is_learned(LIMIT, true, true);
+	put(body, 5000);
+	asks(CODE_PUT, H_P, body, 5000);
+	the.hop = (struct hop){ 0 };
+	fails(ERR_TOO_LARGE);
+	asks_tagged(CODE_PUT, put_block(0, true, 6, "1388"), body, 1024);
+	the.hop = (struct hop){ .known = true, .blocks = true, .limit = MSG_DATAGRAM_MAX };
+	answers(CODE_CONTINUE, block1(0, true, 6), NULL, 0);
+	asks_tagged(CODE_PUT, put_block(1, true, 6, ""), body + 1024, 1024);
+	transfer_leave(&the.owner.t);
+	the.owner.left = true;
+}
+
 /* A device whose CSM was not here yet said that it knows no blocks: the same goes whole. */
 static void a_device_that_knows_no_blocks_is_found_out(void **state)
 {
@@ -400,7 +420,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		BENCH(a_body_goes_whole_if_a_message_holds_it), BENCH(the_first_body_goes_in_small_blocks),
 		BENCH(a_long_body_goes_in_blocks_of_several_kilobytes), BENCH(a_device_that_wants_smaller_blocks_gets_them),
-		BENCH(a_message_that_the_gateway_itself_finds_too_long), BENCH(a_device_that_knows_no_blocks_is_found_out),
+		BENCH(a_message_that_the_gateway_itself_finds_too_long), BENCH(another_origin_of_the_route_takes_less),
+		BENCH(a_device_that_knows_no_blocks_is_found_out),
 		BENCH(a_long_answer_is_fetched_in_blocks_of_several_kilobytes), BENCH(large_blocks_that_cannot_be_are_refused),
 		BENCH(large_blocks_want_room), BENCH(bodies_arrive_whatever_the_hop),
 	};

@@ -94,6 +94,30 @@ static void parts_of_a_block_have_no_tag_of_their_own(void **state)
 	finish();
 }
 
+/* Of which it is not known whether it knows blocks: it is not asked for one, and the client gets what he asked for all the same. */
+static void an_origin_of_which_nothing_is_known(void **state)
+{
+	const struct sent *s;
+
+	(void)state;
+	covers("C7959-2.4-1");
+	begin("");
+	edge_says.no_blocks = true;
+	get(PLAIN, CODE_GET, block2_text("11='a'", 0, false, 2));
+	s = next_to_origin();
+	assert_false(has_option(s, OPT_BLOCK2));
+	replies(s, CODE_CONTENT, "4=01", body_of(1), 100);
+	s = next_to_client();
+	is_block(s, OPT_BLOCK2, 0, true, 2);
+	has_bytes(s, body_of(1), 64);
+	get(PLAIN, CODE_GET, block2_text("11='a'", 1, false, 2));
+	s = next_to_client();
+	is_block(s, OPT_BLOCK2, 1, false, 2);
+	has_bytes(s, body_of(1) + 64, 36);
+	nothing_more();
+	finish();
+}
+
 /* RFC 8613 4.1.3.4.2: what follows has the OSCORE option and no payload. */
 static void an_oscore_answer_too(void **state)
 {
@@ -441,7 +465,8 @@ static void memory_is_bounded(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		BOTH(a_large_answer_is_taken_in_blocks), BOTH(parts_of_a_block_have_no_tag_of_their_own), BOTH(an_oscore_answer_too),
+		BOTH(a_large_answer_is_taken_in_blocks), BOTH(parts_of_a_block_have_no_tag_of_their_own),
+		BOTH(an_origin_of_which_nothing_is_known), BOTH(an_oscore_answer_too),
 		BOTH(what_is_held_is_its_clients_alone), BOTH(the_rest_of_a_large_block_is_the_origins),
 		BOTH(another_representation_has_another_etag), BOTH(a_large_notification_is_its_first_block),
 		BOTH(an_oscore_notification_too), BOTH(a_client_of_a_small_connection), BOTH(who_has_gone_leaves_nothing),
