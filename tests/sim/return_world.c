@@ -69,7 +69,7 @@ void server_asks(const struct sent *up, enum msg_type type, uint8_t code, uint16
 	struct made made;
 	struct msg_writer w;
 
-	made_message(&made, code, options, NULL);
+	made_message(&made, CODE_GET, options, NULL);
 	msg_begin(&w, bytes, sizeof bytes, type, code, mid, token, sizeof token);
 	for (unsigned i = 0; i < made.m.option_count; i++)
 		msg_add_option(&w, made.m.options[i].number, made.m.options[i].value, made.m.options[i].len);

@@ -77,8 +77,8 @@ static void what_comes_next_cannot_be_told(void **state)
 		uint64_t token = next_token(c);
 
 		for (unsigned bit = 0; bit < 40; bit++) {
-			set[bit] += token >> bit & 1;
-			changed[bit] += (token ^ before) >> bit & 1;
+			set[bit] += (unsigned)(token >> bit & 1);
+			changed[bit] += (unsigned)((token ^ before) >> bit & 1);
 		}
 		before = token;
 	}

@@ -49,6 +49,7 @@ void world_begin(void)
 	world.proxy.metrics = &world.metrics;
 	world.proxy.wheel = wheel_create(clock_now());
 	world.proxy.conf = &world.conf;
+	world.conf.asks_secured = true;
 	s->transports_sessions = 1000;
 	s->transports_handshake_timeout = 30 * CLOCK_SECOND;
 	s->transports_session_lifetime = 24 * 3600 * CLOCK_SECOND;
