@@ -1,6 +1,7 @@
 /* Which edge has a peer, by what carries messages to it. */
 #include "proxy/edge/edge.h"
 
+#include "base/clock.h"
 #include "proxy/edge/dtls.h"
 #include "proxy/edge/streams.h"
 #include "proxy/edge/udp.h"
@@ -121,6 +122,12 @@ void edge_let_origin_go(unsigned slot, const struct endpoint *peer)
 		streams_let_origin_go(slot, peer);
 	else if (is_dtls(peer))
 		dtls_let_origin_go(slot, peer);
+}
+
+void edge_abort_origin(unsigned slot, const struct endpoint *peer)
+{
+	if (is_stream(peer))
+		streams_abort_origin(slot, peer);
 }
 
 /* ---- of both ---- */

@@ -108,6 +108,10 @@ void edge_send_origin(unsigned slot, const struct endpoint *peer, const uint8_t 
  * closed. Others' are not touched. */
 void edge_let_origin_go(unsigned slot, const struct endpoint *peer);
 
+/* An origin has sent what cannot be read over slot's connection, which ends with what its transport has for that (RFC 8323 5.6). upstream_lost()
+ * follows, later. */
+void edge_abort_origin(unsigned slot, const struct endpoint *peer);
+
 /* ---- of both: what the peer has said that it takes (RFC 8323 5.3); before it has, what every peer takes ---- */
 
 size_t edge_message_limit(unsigned slot, const struct endpoint *peer); /* bytes in the form of a datagram; slot: of origins. Before he has said:

@@ -156,6 +156,15 @@ void stream_link_put_waiting(struct stream_link *l)
 	drop_waiting(l);
 }
 
+/* Also of what it is not asked for by anybody here: Pongs to who sends Pings and reads nothing. */
+static void mind_held(struct stream_link *l)
+{
+	if (l->socket.held <= STREAM_LINK_HELD_MAX)
+		return;
+	l->reset = true;
+	stream_link_end(l, ERR_OVERLOAD);
+}
+
 void stream_link_send(struct stream_link *l, const uint8_t *bytes, size_t len)
 {
 	if (l->state >= LINK_LAST || l->failure != ERR_NONE || len > MSG_MAX)
@@ -170,10 +179,7 @@ void stream_link_send(struct stream_link *l, const uint8_t *bytes, size_t len)
 		return;
 	}
 	stream_link_put(l, bytes, len);
-	if (l->socket.held > STREAM_LINK_HELD_MAX) {
-		l->reset = true;
-		stream_link_end(l, ERR_OVERLOAD);
-	}
+	mind_held(l);
 }
 
 /* Where all of them together hold more than messages may take, everybody who holds something is slow. */
@@ -347,6 +353,7 @@ static void mind_writing(struct stream_link *l)
 		stream_link_arm(l);
 	}
 	l->taken = l->socket.taken;
+	mind_held(l);
 	if (l->told_slow && l->socket.held <= STREAM_LINK_SLOW / 2) {
 		l->told_slow = false;
 		l->calls->writable(l);

@@ -225,20 +225,32 @@ static const struct stream_link_calls calls = { on_secured, on_opened, on_messag
 
 /* ---- opening ---- */
 
-/* Looks for a connection that nobody needs, to make room. */
+/* Releases a connection that nobody needs. Returns whether nobody does. */
+static bool release_idle(struct stream_link *l)
+{
+	bool observed = false;
+
+	if (l->state != LINK_OPEN || l->releasing || on_under_way(l, &observed) > 0 || observed)
+		return false;
+	stream_link_release(l);
+	return true;
+}
+
 static bool make_room(void)
 {
 	struct stream_link *l = pool.all;
 
-	for (unsigned i = 0; l != NULL && i < IDLE_LOOKS; i++, l = l->next) {
-		bool observed = false;
-
-		if (l->state == LINK_OPEN && !l->releasing && on_under_way(l, &observed) == 0 && !observed) {
-			stream_link_release(l);
+	for (unsigned i = 0; l != NULL && i < IDLE_LOOKS; i++, l = l->next)
+		if (release_idle(l))
 			return true;
-		}
-	}
 	return false;
+}
+
+void stream_pool_configure(void)
+{
+	for (struct stream_link *l = pool.all; l != NULL; l = l->next)
+		if (edge_of(&l->peer)->secured)
+			release_idle(l);
 }
 
 static bool is_held_off(const struct endpoint *peer)

@@ -155,6 +155,7 @@ static void take_websocket(struct stream_link *l, const uint8_t *bytes, size_t l
 	char peer[ENDPOINT_TEXT_MAX];
 	enum websocket_result result = websocket_feed(l->websocket, bytes, len);
 
+	mind_the_load(l); /* its own Pings are answered without our seeing them */
 	if (result == WEBSOCKET_GOES_ON || l->failure != ERR_NONE || l->aborting)
 		return;
 	if (result != WEBSOCKET_CLOSED)
@@ -241,9 +242,10 @@ static void on_end(struct stream_link *l, ssize_t got)
 	stream_link_end(l, ERR_UNREACHABLE);
 }
 
+/* A record of TLS that was begun is read to its end, since no event tells of the rest. */
 void stream_reading_read(struct stream_link *l)
 {
-	for (unsigned i = 0; i < READS_A_TURN && reads(l); i++) {
+	for (unsigned i = 0; (i < READS_A_TURN || stream_socket_has_bytes(&l->socket)) && reads(l); i++) {
 		size_t room = l->in != NULL ? l->in_room - l->in_len : READ_ROOM;
 		uint8_t *at = l->in != NULL ? l->in + STREAM_HEADROOM + l->in_len : fresh + STREAM_HEADROOM;
 		ssize_t got = stream_socket_read(&l->socket, at, room);
@@ -266,8 +268,6 @@ void stream_reading_read(struct stream_link *l)
 			break;
 	}
 	stream_socket_want(&l->socket, reads(l));
-	if (reads(l) && stream_socket_has_bytes(&l->socket))
-		stream_link_note_due(l);
 }
 
 void stream_reading_go_on(struct stream_link *l)

@@ -409,9 +409,17 @@ void streams_end_client(const struct endpoint *peer)
 		stream_link_release(l);
 }
 
-static const struct stream_link *find(unsigned slot, const struct endpoint *peer)
+static struct stream_link *find(unsigned slot, const struct endpoint *peer)
 {
 	return edge_is_clients_session(peer) ? streams_client(peer) : stream_pool_find(slot, peer);
+}
+
+void streams_abort_origin(unsigned slot, const struct endpoint *peer)
+{
+	struct stream_link *l = find(slot, peer);
+
+	if (l != NULL)
+		stream_link_abort(l, 0, "A message is malformed");
 }
 
 size_t streams_message_limit(unsigned slot, const struct endpoint *peer)
@@ -466,9 +474,10 @@ void streams_close(void)
 	edge.paused = false;
 }
 
+/* Limits and times are looked up when they count. */
 void streams_configure(void)
 {
-	/* limits and times are looked up when they count */
+	stream_pool_configure();
 }
 
 bool streams_flush(void)

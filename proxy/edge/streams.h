@@ -65,6 +65,7 @@ void streams_end_client(const struct endpoint *peer);
 int streams_connect_origin(unsigned slot, const struct endpoint *peer, const struct edge_credentials *c) __attribute__((warn_unused_result));
 void streams_send_origin(unsigned slot, const struct endpoint *peer, const uint8_t *bytes, size_t len);
 void streams_let_origin_go(unsigned slot, const struct endpoint *peer);
+void streams_abort_origin(unsigned slot, const struct endpoint *peer);
 
 /* Of a client's connection where `peer` names one, else of slot's towards an origin. */
 size_t streams_message_limit(unsigned slot, const struct endpoint *peer);

@@ -21,6 +21,8 @@ uint32_t streams_part_of(uint32_t all);
 int stream_pool_open(struct proxy *p) __attribute__((warn_unused_result));
 /* Closes everything at once; nobody is told. */
 void stream_pool_close(void);
+/* Origins may be verified by other certificates from now on. */
+void stream_pool_configure(void);
 /* Tells what could not be sent in the turn. Returns whether there was anything. */
 bool stream_pool_flush(void);
 /* The link that names this origin from this slot, or NULL. */

@@ -253,18 +253,26 @@ const struct route *return_path_route(struct proxy *p, const struct client *c)
 	return NULL;
 }
 
+/* Where the listener of a client of plain datagrams goes, its slot will be another's. */
 static void look_anew(void *object, uint32_t index, void *arg)
 {
 	struct return_path *path = object;
+	const struct proxy *p = arg;
+	struct local_address local;
+	struct endpoint client;
+	unsigned listener;
 
-	(void)index, (void)arg;
+	(void)index;
 	path->found = NULL;
+	if (sessions_is_plain(&path->client) && sessions_client(&path->client, &client, &listener, &local) &&
+		snapshot_listener(p->conf, listener) == NULL)
+		end(path);
 }
 
 void return_paths_renew(struct proxy *p)
 {
 	if (p->returns != NULL)
-		slab_each(p->returns->slab, look_anew, NULL);
+		slab_each(p->returns->slab, look_anew, p);
 }
 
 /* ---- requests of clients ---- */

@@ -26,12 +26,14 @@ struct session {
 	uint32_t place;       /* in the house, or HOUSE_NO_SESSION */
 	uint64_t heard_at;
 	uint64_t pinged_at;   /* 0: nothing is asked */
+	bool watched;
 };
 
 struct sessions {
 	struct slab *slab;
 	struct table table;
 	struct lookup *waiting, *due; /* due: of those, not tried yet in this round */
+	unsigned watched;             /* sessions that were asked, or will be, for signs of life */
 	uint32_t seen;                /* changes of the house that the waiting ones know of */
 };
 
@@ -117,7 +119,7 @@ static void on_quiet(struct wheel_timer *t)
 
 void sessions_heard(struct proxy *p, const struct endpoint *peer)
 {
-	struct session *s = session_find(p, peer);
+	struct session *s = p->sessions != NULL && p->sessions->watched > 0 ? session_find(p, peer) : NULL;
 
 	if (s != NULL)
 		s->heard_at = clock_now();
@@ -176,7 +178,9 @@ void sessions_begin(struct proxy *p, unsigned listener, const struct endpoint *p
 	s->place = HOUSE_NO_SESSION;
 	s->heard_at = clock_now();
 	table_insert(&all->table, peer->session, s, index);
-	if (wait != 0)
+	s->watched = wait != 0;
+	all->watched += s->watched;
+	if (s->watched)
 		wheel_set(p->wheel, &s->timer, s->heard_at + wait);
 	if (name != NULL)
 		enter(p, s, name);
@@ -190,6 +194,7 @@ void sessions_end(struct proxy *p, const struct endpoint *peer)
 		return;
 	house_session_leave(&p->house, s->place, peer);
 	wheel_cancel(&s->timer);
+	p->sessions->watched -= s->watched;
 	table_remove(&p->sessions->table, peer->session, s);
 	slab_free(p->sessions->slab, s->links.index);
 }

@@ -415,6 +415,9 @@ void upstream_datagram(struct proxy *p, unsigned slot, const struct endpoint *pe
 		proxy_count(p, COUNT_IGNORED);
 		return;
 	case MSG_FORMAT_ERROR:
+		on_broken(&a);
+		edge_abort_origin(slot, peer);
+		return;
 	case MSG_TOO_MANY_OPTIONS:
 		on_broken(&a);
 		return;

@@ -211,7 +211,7 @@ def test_an_acknowledgement_of_another_session_acknowledges_nothing(gw):
     assert c.pending() == []
 
 
-@pytest.mark.covers("C7252-9.1-1")
+@pytest.mark.covers("C7252-9.1-1", "C7641-7-2")
 def test_a_rebooted_device_gets_no_notification_of_before(gw):
     c, device = meter(gw), gw.device()
     c.send(ask(device, options=[(coap.OBSERVE, b"")]))
@@ -377,6 +377,31 @@ def test_a_session_that_the_origin_ends_is_opened_anew(gw):
     device.answer(device.recv(), payload=b"again")
     assert c.recv().payload == b"again"
     assert up.secured
+
+
+@pytest.mark.covers("C7641-7-2")
+def test_an_observation_ends_with_the_session_of_its_origin(gw):
+    c, device = gw.client(), secure_device(gw)
+    sent = c.send(ask(device, options=[(coap.OBSERVE, b"")]))
+    up = device.recv()
+    device.answer(up, options=[(coap.OBSERVE, 1)], payload=b"first")
+    assert c.recv().payload == b"first"
+    device.goodbye()
+    device.settle()
+    last = c.recv()
+    assert last.token == sent.token and last.code in FAILED and not last.has(coap.OBSERVE)
+    if last.type == CON:
+        c.ack(last)
+    # in the next session the token is nobody's
+    gw.advance(30_000)
+    device.sessions.clear()
+    c.send(ask(device))
+    again = device.recv()
+    device.answer(again, payload=b"again")
+    assert c.recv().payload == b"again"
+    device.send_raw(Message(coap.CONTENT, CON, 77, up.token, [(coap.OBSERVE, 2)], b"second").encode(), again.source)
+    assert c.pending() == []
+    assert [(m.type, m.mid) for m in device.pending()] == [(coap.RST, 77)]
 
 
 # ---- taken up again ----

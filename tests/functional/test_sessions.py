@@ -7,8 +7,11 @@ import house
 from coap import CON, GET, NON, POST, PUT, RST, Message
 from coap_stream import RELEASE
 from devices import gateway, over_dtls, over_tls, prepare
+from harness import free_port
 from test_faults_homes import kill
+from test_http_identity import bearer, credentials  # noqa: F401
 from test_https import Files
+from web_socket import WebSocket
 
 ROUTES = """
   one:  { from = ["coap"]; hosts = ["one"]; to = ["session:meter-1"]; };
@@ -140,6 +143,23 @@ def test_over_http(gw, come):
 
 
 @pytest.mark.parametrize("come", BOTH, ids=IDS)
+def test_a_body_over_http(gw, come):
+    """In blocks where the session is of datagrams; whatever the way, it arrives whole."""
+    device, web = come(gw, "meter-2"), gw.http_client()
+    body = bytes(range(250)) * 12
+    web.send("PUT", "/meters/meter-2/fw", [("Content-Type", "application/octet-stream")], body)
+    taken, more = b"", True
+    while more:
+        got = device.asked()
+        taken += got.payload
+        block = got.first(coap.BLOCK1)
+        more = bool(block and block[-1] & 8)
+        device.answer(got, coap.code("2.31") if more else coap.CHANGED, [(coap.BLOCK1, block)] if block is not None else [])
+    assert taken == body
+    assert web.recv().status == 204
+
+
+@pytest.mark.parametrize("come", BOTH, ids=IDS)
 def test_it_is_observed_until_its_session_ends(gw, come):
     device, client = come(gw, "meter-1"), gw.client()
     sent = client.send(request(options=[(coap.OBSERVE, b"")]))
@@ -158,6 +178,25 @@ def test_it_is_observed_until_its_session_ends(gw, come):
     last = client.recv()
     assert last.code == coap.code("5.04") and not last.has(coap.OBSERVE) and last.type == CON
     client.ack(last)
+
+
+def test_a_token_names_a_websocket(start, credentials):  # noqa: F811
+    """Who has said who he is when he asked for a WebSocket is asked over it."""
+    routes = 'phone: { from = ["coap"]; hosts = ["phone"]; to = ["session:alice"]; };'
+    port = free_port()
+    gw = start(routes=routes, sections=credentials, web="", listeners='coap: { url = "coap://127.0.0.1:%d"; };' % port, port=port)
+    client, sockets = gw.client(), []
+    for name in (None, "alice"):
+        sockets.append(WebSocket(gw.http_client(), more=bearer(name)))
+        sockets[-1].open()
+        gw.settle()
+        if name is None:
+            assert client.ask(request("phone")).code == coap.code("5.03")
+    client.send(request("phone"))
+    asked = sockets[1].recv()
+    assert (asked.code, asked.all(coap.URI_PATH)) == (GET, [b"3", b"0"])
+    sockets[1].answer(asked, payload=b"here")
+    assert client.recv().payload == b"here"
 
 
 # ---- nobody there ----

@@ -64,6 +64,11 @@ void edge_let_origin_go(unsigned slot, const struct endpoint *peer)
 	edge_says.let_go++;
 }
 
+void edge_abort_origin(unsigned slot, const struct endpoint *peer)
+{
+	(void)slot, (void)peer;
+}
+
 size_t edge_message_limit(unsigned slot, const struct endpoint *peer)
 {
 	(void)slot;
