@@ -112,15 +112,34 @@ bool event_is_utf8(const uint8_t *bytes, size_t len)
 	return true;
 }
 
+static bool is_escaped(uint8_t c)
+{
+	return c == '"' || c == '\\';
+}
+
+static bool is_control(uint8_t c)
+{
+	return c < 0x20 || c == 0x7f;
+}
+
+size_t event_text_length(const uint8_t *bytes, size_t len)
+{
+	size_t length = 0;
+
+	for (size_t i = 0; i < len; i++)
+		length += is_escaped(bytes[i]) ? 2 : is_control(bytes[i]) ? EVENT_EXPANSION : 1;
+	return length;
+}
+
 void event_write_text(struct writer *w, const uint8_t *bytes, size_t len)
 {
 	for (size_t i = 0; i < len; i++) {
 		uint8_t c = bytes[i];
 
-		if (c == '"' || c == '\\') {
+		if (is_escaped(c)) {
 			writer_u8(w, '\\');
 			writer_u8(w, c);
-		} else if (c < 0x20 || c == 0x7f) {
+		} else if (is_control(c)) {
 			write_text(w, "\\u00");
 			write_hex(w, &c, 1);
 		} else {

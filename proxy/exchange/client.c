@@ -116,12 +116,13 @@ struct observation *client_observation(const struct client *c, const uint8_t *to
 unsigned receive_under_way(const struct proxy *p, unsigned listener, const struct endpoint *peer, bool *observed)
 {
 	const struct client *c = client_find(p, listener, peer);
+	const struct origin *asked = edge_is_clients_session(peer) ? origin_find(p, peer) : NULL; /* he may be asked, too */
 	unsigned count = c != NULL ? c->exchanges : 0;
 
 	for (const struct observation *o = c != NULL ? c->observations : NULL; o != NULL; o = o->next)
 		if (o->exchange->state == EXCHANGE_OBSERVING)
 			count--;
-	if (c != NULL && (c->observations != NULL || c->errands > 0))
+	if ((c != NULL && (c->observations != NULL || c->errands > 0)) || (asked != NULL && asked->exchanges > 0))
 		*observed = true;
 	return count;
 }

@@ -130,7 +130,8 @@ static void tell(struct http_request *r)
 		id[0] = '\0';
 	else if (v->skip && strcmp(id, r->last_event) == 0)
 		return; /* the client that comes back has it (Last-Event-ID) */
-	as_text = event_is_text(&m) && event_is_utf8(v->content, v->len);
+	/* a device may send nothing but what is escaped: in base64 it stays below what may be held */
+	as_text = event_is_text(&m) && event_is_utf8(v->content, v->len) && event_text_length(v->content, v->len) <= BLOCKS_HELD;
 	write_begin(r, &m, id, as_text);
 	if (as_text)
 		write_text(r, v->content, v->len);

@@ -187,10 +187,20 @@ static unsigned write_device_answer(struct http_request *r, const struct msg_vie
 	return map_response_write_http(w, m, &q);
 }
 
+/* A browser takes content for what it says that it is, and where one is shown it the content is nobody's page: what a device makes must not
+ * run with the rights of the gateway's name. */
+static void write_confinement(struct writer *w)
+{
+	static const char fields[] = "X-Content-Type-Options: nosniff\r\nContent-Security-Policy: sandbox\r\n";
+
+	writer_bytes(w, fields, sizeof fields - 1);
+}
+
 void reply_head(struct http_request *r, const struct msg_view *m, enum error e, uint64_t size, const char *extra)
 {
 	uint8_t bytes[ANSWER_HEAD_MAX];
 	struct writer w;
+	bool has_content;
 	unsigned status;
 
 	r->code = m->code;
@@ -206,6 +216,9 @@ void reply_head(struct http_request *r, const struct msg_view *m, enum error e, 
 		r->mute = true;
 		return;
 	}
+	has_content = status != 204 && status != 304;
+	if (has_content && !r->mapping.oscore)
+		write_confinement(&w);
 	write_common(r, &w, extra);
-	send_head(r, &w, status, status == 204 || status == 304 ? 0 : size);
+	send_head(r, &w, status, has_content ? size : 0);
 }

@@ -240,6 +240,21 @@ def test_answers_to_pages(pages):
     assert "Origin" in ", ".join(pair.exchange()[1].all("vary"))
 
 
+def test_no_content_of_a_device_is_a_page_of_the_gateways(pages):
+    """A browser that is shown it must not take it for something else, nor run what it holds with the rights of the gateway's name: an image
+    of a device may hold scripts."""
+    pair = WebPair(pages, "/named/%s%s")
+    svg = b'<svg xmlns="http://www.w3.org/2000/svg"><script>fetch("/named/")</script></svg>'
+    for options, payload in (([(coap.CONTENT_FORMAT, 30000)], svg), ([], b"<html><script>1</script>")):
+        for code in (coap.CONTENT, coap.code("4.04")):
+            answer = pair.exchange(answer=code, answer_options=options, answer_payload=payload)[1]
+            assert answer.body == payload
+            assert (answer.get("x-content-type-options"), answer.get("content-security-policy")) == ("nosniff", "sandbox"), answer
+    # what has no content needs neither
+    answer = pair.exchange("PUT", body=b"1", answer=coap.CHANGED)[1]
+    assert answer.status == 204 and not answer.has("content-security-policy")
+
+
 def test_foreign_pages_change_nothing(pages):
     """What a browser sends for any page without asking first is a POST; one of a page that nobody named stays here."""
     for form in ("/named/%s%s", "/closed/%s%s"):

@@ -18,7 +18,8 @@ OF_COAP = {"ERR_BAD_OPTION", "ERR_BLOCK_SIZE", "ERR_HOP_LIMIT_VALUE", "ERR_METHO
            "ERR_HOP_LIMIT",
            "ERR_DUPLICATES_FULL", "ERR_BODY_INCOMPLETE"}
 # The same whoever asks, and long to wait for: test_errors.py; where processes end: test_crossing.py; who drains takes no further request.
-ELSEWHERE = {"ERR_MESSAGE_IDS", "ERR_ORIGIN_LOST", "ERR_LOST_UNSENT", "ERR_LOST_SENT", "ERR_DRAINING", "ERR_INTERNAL"}
+ELSEWHERE = {"ERR_MESSAGE_IDS", "ERR_ORIGIN_LOST", "ERR_LOST_UNSENT", "ERR_LOST_SENT", "ERR_DRAINING", "ERR_INTERNAL",
+             "ERR_RETURN_PORTS"}
 SECRET = "s3cret-of-alice"
 OWN_TEXT = {"ERR_BAD_REQUEST", "ERR_MEDIA_TYPE", "ERR_HALF_OSCORE", "ERR_LOOP", "ERR_HTTP_METHOD"}  # what exactly is wrong is told
 
@@ -165,6 +166,12 @@ def loop(w):
     return pair, pair.exchange(answer=coap.code("5.08"), answer_payload=b"other oscore-proxy")[1]
 
 
+def session_absent(w):
+    proxy = w.start(routes='r: { %s http-path = "/r"; to = ["session:meter-17"]; };' % ANYBODY, web="")
+    client = proxy.http_client()
+    return WebPair(proxy, client=client), client.ask("GET", "/r")
+
+
 def withdrawn(w):
     """The route goes while the body is on its way."""
     pair = begin(w)
@@ -206,6 +213,7 @@ ROWS = {
     "ERR_RESPONSE_SIZE": answered([(coap.SIZE2, 70000), (coap.BLOCK2, coap.block(0, True, 6))], b"x" * 1024,
                                   sections='http: { body-limit = "1kB"; };'),
     "ERR_WITHDRAWN": withdrawn,
+    "ERR_SESSION_ABSENT": session_absent,
     "ERR_OVERLOAD": full("exchanges = 2;", False),
 }
 

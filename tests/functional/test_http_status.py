@@ -142,7 +142,8 @@ def test_diagnostics_are_text_and_nothing_else(gateway, answered, status, reason
         assert (answer.status, answer.body) == (status, text)
         assert answer.reason.startswith(reason)
         assert answer.get("content-type") == "text/plain;charset=utf-8"
-        assert {n for n, _ in answer.fields} <= {"Cache-Control", "Content-Type", "Vary", "Date", "Content-Length", "Retry-After"}
+        assert {n for n, _ in answer.fields} <= {"Cache-Control", "Content-Type", "Vary", "Date", "Content-Length", "Retry-After",
+                                                "Content-Security-Policy", "X-Content-Type-Options"}
     pair.client.quiet()
 
 

@@ -143,6 +143,23 @@ def test_over_http(gw, come):
 
 
 @pytest.mark.parametrize("come", BOTH, ids=IDS)
+def test_a_body_over_http(gw, come):
+    """In blocks where the session is of datagrams; whatever the way, it arrives whole."""
+    device, web = come(gw, "meter-2"), gw.http_client()
+    body = bytes(range(250)) * 12
+    web.send("PUT", "/meters/meter-2/fw", [("Content-Type", "application/octet-stream")], body)
+    taken, more = b"", True
+    while more:
+        got = device.asked()
+        taken += got.payload
+        block = got.first(coap.BLOCK1)
+        more = bool(block and block[-1] & 8)
+        device.answer(got, coap.code("2.31") if more else coap.CHANGED, [(coap.BLOCK1, block)] if block is not None else [])
+    assert taken == body
+    assert web.recv().status == 204
+
+
+@pytest.mark.parametrize("come", BOTH, ids=IDS)
 def test_it_is_observed_until_its_session_ends(gw, come):
     device, client = come(gw, "meter-1"), gw.client()
     sent = client.send(request(options=[(coap.OBSERVE, b"")]))

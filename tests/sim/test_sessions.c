@@ -437,6 +437,8 @@ static void its_worker_dies(void **state)
 static void a_session_is_observed_until_it_ends(void **state)
 {
 	const struct sent *s, *registration;
+	struct endpoint peer;
+	bool observed = false;
 
 	(void)state;
 	session_begins(1, OVER_CONNECTION, "meter-17");
@@ -448,6 +450,9 @@ static void a_session_is_observed_until_it_ends(void **state)
 	settle();
 	s = next_to_client();
 	assert_true(has_option(s, OPT_OBSERVE));
+	peer = client_endpoint(OVER_CONNECTION);
+	receive_under_way(the.proxy[1], 0, &peer, &observed);
+	assert_true(observed); /* it is not idle, however long nothing comes */
 	for (unsigned i = 0; i < 5; i++) {
 		client_answers(registration, MSG_NON, 0, CODE_CONTENT, "6=", "1");
 		settle();

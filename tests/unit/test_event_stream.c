@@ -98,6 +98,7 @@ static void any_text(void **state)
 	writer_init(&w, bytes, sizeof bytes);
 	event_write_text(&w, all, sizeof all);
 	assert_false(w.failed);
+	assert_int_equal(event_text_length(all, sizeof all), writer_length(&w));
 	for (size_t i = 0; i < writer_length(&w); i++)
 		assert_true(bytes[i] >= 0x20 && bytes[i] != 0x7f && (bytes[i] != '"' || bytes[i - 1] == '\\'));
 	for (unsigned i = 0; i < 256; i++) {
