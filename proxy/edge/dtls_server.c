@@ -122,9 +122,10 @@ static void learn_name(struct dtls_session *s)
 
 		s->fingerprint = key_fingerprint(dtls_state.listeners[s->path.slot].context, identity);
 		s->name = identity != NULL ? strdup(identity) : NULL;
-	} else if (tls_peer_name(s->ssl, name, sizeof name) != TLS_ANONYMOUS) {
+	} else if (SSL_get0_peer_certificate(s->ssl) != NULL) {
 		s->fingerprint = authorities_of(s);
-		s->name = strdup(name);
+		if (tls_peer_name(s->ssl, name, sizeof name) != TLS_ANONYMOUS)
+			s->name = strdup(name);
 	}
 }
 
@@ -134,7 +135,9 @@ bool dtls_is_still_let_in(const struct dtls_session *s)
 
 	if (is_by_key(s->ssl))
 		return s->fingerprint == key_fingerprint(c, s->name);
-	return s->name == NULL || s->fingerprint == authorities_of(s);
+	if (SSL_get0_peer_certificate(s->ssl) != NULL)
+		return s->fingerprint == authorities_of(s);
+	return (SSL_CTX_get_verify_mode(c) & SSL_VERIFY_FAIL_IF_NO_PEER_CERT) == 0;
 }
 
 /* ---- messages ---- */

@@ -56,7 +56,8 @@ static bool on_secured(struct stream_link *l)
 	const struct listener *conf = snapshot_listener(edge.proxy->conf, l->number);
 	char name[TLS_NAME_MAX];
 
-	if (conf != NULL && !tls_speaks_coap(l->socket.ssl, conf->address.port))
+	/* His key or authorities may have been withdrawn during the handshake. */
+	if ((conf != NULL && !tls_speaks_coap(l->socket.ssl, conf->address.port)) || !tls_still_lets_in(l->socket.ssl, l->number))
 		return false;
 	if (tls_peer_name(l->socket.ssl, name, sizeof name) != TLS_ANONYMOUS) {
 		l->name = strdup(name);
@@ -482,8 +483,12 @@ void streams_close(void)
 }
 
 /* Limits and times are looked up when they count. */
+/* Limits and times are looked up when they count. */
 void streams_configure(void)
 {
+	for (struct stream_link *l = edge.all; l != NULL; l = l->next)
+		if (l->socket.ssl != NULL && !l->socket.securing && !tls_still_lets_in(l->socket.ssl, l->number))
+			stream_link_abort(l, 0, "The key or certificate counts no longer");
 	stream_pool_configure();
 }
 

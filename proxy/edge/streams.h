@@ -28,7 +28,7 @@ void streams_remove_listener(unsigned slot);
 /* A slot is given to another listener: connections that came by the one before end, however much is under way. */
 void streams_free_slot(unsigned slot);
 
-/* A new configuration is in force (p->conf). */
+/* A new configuration is in force (p->conf), and so are its contexts of TLS: clients whose key or authorities were withdrawn get Abort. */
 void streams_configure(void);
 
 /* To be called at the end of each turn of the loop: sends what was queued in it, one call for each connection. Returns whether it did anything,

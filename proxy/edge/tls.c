@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "proxy/edge/tls_clients.h"
 #include "proxy/edge/tls_parts.h"
 #include "proxy/edge/tls_psk.h"
 
@@ -106,6 +107,11 @@ void tls_close(void)
 SSL *tls_accept(unsigned slot)
 {
 	return slot < CONF_SLOTS_MAX && servers[slot] != NULL ? SSL_new(servers[slot]) : NULL;
+}
+
+bool tls_still_lets_in(const SSL *ssl, unsigned slot)
+{
+	return slot >= CONF_SLOTS_MAX || servers[slot] == NULL || tls_clients_still_let_in(ssl, servers[slot]);
 }
 
 /* Frees it where something about it has failed. */

@@ -3,7 +3,7 @@
  * origins, and connections on them.
  *
  * A context is an SSL_CTX; what it needs besides (the pre-shared keys) hangs on it and goes with it. A connection keeps the context it
- * began with, so a reload, which makes new ones, drops none.
+ * began with, so a reload, which makes new ones, drops none by itself (but see tls_still_lets_in()).
  *
  * An end without close_notify is an error of OpenSSL's here, never taken for an end: whether the message was complete is known to HTTP
  * alone (see tls_is_cut()).
@@ -58,6 +58,10 @@ enum tls_identity {
 /* Who the client is, once the handshake is over. Writes his name, terminated ("" for an anonymous one): printable ASCII; a certificate
  * without such a name is anonymous. `out` has room for TLS_NAME_MAX. */
 enum tls_identity tls_peer_name(const SSL *ssl, char *out, size_t room);
+
+/* Whether the client of a finished handshake at the listener of a slot would be let in by what is in force now: his key or his authorities have
+ * not been withdrawn. True where nothing is in force there any more. */
+bool tls_still_lets_in(const SSL *ssl, unsigned slot);
 
 /* The host that the client asked for (SNI, RFC 8323 8.5), or NULL. Lives as long as the connection. */
 const char *tls_asked_host(const SSL *ssl);

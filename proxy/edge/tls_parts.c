@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "proxy/edge/tls_clients.h"
 #include "proxy/edge/tls_names.h"
 #include "proxy/edge/tls_pem.h"
 #include "proxy/edge/tls_psk.h"
@@ -128,8 +129,12 @@ int tls_authorities_use(SSL_CTX *c, const char *path, bool announced, const stru
 
 static int clients_verify(SSL_CTX *c, const struct listener *l, const struct tls_source *from)
 {
+	const struct material_file *f = tls_file_find(from, l->client_ca);
+
 	if (tls_authorities_use(c, l->client_ca, true, from) < 0)
 		return -1;
+	if (tls_clients_note_authorities(c, f->bytes, f->len) < 0)
+		return no_memory(from);
 	SSL_CTX_set_verify(c, SSL_VERIFY_PEER | (l->client_certificate ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0), NULL);
 	/* To OpenSSL a pre-shared key of TLS 1.3 is an earlier handshake, and where clients are verified it wants to know whose. */
 	return SSL_CTX_set_session_id_context(c, session_context, sizeof session_context) == 1 ? 0 : no_memory(from);

@@ -7,7 +7,7 @@ import pytest
 
 import coap
 from coap import GET, POST, Message
-from coap_stream import CSM, PING, PONG, RELEASE, Origin, connect
+from coap_stream import ABORT, CSM, PING, PONG, RELEASE, Origin, connect
 from harness import Proxy, fresh_address, free_port, free_tcp_port
 from test_https import Files
 
@@ -151,3 +151,56 @@ def test_openssl_agrees(gw, files):
         assert said.stdout.read(2)[1] == CSM  # ours, of less than 13 bytes
         said.stdin.close()
         assert b"Verification: OK" in said.stderr.read()
+
+
+# ---- a new configuration ----
+
+
+def reload(gw):
+    before = gw.explain().count("in force")
+    gw.process.send_signal(1)
+    for _ in range(200):
+        gw.advance(20)
+        if gw.explain().count("in force") > before:
+            break
+    gw.settle()
+
+
+def by_key(gw):
+    """A client of a key, by OpenSSL's program."""
+    return subprocess.Popen(["openssl", "s_client", "-quiet", "-tls1_2", "-alpn", "coap", "-connect", "%s:%d" % gw.keyed, "-psk_identity", "meter-1",
+                             "-psk", "000102030405060708090a0b0c0d0e0f"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+
+
+def hears(process):
+    return process.stdout.read(1) != b""
+
+
+def test_who_is_no_longer_let_in_has_to_go(tmp_path, tmp_path_factory):
+    """Whose authority or key a reload has withdrawn is sent away; others stay, and so do those whom nobody vouches for."""
+    f = Files(tmp_path_factory.mktemp("own"))
+    (f.folder / "known").write_bytes(f.ca_pem.read_bytes())
+    for name in f.folder.iterdir():
+        name.chmod(0o600)
+    port, secure, keyed = free_port(), free_tcp_port(), free_tcp_port()
+    gw = Proxy(tmp_path, port=port, listeners=(
+        'coap: { url = "coap://127.0.0.1:%d"; }; tls: { url = "coaps+tcp://127.0.0.1:%d"; certificate = "%s"; key = "%s"; client-ca = "%s"; }; '
+        'psk: { url = "coaps+tcp://127.0.0.1:%d"; psk-file = "%s"; };' % (port, secure, f.gw_pem, f.gw_key, f.folder / "known", keyed, f.psk)))
+    gw.secure, gw.keyed = ("127.0.0.1", secure), ("127.0.0.1", keyed)
+    named, nobody, key = client(gw, f, shown="meter"), client(gw, f), by_key(gw)
+    named.recv_signal(CSM), nobody.recv_signal(CSM)
+    assert hears(key)  # our CSM
+    reload(gw)  # nothing has changed
+    for c in (named, nobody):
+        c.signal(PING)
+        assert c.recv_signal(PONG)
+    assert key.poll() is None
+    (f.folder / "known").write_bytes((f.folder / "stranger.pem").read_bytes())
+    f.psk.write_text("meter-1:0f0e0d0c0b0a09080706050403020100\n")
+    reload(gw)
+    assert named.recv_signal(ABORT).payload and named.is_closed()
+    key.stdin.close()
+    assert key.wait(5) is not None and not hears(by_key(gw))
+    nobody.signal(PING)
+    assert nobody.recv_signal(PONG)
+    gw.stop(drained=False)
