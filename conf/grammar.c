@@ -258,7 +258,8 @@ const struct conf_row conf_rows[] = {
 	HTTP("client-connections", TYPE_COUNT, client_connections, 1, MANY, "1000",
 		"Connections at once from one client address. More are closed."),
 	HTTP("body-limit", TYPE_SIZE, body_limit, KB, 64 * GB, "16MB",
-		"Longest body of a request or an answer, on routes that say nothing else; a longer request is answered with 413."),
+		"Longest body of a request or an answer, on routes that say nothing else; a longer request is answered with 413. Also of bodies that "
+		"go on in other blocks from one hop of CoAP to another, with 4.13."),
 	HTTP("stall", TYPE_DURATION, stall, SECOND, HOUR, "60s",
 		"How long a reader of a body, client or origin, may take nothing, until the transfer is ended."),
 	HTTP("block-threshold", TYPE_SIZE, block_threshold, 0, 1024, "1024B",

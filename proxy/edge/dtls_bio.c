@@ -14,7 +14,6 @@ static struct {
 	const struct dtls_path *path;
 	const uint8_t *bytes;
 	size_t len;
-	bool muted;
 } turn;
 
 /* A datagram is read once, and whole: what finds no room is cut, as a socket would. */
@@ -39,7 +38,7 @@ static int on_write(BIO *b, const char *bytes, int len)
 	const struct dtls_path *p = turn.path;
 
 	BIO_clear_retry_flags(b);
-	if (p == NULL || turn.muted || len <= 0)
+	if (p == NULL || len <= 0)
 		return len;
 	if (p->upstream)
 		udp_send_origin(p->slot, &p->peer, (const uint8_t *)bytes, (size_t)len);
@@ -96,7 +95,6 @@ void dtls_bio_turn(const struct dtls_path *path, const uint8_t *bytes, size_t le
 	turn.path = path;
 	turn.bytes = bytes;
 	turn.len = len;
-	turn.muted = false;
 }
 
 const struct dtls_path *dtls_bio_path(void)
@@ -107,9 +105,4 @@ const struct dtls_path *dtls_bio_path(void)
 bool dtls_bio_is_unread(void)
 {
 	return turn.bytes != NULL;
-}
-
-void dtls_bio_mute(void)
-{
-	turn.muted = true;
 }

@@ -20,13 +20,12 @@ struct dtls_path {
 /* From now on ssl reads and writes by it. Returns 0, or -1 without memory. */
 int dtls_bio_use(SSL *ssl);
 
-/* The next calls of OpenSSL's are for a session on this path (borrowed until the next turn), which may read these bytes (NULL: nothing). */
+/* The next calls of OpenSSL's are for a session on this path (borrowed until the next turn; NULL: for none), which may read these bytes (NULL:
+ * nothing). */
 void dtls_bio_turn(const struct dtls_path *path, const uint8_t *bytes, size_t len);
 /* Whose turn it is, or NULL. */
 const struct dtls_path *dtls_bio_path(void);
 /* Whether the bytes were not read yet. */
 bool dtls_bio_is_unread(void);
-/* What is written goes nowhere until the next turn. */
-void dtls_bio_mute(void);
 
 #endif

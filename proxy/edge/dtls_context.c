@@ -146,8 +146,10 @@ SSL_CTX *dtls_client_new(const struct snapshot *conf, const struct tls_source *f
 
 SSL *dtls_ssl_new(SSL_CTX *c, uint32_t mtu)
 {
-	SSL *ssl = SSL_new(c);
+	SSL *ssl;
 
+	dtls_bio_turn(NULL, NULL, 0); /* whose turn was last may be gone */
+	ssl = SSL_new(c);
 	if (ssl == NULL)
 		return NULL;
 	if (dtls_bio_use(ssl) == 0 && DTLS_set_link_mtu(ssl, (long)mtu) == 1)

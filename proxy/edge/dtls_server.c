@@ -16,7 +16,6 @@
 #include "proxy/edge/tls_psk.h"
 
 enum {
-	EARLY_MAX = 8,              /* records of the next epoch that OpenSSL may keep during a handshake: 16 kB each */
 	HANDSHAKES_PART = 4,        /* handshakes at once: this part of the sessions there may be, */
 	HANDSHAKES_MIN = 16,        /* but within these */
 	HANDSHAKES_MAX = 512,
@@ -206,20 +205,6 @@ static void shake(struct dtls_session *s, const uint8_t *bytes, size_t len)
 		fail(s);
 }
 
-/* How much of a datagram the handshake gets. What comes of the next epoch before its time is kept by OpenSSL, to be read later; so there is a
- * limit to it. */
-static size_t timely_part(struct dtls_session *s, const uint8_t *bytes, size_t len)
-{
-	const uint8_t *at = bytes, *timely = bytes;
-	struct dtls_record r;
-
-	while (dtls_record_next(&at, bytes + len, &r) && (r.epoch == 0 || s->early < EARLY_MAX)) {
-		s->early = (uint8_t)(s->early + (r.epoch != 0));
-		timely = at;
-	}
-	return (size_t)(timely - bytes);
-}
-
 static SSL *spare_of(struct dtls_listener *l)
 {
 	if (l->context != NULL && l->ticket_time != dtls_ticket_time() && dtls_tickets_renew(l->context) == 0)
@@ -314,7 +299,7 @@ void dtls_datagram(unsigned listener, const struct endpoint *peer, const struct 
 	opening = dtls_count(DTLS_OPENING) > 0 ? dtls_find_path(DTLS_OPENING, &path) : NULL;
 	/* Of a client who has begun anew, what is not of the handshake is still of the old session. */
 	if (opening != NULL && (r.epoch == 0 || r.type == DTLS_HANDSHAKE))
-		shake(opening, bytes, timely_part(opening, bytes, len));
+		shake(opening, bytes, len);
 	else if (open != NULL && !open->ending)
 		read_messages(open, bytes, len);
 	else

@@ -101,6 +101,7 @@ bool dtls_session_count_in(struct dtls_session *s, uint32_t limit)
 
 void dtls_session_free(struct dtls_session *s)
 {
+	dtls_bio_turn(NULL, NULL, 0);
 	wheel_cancel(&s->timer);
 	take_out(s);
 	while (s->first != NULL) {

@@ -10,6 +10,8 @@
 #include "proxy/edge/dtls_record.h"
 #include "proxy/edge/tls.h"
 
+enum { EARLY_MAX = 8 }; /* records of the next epoch that OpenSSL may keep during a handshake: 16 kB each */
+
 /* What a call of OpenSSL's that brought nothing means. */
 static enum dtls_result result_of(const struct dtls_session *s, int returned)
 {
@@ -38,12 +40,26 @@ static uint8_t record_least(const SSL *ssl)
 	return 8 + 16;
 }
 
+/* How much of a datagram the handshake gets. What comes of the next epoch before its time is kept by OpenSSL, to be read later; so there is a
+ * limit to it. */
+static size_t timely_part(struct dtls_session *s, const uint8_t *bytes, size_t len)
+{
+	const uint8_t *at = bytes, *timely = bytes, *end = bytes + dtls_sound_part(bytes, len, s->record_least);
+	struct dtls_record r;
+
+	while (dtls_record_next(&at, end, &r) && (r.epoch == 0 || s->early < EARLY_MAX)) {
+		s->early = (uint8_t)(s->early + (r.epoch != 0));
+		timely = at;
+	}
+	return (size_t)(timely - bytes);
+}
+
 enum dtls_result dtls_step(struct dtls_session *s, const uint8_t *bytes, size_t len)
 {
 	int returned;
 
 	if (bytes != NULL)
-		len = dtls_sound_part(bytes, len, s->record_least);
+		len = timely_part(s, bytes, len);
 	ERR_clear_error();
 	dtls_bio_turn(&s->path, len > 0 ? bytes : NULL, len);
 	returned = SSL_do_handshake(s->ssl);

@@ -3,8 +3,8 @@
  * stream of bytes or the messages of a WebSocket.
  *
  * Messages go in and out in the form of datagrams (coap/stream.h). The link says its capabilities (CSM) as soon as it can send; what is to
- * be sent before the peer has said his waits here. Ping, Release and Abort are its own business. Each waiting has a limit in time, each buffer
- * one in bytes, and buffers exist only while something is in them.
+ * be sent before the peer has said his waits here. Ping, Release and Abort are its own business. Each waiting has a limit in time, each
+ * buffer one in bytes, and buffers exist only while something is in them.
  *
  * What its owner asks for is noted and done in stream_links_flush(); none of these functions calls back before it returns, and none of them
  * frees the link, except where it says so. The calls of `struct stream_link_calls` come from the loop, a timer, or stream_links_flush().
@@ -138,8 +138,8 @@ bool stream_link_is_slow(struct stream_link *l);
 /* What the peer takes, as far as it is known. */
 size_t stream_link_limit(const struct stream_link *l);
 
-/* Sends Release. A client's ends when nothing is under way and the client had time to close it (RFC 8323 5.5); an origin's, and one that is not
- * open, ends at once. */
+/* Sends Release. A client's ends when nothing is under way and the client had time to close it (RFC 8323 5.5); an origin's, and one that is
+ * not open, ends at once. */
 void stream_link_release(struct stream_link *l);
 /* Sends Abort with this text and ends it (RFC 8323 5.6). */
 void stream_link_abort(struct stream_link *l, uint16_t bad_option, const char *why);

@@ -4,7 +4,10 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-enum { SIGNAL_ROOM = 512 + MSG_TOKEN_BASE };
+enum {
+	SIGNAL_ROOM = 64,       /* bytes of a signal of ours, without token and text */
+	DIAGNOSTIC_SHOWN = 128, /* characters of a peer's text in the log */
+};
 
 static const uint64_t custody_wait = 5 * CLOCK_SECOND; /* behind that a Ping is answered without saying that requests were */
 
@@ -78,10 +81,10 @@ static void on_release(struct stream_link *l, const struct signal *s)
 
 static void on_abort(struct stream_link *l, const struct signal *s)
 {
-	char peer[ENDPOINT_TEXT_MAX];
+	char peer[ENDPOINT_TEXT_MAX], why[DIAGNOSTIC_SHOWN];
 
 	proxy_count(stream_link_proxy(), COUNT_ABORTS_RECEIVED);
-	log_debug("%s: Abort: %.*s", endpoint_format(&l->peer, peer), (int)s->diagnostic.len, s->diagnostic.len > 0 ? s->diagnostic.text : "");
+	log_debug("%s: Abort: %s", endpoint_format(&l->peer, peer), log_quote(why, sizeof why, s->diagnostic.text, s->diagnostic.len));
 	stream_link_end(l, ERR_UNREACHABLE);
 }
 

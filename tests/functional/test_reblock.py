@@ -139,6 +139,22 @@ def test_one_message_to_a_device(gw, size):
     assert device.bodies == [body] and all(m.type == CON for m in device.seen)
 
 
+@pytest.mark.covers("S-20", "S-6", "C8323-6-2")
+def test_one_oscore_message_to_a_device(gw):
+    """It is cut outside of OSCORE, and so is its answer: what follows has the OSCORE option and nothing else."""
+    c, device, body = client(gw), Device(gw, body=os.urandom(40000), options=[(OSCORE, b"")], code=CHANGED), os.urandom(16384)
+    c.send(sealed(device, "0905aa", payload=body))
+    down = until([device], c)
+    assert device.bodies == [body] and {m.first(OSCORE).hex() for m in device.seen} == {"0905aa"}
+    got = down.payload
+    while block_parts(down.first(BLOCK2))[1]:
+        c.send(sealed(device, "0905aa", options=[(BLOCK2, bert(len(got) // 1024, False))]))
+        down = until([device], c)
+        assert (down.code, down.first(OSCORE)) == (CHANGED, b"")
+        got += down.payload
+    assert got == device.body and device.bodies == [body]
+
+
 @pytest.mark.covers("C8323-6-1", "C8323-6-2", "C7959-2.5-1")
 def test_a_megabyte_to_a_device_and_back(gw):
     body = os.urandom(1 << 20)

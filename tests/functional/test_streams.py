@@ -6,7 +6,8 @@ import pytest
 
 import coap
 from coap import CON, GET, NON, POST, PUT, Message
-from coap_stream import (ABORT, ALTERNATIVE_ADDRESS, BAD_CSM_OPTION, BLOCK_WISE, CSM, CUSTODY, EXTENDED_TOKEN, HOLD_OFF, MAX_MESSAGE_SIZE, PING,
+from coap_stream import (ABORT, ALTERNATIVE_ADDRESS, BAD_CSM_OPTION, BLOCK_WISE, CSM, CUSTODY, EXTENDED_TOKEN, HOLD_OFF, MAX_MESSAGE_SIZE,
+                         PING,
                          PONG, RELEASE, Origin, connect, frame)
 from harness import Proxy, fresh_address, free_port
 
@@ -54,7 +55,8 @@ def client(gw, **kw):
 
 def target(origin, scheme=None, path="p"):
     """Options that name a resource of an origin."""
-    return [(coap.PROXY_SCHEME, scheme or origin.url.split(":")[0]), (coap.URI_HOST, origin.host), (coap.URI_PORT, origin.port), (coap.URI_PATH, path)]
+    return [(coap.PROXY_SCHEME, scheme or origin.url.split(":")[0]), (coap.URI_HOST, origin.host), (coap.URI_PORT, origin.port),
+            (coap.URI_PATH, path)]
 
 
 def ask(origin, code=GET, options=(), payload=b"", **kw):
@@ -182,10 +184,10 @@ def test_our_csm_comes_first_and_at_once(gw):
 
 
 @pytest.mark.covers("C8323-3.3-1")
-@pytest.mark.parametrize("first", [Message(GET, token=b"t"), Message(PING, token=b""), Message(RELEASE, token=b""), Message(coap.CONTENT, token=b"t")])
+@pytest.mark.parametrize("first", [GET, PING, RELEASE, coap.CONTENT])
 def test_the_first_message_must_be_a_csm(gw, first):
     c = client(gw, csm=None)
-    c.send(first)
+    c.send(Message(first))
     abort = c.recv_signal(ABORT)
     assert b"CSM" in abort.payload
     assert c.is_closed()

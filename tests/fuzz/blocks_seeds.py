@@ -52,6 +52,11 @@ put = begin(PUT | HAS_BODY | KNOWN | WHOLE, sizes=ALL_THERE, body=10)
 whole = begin(PUT | HAS_BODY | KNOWN | WHOLE, sizes=ALL_THERE, body=3)
 observe = begin(GET | OBSERVE)
 accepted = says(0x45, b"\x60", 10)
+# to a device over a connection: szx 7
+large, all_of = begin(szx=7), comes(255) * 3 + go_on
+long_put = begin(PUT | HAS_BODY | KNOWN, szx=7, body=120)
+small_put = begin(PUT | HAS_BODY | KNOWN, szx=7, sizes=ALL_THERE, body=10)
+plain_put = begin(PUT | HAS_BODY | KNOWN | WHOLE, szx=7, sizes=ALL_THERE, body=3)
 
 SEEDS = {
     "one": begin() + well(CONTENT, length=8),
@@ -115,6 +120,15 @@ SEEDS = {
     "observed-last-lost": begin(GET | OBSERVE, sizes=SMALL_ROOM | SMALL_MEMORY) + says(0x45, b"\x60", 1100) + says(0x45, b"\x60", 1100, NOTIFIES) +
     says(0x45, b"", 1100, LAST) + go_on,
     "observed-unfetched": observe + accepted + notifies(BLOCK2 | MORE) + fails() + notifies(CONTENT) + says(0x45, b"\xd1\x0a\x1e", 64, LAST),
+    "large": large + well(BLOCK2 | MORE, 7) * 2 + well(BLOCK2, 7, length=8),
+    "large-shrink": large + well(BLOCK2 | MORE, 7) + well(BLOCK2 | MORE | SMALLER2, 5) + later * 4 + last,
+    "large-no-room": begin(szx=7, sizes=SMALL_ROOM) + well(BLOCK2 | MORE, 7) + (room(40) + go_on + later) * 4 + room(255) * 2 + go_on + later,
+    "large-put": (long_put + all_of + taken * 40) * 2,
+    "large-put-shrink": long_put + all_of + taken * 40 + long_put + all_of + well(CONTINUE | BLOCK1 | SMALLER1, 5) + taken * 8,
+    "large-put-refused": long_put + all_of + taken * 40 + long_put + all_of + well(TOO_LARGE) + taken * 8,
+    "connection-small": (small_put + taken * 8 + stored) * 2,
+    "connection-plain": (plain_put + well(BAD_OPTION) + well(CHANGED)) * 2,
+    "connection-observed": begin(GET | OBSERVE, szx=7) + accepted + notifies(BLOCK2 | MORE, 7) * 2 + later + last,
     "observed-fetch": begin(FETCH | OBSERVE | HAS_BODY | KNOWN | WHOLE, sizes=ALL_THERE, body=1) + accepted + notifies(BLOCK2 | MORE) + later + last,
 }
 

@@ -1,6 +1,6 @@
 /*
- * link_world - links (proxy/edge/stream_link.h) between peers that are sockets of the test and an owner that notes what he is told, under the
- * steered clock.
+ * link_world - links (proxy/edge/stream_link.h) between peers that are sockets of the test and an owner that notes what he is told, under
+ * the steered clock.
  *
  * One world at a time. link_run() lets the links do what they can now.
  */

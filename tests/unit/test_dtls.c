@@ -9,6 +9,7 @@
 #include <openssl/pem.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "proxy/edge/tls.h"
 #include "tests/unit/certificates.h"
@@ -480,6 +481,32 @@ static void test_a_ticket_does_not_outlive_its_time_or_its_key(void **state)
 	bare_free(&b);
 }
 
+/* It would let him in without a look at his certificate. */
+static void test_a_ticket_does_not_outlive_the_certificate(void **state)
+{
+	struct made_certificate brief;
+	SSL_SESSION *ticket;
+	struct bare b;
+
+	(void)state;
+	certificate_make(&brief, "ignored", "URI:urn:dev:mac:1", false, &authority, CERTIFICATE_GOOD_DAYS);
+	assert_non_null(X509_gmtime_adj(X509_getm_notAfter(brief.certificate), 2));
+	assert_true(X509_sign(brief.certificate, authority.key, EVP_sha256()) > 0);
+	use_certificates(true);
+	connect_by(&b, 1000, &brief);
+	ticket = SSL_get1_session(b.ssl);
+	assert_true(SSL_SESSION_has_ticket(ticket));
+	while (X509_cmp_current_time(X509_get0_notAfter(brief.certificate)) > 0)
+		usleep(50000);
+	bare_resume(&b, ticket);
+	world_run();
+	assert_false(bare_is_open(&b));
+	assert_int_equal(world_count(TOLD_SESSION), 1);
+	SSL_SESSION_free(ticket);
+	bare_free(&b);
+	certificate_free(&brief);
+}
+
 static void test_nothing_is_agreed_upon_anew_within_a_session(void **state)
 {
 	struct bare b;
@@ -522,6 +549,7 @@ int main(void)
 		TEST(test_files_that_are_no_good_change_nothing),
 		TEST(test_a_ticket_saves_the_handshake_and_keeps_the_name),
 		TEST(test_a_ticket_does_not_outlive_its_time_or_its_key),
+		TEST(test_a_ticket_does_not_outlive_the_certificate),
 		TEST(test_nothing_is_agreed_upon_anew_within_a_session),
 	};
 
