@@ -162,6 +162,25 @@ static void an_origin_that_refuses_is_heard(void **state)
 	finish();
 }
 
+/* An answer whose options alone are more than a head may be. */
+static void an_answer_that_is_all_options(void **state)
+{
+	char options[8192];
+	int at = snprintf(options, sizeof options, "23=0e ");
+
+	(void)state;
+	begin("");
+	for (unsigned i = 0; i < 12; i++)
+		at += snprintf(options + at, sizeof options - (size_t)at, "2049='%0250u' ", i);
+	asks(STREAM, CODE_PUT, block1_text(stream("11='a'"), 0, false, 6), body_of(1), 100);
+	replies(next_to_origin(), CODE_CHANGED, options, body_of(2), 1024);
+	options[3] = '1'; /* the second block: until it came the first may have become another */
+	replies(next_to_origin(), CODE_CHANGED, options, body_of(2), 1024);
+	is_code(next_to_client(), CODE_BAD_GATEWAY);
+	nothing_more();
+	finish();
+}
+
 /* RFC 7641 1.2: an observation that is not kept is no error. */
 static void a_large_request_does_not_observe(void **state)
 {
@@ -319,7 +338,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		BOTH(blocks_of_another_session_are_others), BOTH(a_gap_and_another_format_are_told), BOTH(a_size_that_is_not_so),
 		BOTH(a_silent_origin_is_answered_for),
-		BOTH(an_origin_that_refuses_is_heard), BOTH(a_large_request_does_not_observe),
+		BOTH(an_origin_that_refuses_is_heard), BOTH(an_answer_that_is_all_options), BOTH(a_large_request_does_not_observe),
 		BOTH(a_client_who_goes_takes_his_upload_along), BOTH(an_upload_goes_on_under_a_new_configuration),
 		BOTH(the_end_of_the_process_answers), BOTH(limits_count_an_errand_once), BOTH(q_blocks_are_not_known),
 	};
