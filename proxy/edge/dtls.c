@@ -8,6 +8,7 @@
 #include "proxy/edge/dtls_context.h"
 #include "proxy/edge/dtls_keys.h"
 #include "proxy/edge/dtls_state.h"
+#include "proxy/edge/tls_psk.h"
 
 enum { ERROR_MAX = 512 };
 
@@ -28,10 +29,13 @@ static void end_politely(struct dtls_session *s, void *arg)
 		dtls_client_gone(s, true);
 }
 
+/* Sessions keep the old context, but of its keys, which may be many, they need nothing any more. */
 static void replace(struct dtls_listener *l, SSL_CTX *next)
 {
 	SSL_free(l->spare);
 	l->spare = NULL;
+	if (l->context != NULL)
+		tls_psks_drop(l->context);
 	SSL_CTX_free(l->context);
 	l->context = next;
 }
@@ -90,7 +94,7 @@ static int renew_client(const struct snapshot *conf, const struct material *m)
 	return 0;
 }
 
-/* Handshakes begin anew by the new files. Sessions at a listener that is no longer there go on until it is removed. */
+/* Handshakes begin anew by the new files, and must: the keys are gone. Sessions at a listener that is no longer there go on until it is removed. */
 static void look_again(struct dtls_session *s, void *arg)
 {
 	(void)arg;

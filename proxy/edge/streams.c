@@ -357,6 +357,13 @@ void streams_remove_listener(unsigned slot)
 	release_all(false, slot);
 }
 
+void streams_free_slot(unsigned slot)
+{
+	for (struct stream_link *l = edge.all; l != NULL; l = l->next)
+		if (l->number == slot)
+			stream_link_abort(l, 0, "The listener was removed");
+}
+
 /* ---- what edge.c asks ---- */
 
 void streams_send_client(const struct endpoint *peer, const uint8_t *bytes, size_t len)

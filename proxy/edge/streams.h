@@ -25,6 +25,9 @@ bool streams_has_listener(unsigned slot);
 /* Accepts nothing more there and closes the socket; its connections are released (RFC 8323 5.5). */
 void streams_remove_listener(unsigned slot);
 
+/* A slot is given to another listener: connections that came by the one before end, however much is under way. */
+void streams_free_slot(unsigned slot);
+
 /* A new configuration is in force (p->conf). */
 void streams_configure(void);
 

@@ -277,6 +277,14 @@ int tls_psks_use(SSL_CTX *context, struct tls_psks *p)
 	return 0;
 }
 
+void tls_psks_drop(SSL_CTX *context)
+{
+	if (keys_index < 0)
+		return;
+	tls_psks_free(SSL_CTX_get_ex_data(context, keys_index));
+	SSL_CTX_set_ex_data(context, keys_index, NULL);
+}
+
 const uint8_t *tls_psk_find(const SSL_CTX *context, const char *identity, size_t *len)
 {
 	const struct tls_psks *p = keys_index >= 0 ? SSL_CTX_get_ex_data(context, keys_index) : NULL;

@@ -22,6 +22,9 @@ void tls_psks_free(struct tls_psks *psks);
 /* Makes a server's context take clients that have one of them (takes psks, also where it fails). Returns 0, or -1 without memory. */
 int tls_psks_use(SSL_CTX *context, struct tls_psks *psks) __attribute__((warn_unused_result));
 
+/* Wipes what a context has of them: nobody is let in by it any more; who is in stays, but tls_psk_identity() must not be asked of him again. */
+void tls_psks_drop(SSL_CTX *context);
+
 /* The key that an identity has in a context of either kind, or NULL. Lives as long as the context. */
 const uint8_t *tls_psk_find(const SSL_CTX *context, const char *identity, size_t *len);
 

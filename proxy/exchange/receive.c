@@ -250,10 +250,13 @@ static struct exchange *admit(const struct arrival *a, struct client *c, bool un
 	return x;
 }
 
-/* Of Message IDs. The ports of a worker end with it: what comes to its successor's are other messages. */
+/* Of Message IDs. The ports of a worker end with it, and that of a return path with the path: what comes to its successor's are other messages. */
 static unsigned space_of(const struct arrival *a)
 {
-	return a->route != NULL ? house_incarnation(&a->p->house, a->p->house.self) << 16 | a->listener : a->listener;
+	if (a->route == NULL)
+		return a->listener;
+	return (house_incarnation(&a->p->house, a->p->house.self) << 16 | a->listener) ^
+		return_path_turn(a->p, a->listener & (CLIENT_AT_SLOT - 1)) << 24;
 }
 
 /* Answers what came before. Returns false if it is new, or as good as new. */

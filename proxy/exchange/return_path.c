@@ -36,7 +36,7 @@ struct returns {
 	struct table table;           /* by client */
 	unsigned next;                /* slot that is tried first */
 	uint32_t at_slot[SLOT_COUNT]; /* index in the slab, and 1 */
-	uint32_t freed_at[SLOT_COUNT]; /* seconds; a slot whose requests are still remembered (duplicates.c) rests; 0: never used */
+	uint8_t turns[SLOT_COUNT];    /* paths that a slot had before, modulo 256 */
 };
 
 static struct returns *returns_of(struct proxy *p)
@@ -104,18 +104,21 @@ unsigned return_path_slot(const struct return_path *path)
 	return path->slot;
 }
 
+unsigned return_path_turn(const struct proxy *p, unsigned slot)
+{
+	return p->returns != NULL && return_path_is_slot(slot) ? p->returns->turns[slot - RETURN_SLOTS] : 0;
+}
+
 /* ---- slots ---- */
 
-/* Slots are used in turn, so that one is used again as late as possible. Returns 0 if there is none. */
+/* Slots are used in turn, so that one is used again as late as possible. None rests: who comes and goes would use them up. Returns 0 if there is
+ * none. */
 static unsigned free_slot(struct returns *r)
 {
-	uint32_t now = (uint32_t)(clock_now() / CLOCK_SECOND);
-
 	for (unsigned i = 0; i < SLOT_COUNT; i++) {
 		unsigned at = (r->next + i) % SLOT_COUNT;
-		bool rests = r->freed_at[at] != 0 && now - r->freed_at[at] <= EXCHANGE_LIFETIME / CLOCK_SECOND;
 
-		if (r->at_slot[at] != 0 || rests)
+		if (r->at_slot[at] != 0)
 			continue;
 		r->next = (at + 1) % SLOT_COUNT;
 		return RETURN_SLOTS + at;
@@ -152,7 +155,7 @@ static void release(struct return_path *path)
 		edge_let_origin_go(path->slot, &path->origin);
 	edge_close_slot(path->slot);
 	r->at_slot[path->slot - RETURN_SLOTS] = 0;
-	r->freed_at[path->slot - RETURN_SLOTS] = (uint32_t)(clock_now() / CLOCK_SECOND) | 1;
+	r->turns[path->slot - RETURN_SLOTS]++;
 	house_add(&p->cell->return_paths, (uint32_t)-1);
 	slab_free(r->slab, path->links.index);
 }
@@ -289,11 +292,12 @@ static struct return_path *new_path(struct proxy *p, const struct exchange *x, c
 {
 	const struct endpoint *origin = &x->origin->peer;
 	struct returns *r = returns_of(p);
-	unsigned slot = r != NULL ? free_slot(r) : 0;
+	bool may = client_may_take(x->client, house_return_paths(&p->house), p->conf->settings.return_ports);
+	unsigned slot = r != NULL && may ? free_slot(r) : 0;
 	struct return_path *path;
 	uint32_t index;
 
-	if (slot == 0 || !client_may_take(x->client, house_return_paths(&p->house), p->conf->settings.return_ports))
+	if (slot == 0)
 		return NULL;
 	/* Where messages are reliable a slot is no more than the number of a connection. */
 	if (!edge_of(origin)->reliable && edge_open_slot(slot, endpoint_is_ipv4(origin)) < 0)

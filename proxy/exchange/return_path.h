@@ -38,6 +38,8 @@ enum error return_path_take(struct proxy *p, struct exchange *x) __attribute__((
 /* x is freed. */
 void return_path_leave(struct exchange *x);
 unsigned return_path_slot(const struct return_path *path);
+/* Which of the paths that have had it the slot's present one is, modulo 256: of each the Message IDs are its own. 0 for other slots. */
+unsigned return_path_turn(const struct proxy *p, unsigned slot);
 
 /* ---- messages of origins ---- */
 

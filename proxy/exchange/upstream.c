@@ -32,10 +32,11 @@ struct answer_arrival {
 	const struct msg_view *m;
 };
 
-/* The ports of a worker end with it: what came to its successor's are other messages, whatever their IDs. */
+/* The ports of a worker end with it, and that of a return path with the path: what came to its successor's are other messages, whatever their
+ * IDs. */
 static unsigned listener_of(const struct proxy *p, unsigned slot)
 {
-	return house_incarnation(&p->house, p->house.self) << 16 | UPSTREAM_LISTENER | slot;
+	return (house_incarnation(&p->house, p->house.self) << 16 | UPSTREAM_LISTENER | slot) ^ return_path_turn(p, slot) << 24;
 }
 
 static void send_empty(const struct proxy *p, unsigned slot, const struct endpoint *peer, enum msg_type type, uint16_t mid)

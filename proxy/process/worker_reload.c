@@ -46,8 +46,11 @@ static int serve_connections(const struct worker *w, unsigned slot, int fd)
 
 static void serve(struct worker *w, unsigned slot, int fd)
 {
-	int status = socket_is_stream(fd) ? serve_connections(w, slot, fd) : udp_add_listener(slot, fd);
+	int status;
 
+	/* Who came by another that had this slot must not be taken for a client of this one. */
+	streams_free_slot(slot);
+	status = socket_is_stream(fd) ? serve_connections(w, slot, fd) : udp_add_listener(slot, fd);
 	if (status < 0) {
 		log_error("a listener cannot be served: no memory");
 		w->lost = true;

@@ -169,6 +169,33 @@ def test_clients_are_released_when_the_gateway_ends(own):
     assert gw.process.returncode == 0
 
 
+def reload_with(gw, old, new):
+    gw.config.write_text(gw.config.read_text().replace(old, new))
+    before = gw.explain().count("configuration")
+    gw.process.send_signal(1)
+    for _ in range(200):
+        gw.settle()
+        if gw.explain().count("configuration") > before:
+            return
+    raise AssertionError(gw.explain())
+
+
+def test_a_place_that_another_listener_takes(own):
+    """Whoever came by the one before is not its client."""
+    gw = own(sections='process: { workers = 1; user = ""; };')
+    c, device = client(gw), gw.device()
+    c.send(ask(device, POST))
+    device.ack(device.recv())
+    one, two = ('tcp: { url = "coap+tcp://127.0.0.%d:%d"' % (n, gw.port) for n in (1, 2))
+    reload_with(gw, one, two)
+    assert c.recv_signal(RELEASE)
+    c.quiet()
+    reload_with(gw, two, 'more: { url = "coap+tcp://127.0.0.3:%d"; }; %s' % (gw.port, two))
+    assert b"listener" in c.recv_signal(ABORT).payload
+    assert c.is_closed()
+    gw.stop()
+
+
 def test_a_listener_that_is_removed(own):
     gw = own()
     c, device = client(gw), gw.device()

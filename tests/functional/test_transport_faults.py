@@ -9,7 +9,7 @@ import pytest
 
 import coap
 from coap import CON, GET, POST, PUT, Message
-from coap_stream import CSM, OUR_CSM, PING, RELEASE, Origin, connect, frame
+from coap_stream import CSM, MAX_MESSAGE_SIZE, OUR_CSM, PING, RELEASE, Origin, connect, frame
 from harness import Proxy, fresh_address, free_port, free_tcp_port
 from secured import SecureClient, SecureDevice, dtls
 from test_https import Files, openssl
@@ -408,3 +408,42 @@ def test_an_origin_is_switched_off_between_requests(gw):
     device.answer(device.recv(), payload=b"after")
     answers = [m for m in [c.recv(), *c.pending()] if m.code]
     assert answers[-1].payload == b"after"
+
+
+# ---- origins that change their minds ----
+
+
+def takes_upload(link, large):
+    """The origin takes an upload of `large` bytes; returns the sizes of the blocks that it came in."""
+    sizes = []
+    while sum(sizes) < large:
+        up = link.recv()
+        num, more, szx = coap.block_parts(up.first(coap.BLOCK1))
+        assert num * (1024 if szx == 7 else 16 << szx) == sum(sizes)
+        sizes.append(len(up.payload))
+        assert more == (sum(sizes) < large)
+        link.answer(up, coap.CONTINUE if more else coap.CHANGED, [(coap.BLOCK1, up.first(coap.BLOCK1))])
+    return sizes
+
+
+@pytest.mark.covers("C8323-5.3.2-1", "C8323-5.3-1", "C8323-6-2")
+def test_an_origin_takes_large_blocks_and_takes_them_no_longer(gw):
+    """BERT is what block-wise transfer and more than 1152 bytes mean together; a later CSM withdraws it. A block that is under way then is
+    refused, as being too large now."""
+    c, origin, large = connect(gw, gw.tcp), Origin(gw, fresh_address()), 4096
+    upload = [(coap.BLOCK1, coap.block(0, False, 7))]
+    c.send(ask(origin))
+    link = origin.accept()
+    link.answer(link.recv())
+    c.recv()
+    c.send(ask(origin, PUT, upload, b"u" * large, path="one"))
+    assert takes_upload(link, large) == [large]
+    assert c.recv().code == coap.CHANGED
+    link.signal(CSM, [(MAX_MESSAGE_SIZE, 1152)])
+    c.send(ask(origin, PUT, upload, b"u" * large, path="two"))
+    refused = c.recv()
+    assert refused.code == coap.code("4.13") and refused.uint(coap.SIZE1) <= 1152
+    link.quiet()
+    c.send(ask(origin, PUT, upload, b"u" * large, path="three"))
+    assert max(takes_upload(link, large)) <= 1024
+    assert c.recv().code == coap.CHANGED

@@ -8,7 +8,7 @@ import peers
 
 LIBRARIES = ["openssl", "gnutls"]
 PATIENCE = 5  # seconds
-CODE = re.compile(rb"v:1,? t:(?:ACK|CON|NON),? c:([2-5]\.\d\d)")
+CODE = re.compile(rb"v:(?:1,? t:(?:ACK|CON|NON)|Reliable),? c:([2-5]\.\d\d)")
 
 
 @dataclass

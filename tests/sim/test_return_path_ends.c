@@ -3,7 +3,9 @@
  * Return paths end: bounded in number and time, with sessions, workers and configurations.
  */
 #include <stdio.h>
+#include <stdlib.h>
 
+#include "proxy/exchange/client.h"
 #include "proxy/exchange/renew.h"
 #include "tests/sim/return_world.h"
 
@@ -79,6 +81,58 @@ static void who_answers_keeps_his_path(void **state)
 	assert_int_not_equal(registers(0, FORGED, 3)->slot, up->slot);
 	nothing_more();
 	nothing_remains();
+}
+
+static void forget(struct sent_log *log)
+{
+	for (unsigned i = 0; i < log->count; i++)
+		free((void *)(uintptr_t)log->all[i].m.bytes);
+	log->count = log->seen = 0;
+}
+
+/* Sessions have numbers of their own; those of the simulation are few, and used again. */
+static const struct sent *comes(unsigned client, uint16_t mid)
+{
+	struct endpoint peer = client_endpoint(client);
+	struct client *before = client_find(the.proxy[0], 0, &peer);
+
+	if (before != NULL)
+		before->gone = false;
+	session_begins(0, client, NULL);
+	return registers(0, client, mid);
+}
+
+static void is_asked(const struct sent *up, unsigned client, const char *says)
+{
+	server_asks(up, MSG_CON, CODE_GET, 7, "11='3'", NULL);
+	client_answers(asked(0, client), MSG_NON, 0, CODE_CONTENT, "", says);
+	settle();
+	is_message(told(up, 7), MSG_ACK, CODE_CONTENT, "", says);
+}
+
+/* Each has a port of his own, and leaves it at once to who comes then: what was asked of the one is not what is asked of the other. */
+static void who_comes_and_goes_uses_up_no_ports(void **state)
+{
+	enum { AT_ONCE = 40, PORTS = RETURN_SLOTS_END - RETURN_SLOTS };
+	const struct sent *up = comes(OVER_CONNECTION, 0);
+	unsigned slot = up->slot, n = 0;
+
+	(void)state;
+	is_asked(up, OVER_CONNECTION, "first");
+	while (n++ == 0 || (up->slot != slot && n < 2 * PORTS)) {
+		client_gone(0, OVER_CONNECTION + (n - 1) % AT_ONCE);
+		if (n % AT_ONCE == 0) {
+			forget(&the.to_client);
+			forget(&the.to_origin);
+			edge_says.gone_count = 0;
+			pass_time(2 * WHEEL_TICK);
+		}
+		up = comes(OVER_CONNECTION + n % AT_ONCE, (uint16_t)n);
+	}
+	assert_int_equal(up->slot, slot);
+	is_asked(up, OVER_CONNECTION + (n - 1) % AT_ONCE, "second");
+	assert_int_equal(errors_of(ERR_RETURN_PORTS), 0);
+	nothing_more();
 }
 
 /* ---- ends ---- */
@@ -219,6 +273,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(paths_are_bounded, NULL, return_world_tear_down),
 		cmocka_unit_test_setup_teardown(who_answers_keeps_his_path, return_world_set_up, return_world_tear_down),
+		cmocka_unit_test_setup_teardown(who_comes_and_goes_uses_up_no_ports, return_world_set_up, return_world_tear_down),
 		cmocka_unit_test_setup_teardown(it_ends_with_the_session, return_world_set_up, return_world_tear_down),
 		cmocka_unit_test_setup_teardown(or_is_just_ending, return_world_set_up, return_world_tear_down),
 		cmocka_unit_test_setup_teardown(the_clients_worker_dies, return_world_set_up, return_world_tear_down),

@@ -210,6 +210,27 @@ static void test_what_waits_for_theirs(void **state)
 	assert_int_equal(world.opened, 1);
 }
 
+/* By block-wise transfer and messages above the base size together; the latest word counts. */
+static void test_large_blocks(void **state)
+{
+	static const uint8_t blockwise[] = { 0x40 };
+
+	(void)state;
+	covers("C8323-5.3-1 C8323-5.3.2-1");
+	link_begin(false);
+	peer_send_csm(5000);
+	assert_false(signal_settings_take_bert(&world.link->theirs));
+	assert_false(world.link->theirs.blockwise);
+	peer_send(bytes, peer_signal(bytes, SIGNAL_CSM, blockwise, sizeof blockwise));
+	assert_true(signal_settings_take_bert(&world.link->theirs));
+	assert_int_equal(stream_link_limit(world.link), 5000);
+	peer_send_csm(1152);
+	assert_false(signal_settings_take_bert(&world.link->theirs));
+	assert_true(world.link->theirs.blockwise);
+	peer_send_csm(1153);
+	assert_true(signal_settings_take_bert(&world.link->theirs));
+}
+
 static void test_what_waits_is_bounded(void **state)
 {
 	(void)state;
@@ -310,6 +331,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_random_bytes, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_ours_come_first, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_what_waits_for_theirs, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_large_blocks, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_what_waits_is_bounded, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_the_first_message, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_no_csm_in_time, set_up, tear_down),
