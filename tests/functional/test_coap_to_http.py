@@ -162,9 +162,14 @@ def test_the_format_is_told(pair, fields, format):
 
 @pytest.mark.covers("C7252-10.1.1-1")
 @pytest.mark.parametrize("fields", [[("Content-Type", "image/unheard-of")], [("Content-Type", "text/html; charset=latin1")],
+                                    [("Content-Type", "text/plain")],
                                     [("Content-Type", "application/json"), ("Content-Encoding", "br")]])
 def test_content_that_has_no_format_is_not_understood(pair, fields):
-    assert coap.code_text(pair.exchange(fields=fields, body=b"x")[2].code) == "5.02"
+    """And that is told: it is for the operator to choose another mapping, or for the origin to say more."""
+    before = pair.proxy.counters()["origin_media_type"]
+    down = pair.exchange(fields=fields, body=b"x")[2]
+    assert (coap.code_text(down.code), down.payload) == ("5.02", b"No Content-Format for the origin's content")
+    assert pair.proxy.counters()["origin_media_type"] == before + 1
 
 
 def test_the_loose_mapping_has_a_format_for_all(start):
