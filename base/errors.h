@@ -56,6 +56,7 @@
 	X(ERR_ORIGIN_LOST,      ORIGIN, COAP_CODE(5, 4),  COAP_CODE(5, 4),  504, "origin_lost",           "Connection to the origin ended") \
 	X(ERR_NAME,             ORIGIN, COAP_CODE(5, 2),  COAP_CODE(5, 2),  502, "name_failed",           "Name did not resolve")   \
 	X(ERR_BAD_RESPONSE,     ORIGIN, COAP_CODE(5, 2),  COAP_CODE(5, 2),  502, "origin_bad_response",   "Origin's answer not understood") \
+	X(ERR_RESPONSE_FORMAT,  ORIGIN, COAP_CODE(5, 2),  COAP_CODE(5, 2),  502, "origin_media_type",     "No Content-Format for the origin's content") \
 	X(ERR_RESPONSE_SIZE,    ORIGIN, COAP_CODE(5, 2),  COAP_CODE(5, 2),  502, "origin_too_large",      "Origin's answer too large") \
 	X(ERR_OVERLOAD,         OURS,   COAP_CODE(5, 3),  COAP_CODE(5, 3),  503, "refused_overload",      "Gateway is busy")        \
 	X(ERR_RETURN_PORTS,     OURS,   COAP_CODE(5, 3),  COAP_CODE(5, 3),  503, "refused_return_ports",  "No return path left")    \

@@ -22,6 +22,27 @@ static enum error read_format(const struct msg_option *o, int *format)
 	return ERR_NONE;
 }
 
+/* A segment that leads up and out, past the path of a route, at a server that takes an escaped "/", or "\\", for an end of a segment, or what
+ * is behind ";" for none of it. In CoAP it is one segment as good as any. */
+static bool climbs(const struct msg_option *o)
+{
+	const char *at = (const char *)o->value, *end = at + o->len;
+
+	for (const char *name = at, *name_end = NULL; at <= end; at++) {
+		bool is_over = at == end || *at == '/' || *at == '\\';
+
+		if (name_end == NULL && (is_over || *at == ';'))
+			name_end = at;
+		if (!is_over)
+			continue;
+		if (name_end - name == 2 && memcmp(name, "..", 2) == 0)
+			return true;
+		name = at + 1;
+		name_end = NULL;
+	}
+	return false;
+}
+
 /* Nothing can be relayed, so every critical option must be one that is understood (RFC 7252 5.4.1). */
 static enum error read_options(const struct msg_view *m, struct options *r)
 {
@@ -39,6 +60,10 @@ static enum error read_options(const struct msg_view *m, struct options *r)
 			continue;
 		}
 		switch (o->number) {
+		case OPT_URI_PATH:
+			if (climbs(o))
+				return ERR_BAD_OPTION;
+			break;
 		case OPT_OSCORE:
 			r->oscore = o;
 			break;

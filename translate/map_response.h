@@ -73,8 +73,8 @@ struct origin_answer {
 
 /* Writes the CoAP response in the form of a datagram: ACK, Message ID 0, no token, no payload. ERR_NONE; ERR_BAD_RESPONSE where the answer
  * cannot be told: 1xx, 206, half of an OSCORE message, one that nobody asked for, a success other than 200 to an OSCORE request (RFC 8613
- * 11.1), 304 whose tag is none of the request's, a success whose content no Content-Format stands for (RFC 7252 10.1.1 wants it set
- * accordingly; with the loose mapping there is one for all that has no coding); ERR_RESPONSE_SIZE if it does not fit.
+ * 11.1), 304 whose tag is none of the request's; ERR_RESPONSE_FORMAT for a success whose content no Content-Format stands for (RFC 7252
+ * 10.1.1 wants it set accordingly; with the loose mapping there is one for all that has no coding); ERR_RESPONSE_SIZE if it does not fit.
  *
  * The content of an error is kept as diagnostic message if it is text/plain without a coding, or under its Content-Format, else dropped. A
  * 200 in another format than the one that Accept demands becomes 4.06. Max-Age is what is left of freshness, 0 where nothing is promised

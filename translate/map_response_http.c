@@ -191,7 +191,7 @@ static enum error read_body(const struct http_head *head, const struct origin_qu
 		return coding == NULL ? ERR_NONE : ERR_BAD_RESPONSE;
 	format = media_to_format(type->value, coded, &q->media);
 	if (format < 0)
-		return ERR_BAD_RESPONSE;
+		return ERR_RESPONSE_FORMAT;
 	d->content_format = format;
 	return ERR_NONE;
 }

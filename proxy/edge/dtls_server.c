@@ -171,11 +171,36 @@ static void read_messages(struct dtls_session *s, const uint8_t *bytes, size_t l
 
 /* ---- handshakes ---- */
 
-static void make_room(enum dtls_place place, uint32_t limit)
+static void make_room(void)
 {
-	while (dtls_count(place) >= limit && dtls_count(place) > 0) {
-		proxy_count(dtls_proxy(), place == DTLS_CLIENTS ? COUNT_SESSIONS_DISPLACED : COUNT_HANDSHAKES_FAILED);
-		dtls_client_gone(dtls_oldest(place), true);
+	uint32_t limit = dtls_share(settings()->transports_sessions);
+
+	while (dtls_count(DTLS_CLIENTS) >= limit) {
+		proxy_count(dtls_proxy(), COUNT_SESSIONS_DISPLACED);
+		dtls_client_gone(dtls_oldest(DTLS_CLIENTS), true);
+	}
+}
+
+/* Of all handshakes the oldest makes room; but an address that has half of them makes it itself, so that one alone keeps nobody out. */
+static struct dtls_session *handshake_to_end(const struct endpoint *peer)
+{
+	struct dtls_session *own = NULL;
+	uint32_t count = 0;
+
+	for (struct dtls_session *s = dtls_oldest(DTLS_OPENING); s != NULL; s = dtls_newer(s)) {
+		if (memcmp(s->path.peer.addr, peer->addr, sizeof peer->addr) != 0)
+			continue;
+		own = own != NULL ? own : s;
+		count++;
+	}
+	return count >= dtls_count(DTLS_OPENING) / 2 && own != NULL ? own : dtls_oldest(DTLS_OPENING);
+}
+
+static void make_room_for_handshake(const struct endpoint *peer)
+{
+	while (dtls_count(DTLS_OPENING) >= handshakes_limit()) {
+		proxy_count(dtls_proxy(), COUNT_HANDSHAKES_FAILED);
+		dtls_client_gone(handshake_to_end(peer), false);
 	}
 }
 
@@ -188,7 +213,7 @@ static void admit(struct dtls_session *s)
 	learn_name(s);
 	if (before != NULL)
 		dtls_client_gone(before, false);
-	make_room(DTLS_CLIENTS, dtls_share(settings()->transports_sessions));
+	make_room();
 	dtls_session_admit(s, edge_session_number(p));
 	s->used_at = clock_now();
 	wheel_set(p->wheel, &s->timer, clock_now() + settings()->transports_session_lifetime);
@@ -231,7 +256,7 @@ static void begin(const struct dtls_path *path, SSL *ssl, uint64_t hello)
 
 	if (before != NULL)
 		dtls_client_gone(before, false);
-	make_room(DTLS_OPENING, handshakes_limit());
+	make_room_for_handshake(&path->peer);
 	s = dtls_session_new(DTLS_OPENING, path, ssl);
 	if (s == NULL)
 		return;

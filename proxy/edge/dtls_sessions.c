@@ -142,6 +142,11 @@ struct dtls_session *dtls_oldest(enum dtls_place place)
 	return table_oldest(&all.tables[place]);
 }
 
+struct dtls_session *dtls_newer(const struct dtls_session *s)
+{
+	return slab_get(all.slab, s->links.newer);
+}
+
 /* ---- finding ---- */
 
 static bool is_same_address(const struct endpoint *a, const struct endpoint *b)

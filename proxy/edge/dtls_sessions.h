@@ -64,6 +64,8 @@ void dtls_session_touch(struct dtls_session *s);
 uint32_t dtls_count(enum dtls_place place);
 /* The one used longest ago, or NULL. */
 struct dtls_session *dtls_oldest(enum dtls_place place);
+/* The one used next after it, or NULL. */
+struct dtls_session *dtls_newer(const struct dtls_session *s);
 
 /* The session that datagrams on this path belong to (its peer's number is not looked at), the one of a client by his endpoint, and the one that
  * slot's messages to an origin take; or NULL. */

@@ -157,8 +157,8 @@ void upstream_unreachable(struct proxy *p, unsigned slot, const struct endpoint 
  * whose requests had not left. It is no more the edge's when this is called: what is sent there from now on opens another. */
 void upstream_lost(struct proxy *p, unsigned slot, const struct endpoint *peer, enum error e, bool sent);
 
-/* How many requests wait for an origin's answer; *observed is set if something stays beyond that. */
-unsigned upstream_under_way(const struct proxy *p, const struct endpoint *peer, bool *observed);
+/* How many requests wait for an origin's answer over slot's connection; *observed is set if something stays beyond that. */
+unsigned upstream_under_way(const struct proxy *p, unsigned slot, const struct endpoint *peer, bool *observed);
 
 /* A message that was queued is longer than the origin, of which that was not known yet, takes. It was not sent. */
 void upstream_refused(struct proxy *p, unsigned slot, const struct endpoint *peer, const uint8_t *bytes, size_t len);

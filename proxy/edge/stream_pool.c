@@ -202,7 +202,7 @@ static void on_released(struct stream_link *l, uint32_t hold_off)
 
 static unsigned on_under_way(const struct stream_link *l, bool *observed)
 {
-	return upstream_under_way(pool.proxy, &l->peer, observed);
+	return upstream_under_way(pool.proxy, l->number, &l->peer, observed);
 }
 
 static void on_ended(struct stream_link *l, enum error e)

@@ -236,8 +236,8 @@ static void on_end(struct stream_link *l, ssize_t got)
 
 	if (got == STREAM_SOCKET_LATER)
 		return;
-	/* Who has released it may have closed his direction and wait for answers (RFC 8323 5.5). */
-	if (got == STREAM_SOCKET_ENDED && l->state == LINK_RELEASED && stream_link_under_way(l, &observed) > 0)
+	/* A client who has released it may have closed his direction and wait for answers (RFC 8323 5.5). */
+	if (got == STREAM_SOCKET_ENDED && l->state == LINK_RELEASED && !l->to_origin && stream_link_under_way(l, &observed) > 0)
 		return;
 	stream_link_end(l, ERR_UNREACHABLE);
 }

@@ -222,8 +222,9 @@ void errand_head(struct errand *e, const uint8_t *bytes, size_t len, uint64_t si
 
 size_t errand_room(struct errand *e)
 {
-	size_t most = errands_are_short(e->proxy) || !reachability_is_verified(e->client) ? WINDOW_SHORT : ERRAND_WINDOW;
-
+	bool whole = edge_of(&e->client->peer)->reliable && !edge_takes_blocks(0, &e->client->peer); /* else it would never have all of it */
+	bool small = !whole && (errands_are_short(e->proxy) || !reachability_is_verified(e->client));
+	size_t most = small ? WINDOW_SHORT : ERRAND_WINDOW;
 	uint64_t wanted = first_wanted(e), behind = most / BEHIND_SHARE;
 
 	if (e->window.len >= most / 2)

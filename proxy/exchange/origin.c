@@ -374,12 +374,18 @@ void origins_free(struct proxy *p)
 	slab_each(p->origins, free_one, NULL);
 }
 
-unsigned upstream_under_way(const struct proxy *p, const struct endpoint *peer, bool *observed)
+unsigned upstream_under_way(const struct proxy *p, unsigned slot, const struct endpoint *peer, bool *observed)
 {
 	const struct origin *o = origin_find(p, peer);
-	unsigned count = o != NULL ? o->in_flight_count + o->waiting : 0;
+	unsigned count = 0;
 
-	if (o != NULL && o->exchanges > count)
-		*observed = true;
+	for (const struct exchange *x = o != NULL ? o->connected : NULL; x != NULL; x = x->beside) {
+		if (x->slot != slot)
+			continue;
+		if (x->state == EXCHANGE_SENT || x->state == EXCHANGE_ACKNOWLEDGED)
+			count++;
+		else if (x->state == EXCHANGE_OBSERVING || x->state == EXCHANGE_CANCELLING)
+			*observed = true;
+	}
 	return count;
 }

@@ -72,7 +72,7 @@ void reblock_plan(struct outer_plan *plan, const struct exchange *x, const struc
 /* One errand under way. */
 struct carried {
 	struct transfer transfer;
-	struct errand *errand;     /* NULL: it has left */
+	struct errand *errand;     /* NULL: it has left, or is over; the transfer is over too then */
 	unsigned depth;            /* calls of the transfer that have not returned */
 	bool over;                 /* the transfer is */
 	struct window body;        /* of the request, as far as the transfer may ask for it */
@@ -158,6 +158,8 @@ static void on_head(struct transfer *t, const struct msg_view *m, enum error e, 
 		struct errand *errand = c->errand;
 
 		part(c);
+		transfer_leave(t);
+		c->over = true;
 		errand_end(errand, ERR_RESPONSE_SIZE);
 	}
 	leave_call(c);
@@ -196,10 +198,9 @@ static void on_end(struct transfer *t, enum error e, bool more)
 static const struct route *on_decide(struct transfer *t, struct snapshot *conf)
 {
 	struct carried *c = wheel_owner(t, struct carried, transfer);
-	const struct client *client = c->errand != NULL ? c->errand->client : NULL;
-	const struct proxy *p = c->errand != NULL ? c->errand->proxy : NULL;
-	const struct listener *l = client != NULL ? snapshot_listener(conf, client->listener) : NULL;
-	const struct policy_own own = { p != NULL ? p->own_addresses : NULL, p != NULL ? p->own_count : 0 };
+	const struct client *client = c->errand->client;
+	const struct listener *l = snapshot_listener(conf, client->listener);
+	const struct policy_own own = { c->errand->proxy->own_addresses, c->errand->proxy->own_count };
 	struct endpoint address;
 	struct target_asked asked;
 	struct outer_request r;

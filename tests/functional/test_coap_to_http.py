@@ -1,5 +1,7 @@
 """CoAP clients at HTTP origins: methods, statuses, fields, freshness, errors (RFC 7252 10.1; conformance 1.12)."""
 
+import urllib.parse
+
 import pytest
 
 import coap
@@ -160,9 +162,14 @@ def test_the_format_is_told(pair, fields, format):
 
 @pytest.mark.covers("C7252-10.1.1-1")
 @pytest.mark.parametrize("fields", [[("Content-Type", "image/unheard-of")], [("Content-Type", "text/html; charset=latin1")],
+                                    [("Content-Type", "text/plain")],
                                     [("Content-Type", "application/json"), ("Content-Encoding", "br")]])
 def test_content_that_has_no_format_is_not_understood(pair, fields):
-    assert coap.code_text(pair.exchange(fields=fields, body=b"x")[2].code) == "5.02"
+    """And that is told: it is for the operator to choose another mapping, or for the origin to say more."""
+    before = pair.proxy.counters()["origin_media_type"]
+    down = pair.exchange(fields=fields, body=b"x")[2]
+    assert (coap.code_text(down.code), down.payload) == ("5.02", b"No Content-Format for the origin's content")
+    assert pair.proxy.counters()["origin_media_type"] == before + 1
 
 
 def test_the_loose_mapping_has_a_format_for_all(start):
@@ -268,6 +275,23 @@ def test_no_option_breaks_out_of_the_request_line(web, segment):
     assert set(up.fields) <= {"host", "accept-encoding", "via"} and up.target.count("/") == 1 and "?" not in up.target
     assert down.code == coap.CONTENT
     web.close_peers()
+
+
+@pytest.mark.parametrize("segment", ["x/../../private", "..\\..\\private", "..;"])
+def test_no_segment_leads_out_of_a_path(start, segment):
+    """Many servers decode %2F before they look at dots: a route to one folder of theirs would be a route to all of them."""
+    host = fresh_address()
+    p = start(routes='folder: { from = ["coap"]; hosts = ["f.example"]; to = ["http://%s:8099/public"]; };'
+                     'web: { from = ["coap"]; forward-to = ["http://*:*"]; allow-networks = ["127.0.0.0/8"]; };' % host)
+    pair = WebPair(p, "reverse", origin=Origin(p, host, 8099))
+    assert coap.code_text(pair.refused(path=(segment,), options=[(coap.URI_HOST, "f.example")]).code) == "4.02"
+    pair.form = "scheme"
+    assert coap.code_text(pair.refused(path=("public", segment)).code) == "4.02"
+    uri = "%s/public/%s" % (pair.origin.url, urllib.parse.quote(segment, safe=";"))
+    assert coap.code_text(pair.ask_raw(options=[(coap.PROXY_URI, uri)]).code) == "4.02"
+    pair.origin.quiet()
+    assert pair.exchange(path=("public", "a/b..", "..."), fields=[OCTETS])[1].target == "/public/a%2Fb../..."
+    pair.origin.close()
 
 
 # ---- what goes wrong ----

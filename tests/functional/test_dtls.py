@@ -1,5 +1,6 @@
 """CoAP over DTLS (RFC 7252 9): sessions of clients, by whom routes know them; sessions towards origins; what ends with a session."""
 
+import signal
 import subprocess
 import time
 
@@ -429,7 +430,20 @@ def test_a_ticket_counts_in_every_worker(gw, tmp_path):
     assert all("\nReused, " in text for text in said), said[0]
 
 
-# ---- a new configuration ----
+# ---- the end, and a new configuration ----
+
+
+def test_the_gateways_end_ends_its_sessions(own):
+    gw = own()
+    c, device, plain = meter(gw), secure_device(gw), gw.client()
+    plain.send(ask(device))
+    device.answer(device.recv())
+    plain.recv()
+    gw.process.send_signal(signal.SIGTERM)
+    gw.process.wait(20)
+    c.pump()
+    device.pump()
+    assert [reason for _, reason in c.lost] == ["closed"] and [reason for _, reason in device.lost] == ["closed"]
 
 
 def test_a_withdrawn_key_ends_its_session(own, files):
@@ -438,11 +452,11 @@ def test_a_withdrawn_key_ends_its_session(own, files):
     kept = files.keys.read_text()
     try:
         files.keys.write_text("meter-2:%s\n" % KEYS["meter-2"].hex())
-        gw.process.send_signal(1)
-        for _ in range(200):
-            gw.advance(20)
-            if gw.explain().count("in force") > 0:
-                break
+        gw.process.send_signal(signal.SIGHUP)
+        patience = time.monotonic() + 20
+        while "in force" not in gw.explain() and time.monotonic() < patience:
+            gw.settle()
+            time.sleep(0.01)
         gw.advance(1_000)
         one.settle()
         two.settle()

@@ -19,8 +19,9 @@ TABLE = {m[0]: dict(kind=m[1], code=int(m[2]) << 5 | int(m[3]), oscore=int(m[4])
 # nothing from outside leads there
 OURS_ALONE = {"ERR_INTERNAL"}
 # Where processes end and configurations change: test_crossing.py, test_reload.py, test_drain.py
-# What only an HTTP request runs into: test_http_errors.py
-OF_HTTP = {"ERR_SCHEME_MISSING", "ERR_SCHEME", "ERR_CREDENTIALS", "ERR_IDENTITY", "ERR_BARE_HTTP", "ERR_MEDIA_TYPE", "ERR_HALF_OSCORE", "ERR_HTTP_METHOD", "ERR_SENDER_SLOW", "ERR_BODY_INCOMPLETE"}
+# What only HTTP runs into: test_http_errors.py, test_coap_to_http.py, test_coap_to_http_bodies.py
+OF_HTTP = {"ERR_SCHEME_MISSING", "ERR_SCHEME", "ERR_CREDENTIALS", "ERR_IDENTITY", "ERR_BARE_HTTP", "ERR_MEDIA_TYPE", "ERR_HALF_OSCORE",
+           "ERR_HTTP_METHOD", "ERR_SENDER_SLOW", "ERR_BODY_INCOMPLETE", "ERR_RESPONSE_FORMAT"}
 OF_PROCESSES = {"ERR_DRAINING", "ERR_WITHDRAWN", "ERR_LOST_UNSENT", "ERR_LOST_SENT"}
 # Where connections end: test_streams.py
 OF_CONNECTIONS = {"ERR_ORIGIN_LOST"}

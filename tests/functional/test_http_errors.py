@@ -16,7 +16,7 @@ TABLE = {m[0]: dict(kind=m[1], status=int(m[2]), counter=m[3], text=m[4]) for m 
 # A message of CoAP can be wrong in ways in which none is that the gateway makes of HTTP.
 OF_COAP = {"ERR_BAD_OPTION", "ERR_BLOCK_SIZE", "ERR_HOP_LIMIT_VALUE", "ERR_METHOD_UNKNOWN", "ERR_TOKEN_LENGTH", "ERR_CHALLENGE",
            "ERR_HOP_LIMIT",
-           "ERR_DUPLICATES_FULL", "ERR_BODY_INCOMPLETE"}
+           "ERR_DUPLICATES_FULL", "ERR_BODY_INCOMPLETE", "ERR_RESPONSE_FORMAT"}
 # The same whoever asks, and long to wait for: test_errors.py; where processes end: test_crossing.py; who drains takes no further request.
 ELSEWHERE = {"ERR_MESSAGE_IDS", "ERR_ORIGIN_LOST", "ERR_LOST_UNSENT", "ERR_LOST_SENT", "ERR_DRAINING", "ERR_INTERNAL",
              "ERR_RETURN_PORTS"}

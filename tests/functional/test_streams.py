@@ -413,6 +413,20 @@ def test_an_origin_releases(gw):
     assert c.recv().code == coap.CHANGED
 
 
+def test_an_origin_releases_and_closes(gw):
+    """What it has not answered by then it never will."""
+    c, origin = client(gw), Origin(gw, fresh_address())
+    c.send(ask(origin, POST))
+    link, _ = upstream(origin)
+    link.signal(RELEASE)
+    link.socket.shutdown(1)
+    assert c.recv().code == coap.code("5.04")
+    c.send(ask(origin, POST))
+    link, up = upstream(origin)
+    link.answer(up, coap.CHANGED)
+    assert c.recv().code == coap.CHANGED
+
+
 @pytest.mark.covers("C8323-5.5-2")
 def test_an_alternative_address_is_not_followed(gw):
     c, origin, other = client(gw), Origin(gw, fresh_address()), Origin(gw, fresh_address())

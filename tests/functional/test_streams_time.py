@@ -6,6 +6,7 @@ import coap
 from coap import GET, POST, PUT, Message
 from coap_stream import ABORT, CSM, PING, PONG, RELEASE, Origin, connect, frame
 from harness import fresh_address
+from house import reload
 from test_streams import ask, begin, client, target, upstream
 
 
@@ -169,17 +170,6 @@ def test_clients_are_released_when_the_gateway_ends(own):
     assert gw.process.returncode == 0
 
 
-def reload_with(gw, old, new):
-    gw.config.write_text(gw.config.read_text().replace(old, new))
-    before = gw.explain().count("configuration")
-    gw.process.send_signal(1)
-    for _ in range(200):
-        gw.settle()
-        if gw.explain().count("configuration") > before:
-            return
-    raise AssertionError(gw.explain())
-
-
 def test_a_place_that_another_listener_takes(own):
     """Whoever came by the one before is not its client."""
     gw = own(sections='process: { workers = 1; user = ""; };')
@@ -187,10 +177,10 @@ def test_a_place_that_another_listener_takes(own):
     c.send(ask(device, POST))
     device.ack(device.recv())
     one, two = ('tcp: { url = "coap+tcp://127.0.0.%d:%d"' % (n, gw.port) for n in (1, 2))
-    reload_with(gw, one, two)
+    reload(gw, one, two, r"listener tcp on 127\.0\.0\.2:")
     assert c.recv_signal(RELEASE)
     c.quiet()
-    reload_with(gw, two, 'more: { url = "coap+tcp://127.0.0.3:%d"; }; %s' % (gw.port, two))
+    reload(gw, two, 'more: { url = "coap+tcp://127.0.0.3:%d"; }; %s' % (gw.port, two), r"listener more on 127\.0\.0\.3:")
     assert b"listener" in c.recv_signal(ABORT).payload
     assert c.is_closed()
     gw.stop()
@@ -202,9 +192,8 @@ def test_a_listener_that_is_removed(own):
     c.send(ask(device, POST))
     up = device.recv()
     device.ack(up)
-    gw.config.write_text(gw.config.read_text().replace(' tcp: { url', ' tcp2: { url').replace('"tcp"', '"tcp2"').replace(
-        "coap+tcp://127.0.0.1:%d" % gw.port, "coap+tcp://127.0.0.2:%d" % gw.port))
-    gw.process.send_signal(1)
+    one, two = ('tcp: { url = "coap+tcp://127.0.0.%d:%d"' % (n, gw.port) for n in (1, 2))
+    reload(gw, one, two, r"listener tcp on 127\.0\.0\.2:")
     assert c.recv_signal(RELEASE)
     device.separate(up, coap.CHANGED)
     assert c.recv().code == coap.CHANGED

@@ -30,7 +30,7 @@ static void conf_is_sound(const struct resolve_conf *c)
 	for (unsigned i = 0; i < c->server_count; i++) {
 		const struct endpoint *e = &c->servers[i];
 
-		CHECK(e->port != 0 && e->zero == 0);
+		CHECK(e->port != 0 && e->transport == 0 && e->session == 0);
 		CHECK(e->scope == 0 || (endpoint_is_link_local(e) && !endpoint_is_ipv4(e)));
 		for (unsigned other = 0; other < i; other++)
 			CHECK(!endpoint_equal(e, &c->servers[other]));

@@ -69,6 +69,41 @@ static void a_gap_and_another_format_are_told(void **state)
 	finish();
 }
 
+/* What is said of a body's size is advice, and is told anew to the next hop (RFC 7959 4). */
+static void a_size_that_is_not_so(void **state)
+{
+	const struct sent *s;
+	char options[64];
+
+	(void)state;
+	covers("C7959-4-1 C7959-7-2");
+	begin("");
+	snprintf(options, sizeof options, "%s 60=05", device());
+	asks(STREAM, CODE_PUT, options, body_of(1), 3000);
+	s = next_to_origin();
+	assert_int_equal(option_value(s, OPT_SIZE1), 3000);
+	replies(s, CODE_FORBIDDEN, "", NULL, 0);
+	is_code(next_to_client(), CODE_FORBIDDEN);
+	/* of one that streams nothing is told */
+	for (int num = 0; num < 64; num += 16)
+		asks(STREAM, CODE_PUT, with_blocks(device(), (struct blocks_text){ NO_BLOCK, num, false, true, 0, BERT }, num == 0 ? "60=05" : ""),
+			body_of(1) + num * 1024, 16384);
+	s = next_to_origin();
+	is_block(s, OPT_BLOCK1, 0, true, 6);
+	assert_false(has_option(s, OPT_SIZE1));
+	replies(s, CODE_FORBIDDEN, "", NULL, 0);
+	while (the.to_client.seen < the.to_client.count)
+		s = next_to_client();
+	is_code(s, CODE_FORBIDDEN);
+	/* one that cannot be taken is refused at once, and nothing is set aside for it */
+	asks(STREAM, CODE_PUT, with_blocks(device(), (struct blocks_text){ NO_BLOCK, 0, false, true, 0, BERT }, "60=ffffffff"), body_of(1), 1024);
+	s = next_to_client();
+	is_code(s, CODE_TOO_LARGE);
+	assert_int_equal(option_value(s, OPT_SIZE1), 16000000);
+	nothing_more();
+	finish();
+}
+
 static void a_silent_origin_is_answered_for(void **state)
 {
 	const struct sent *s;
@@ -121,8 +156,27 @@ static void an_origin_that_refuses_is_heard(void **state)
 	asks(STREAM, CODE_PUT, block1_text(device(), 32, true, BERT), body_of(1) + 32768, 16384);
 	for (int i = 0; i < 2; i++)
 		is_code(next_to_client(), CODE_CONTINUE);
-	replies(next_to_origin(), MSG_CODE(4, 3), "", NULL, 0);
-	is_code(next_to_client(), MSG_CODE(4, 3));
+	replies(next_to_origin(), CODE_FORBIDDEN, "", NULL, 0);
+	is_code(next_to_client(), CODE_FORBIDDEN);
+	nothing_more();
+	finish();
+}
+
+/* An answer whose options alone are more than a head may be. */
+static void an_answer_that_is_all_options(void **state)
+{
+	char options[8192];
+	int at = snprintf(options, sizeof options, "23=0e ");
+
+	(void)state;
+	begin("");
+	for (unsigned i = 0; i < 12; i++)
+		at += snprintf(options + at, sizeof options - (size_t)at, "2049='%0250u' ", i);
+	asks(STREAM, CODE_PUT, block1_text(stream("11='a'"), 0, false, 6), body_of(1), 100);
+	replies(next_to_origin(), CODE_CHANGED, options, body_of(2), 1024);
+	options[3] = '1'; /* the second block: until it came the first may have become another */
+	replies(next_to_origin(), CODE_CHANGED, options, body_of(2), 1024);
+	is_code(next_to_client(), CODE_BAD_GATEWAY);
 	nothing_more();
 	finish();
 }
@@ -282,8 +336,9 @@ static void q_blocks_are_not_known(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		BOTH(blocks_of_another_session_are_others), BOTH(a_gap_and_another_format_are_told), BOTH(a_silent_origin_is_answered_for),
-		BOTH(an_origin_that_refuses_is_heard), BOTH(a_large_request_does_not_observe),
+		BOTH(blocks_of_another_session_are_others), BOTH(a_gap_and_another_format_are_told), BOTH(a_size_that_is_not_so),
+		BOTH(a_silent_origin_is_answered_for),
+		BOTH(an_origin_that_refuses_is_heard), BOTH(an_answer_that_is_all_options), BOTH(a_large_request_does_not_observe),
 		BOTH(a_client_who_goes_takes_his_upload_along), BOTH(an_upload_goes_on_under_a_new_configuration),
 		BOTH(the_end_of_the_process_answers), BOTH(limits_count_an_errand_once), BOTH(q_blocks_are_not_known),
 	};

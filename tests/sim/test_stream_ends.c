@@ -417,6 +417,14 @@ static void test_half_closed(void **state)
 	send_message("last", 10);
 	assert_int_equal(peer_count(CODE_CONTENT, NULL), 1);
 	assert_int_equal(world.freed, 1);
+	/* an origin that has closed his answers nothing */
+	open_link(true);
+	world.under_way = 1;
+	peer_send(bytes, peer_signal(bytes, SIGNAL_RELEASE, NULL, 0));
+	assert_int_equal(world.ended, 0);
+	shutdown(world.peer, SHUT_WR);
+	link_run();
+	assert_int_equal(world.ended, 1);
 	/* without a word before, it is over */
 	open_link(false);
 	world.under_way = 1;

@@ -14,13 +14,11 @@
 #include "proxy/edge/tls.h"
 #include "tests/unit/certificates.h"
 #include "tests/unit/covers.h"
-#include "tests/unit/dtls_world.h"
+#include "tests/unit/dtls_meters.h"
 
 static struct made_certificate authority, foreign, gateway, other, device, expired, stranger;
 
-static const char keys[] = "meter-1:000102030405060708090a0b0c0d0e0f\nmeter-2:101112131415161718191a1b1c1d1e1f\n";
-static const char key_1[] = "000102030405060708090a0b0c0d0e0f", key_2[] = "101112131415161718191a1b1c1d1e1f";
-static const struct world_files by_keys = { .psk = keys };
+static const struct world_files by_keys = { .psk = METER_KEYS };
 
 static int begin_all(void **state)
 {
@@ -44,20 +42,6 @@ static int end_all(void **state)
 	for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
 		certificate_free(all[i]);
 	tls_close();
-	return 0;
-}
-
-static int begin(void **state)
-{
-	(void)state;
-	world_begin();
-	return world_use(&by_keys);
-}
-
-static int end(void **state)
-{
-	(void)state;
-	world_end();
 	return 0;
 }
 
@@ -92,23 +76,6 @@ static void use_certificates(bool required)
 	assert_int_equal(world_use(&f), 0);
 }
 
-/* A message each way. */
-static void assert_talks(struct bare *b)
-{
-	unsigned messages = world_count(TOLD_MESSAGE), read = b->messages;
-
-	bare_send(b, "request", 7);
-	world_run();
-	assert_int_equal(world_count(TOLD_MESSAGE), messages + 1);
-	assert_int_equal(world_last(TOLD_MESSAGE)->len, 7);
-	assert_memory_equal(world_last(TOLD_MESSAGE)->bytes, "request", 7);
-	dtls_send_client(&world_last(TOLD_MESSAGE)->peer, (const uint8_t *)"answer", 6);
-	world_run();
-	assert_int_equal(b->messages, read + 1);
-	assert_int_equal(b->message_len, 6);
-	assert_memory_equal(b->message, "answer", 6);
-}
-
 /* ---- keys ---- */
 
 static void test_a_client_with_a_key_has_a_session_and_its_name(void **state)
@@ -119,7 +86,7 @@ static void test_a_client_with_a_key_has_a_session_and_its_name(void **state)
 	struct bare b;
 
 	(void)state;
-	connect_as(&b, 1000, "meter-1", key_1);
+	connect_as(&b, 1000, "meter-1", METER_KEY);
 	assert_true(bare_is_open(&b));
 	assert_int_equal(world_count(TOLD_SESSION), 1);
 	n = world_last(TOLD_SESSION);
@@ -140,7 +107,7 @@ static void test_a_wrong_key_or_identity_lets_nobody_in(void **state)
 {
 	static const struct {
 		const char *identity, *key;
-	} cases[] = { { "meter-1", key_2 }, { "meter-9", key_1 }, { "", key_1 }, { "meter-1 ", key_1 } };
+	} cases[] = { { "meter-1", OTHER_METER_KEY }, { "meter-9", METER_KEY }, { "", METER_KEY }, { "meter-1 ", METER_KEY } };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -162,7 +129,7 @@ static void test_messages_of_every_length_pass(void **state)
 	struct bare b;
 
 	(void)state;
-	connect_as(&b, 1000, "meter-1", key_1);
+	connect_as(&b, 1000, "meter-1", METER_KEY);
 	memset(big, 'x', sizeof big);
 	for (size_t len = 1; len <= MSG_DATAGRAM_MAX; len = len < 32 ? len + 1 : len < 1024 ? len + 255 : len + 512) {
 		bare_send(&b, big, len);
@@ -205,7 +172,7 @@ static void test_an_offered_connection_id_is_left_unanswered(void **state)
 
 	(void)state;
 	bare_client(&b, "198.51.100.7", 1000, "PSK-AES128-CCM8");
-	bare_key(&b, "meter-1", key_1);
+	bare_key(&b, "meter-1", METER_KEY);
 	assert_int_equal(SSL_CTX_add_client_custom_ext(b.context, 54, on_offer, NULL, NULL, on_answer, &answered), 1);
 	bare_start(&b);
 	world_run();
@@ -300,7 +267,7 @@ static void test_a_client_says_goodbye(void **state)
 	struct bare b;
 
 	(void)state;
-	connect_as(&b, 1000, "meter-1", key_1);
+	connect_as(&b, 1000, "meter-1", METER_KEY);
 	peer = world_last(TOLD_SESSION)->peer;
 	SSL_shutdown(b.ssl);
 	world_run();
@@ -319,7 +286,7 @@ static void test_the_gateway_says_goodbye(void **state)
 	struct bare b;
 
 	(void)state;
-	connect_as(&b, 1000, "meter-1", key_1);
+	connect_as(&b, 1000, "meter-1", METER_KEY);
 	dtls_end_client(&world_last(TOLD_SESSION)->peer);
 	assert_int_equal(world_count(TOLD_GONE), 0); /* later */
 	world_wait(CLOCK_SECOND);
@@ -335,7 +302,7 @@ static void test_a_session_ends_that_nobody_uses(void **state)
 
 	(void)state;
 	world.conf.settings.transports_session_lifetime = 100 * CLOCK_SECOND;
-	connect_as(&b, 1000, "meter-1", key_1);
+	connect_as(&b, 1000, "meter-1", METER_KEY);
 	for (int i = 0; i < 5; i++) {
 		world_wait(60 * CLOCK_SECOND);
 		assert_talks(&b);
@@ -354,7 +321,7 @@ static void test_a_removed_listener_ends_its_sessions(void **state)
 	struct bare b;
 
 	(void)state;
-	connect_as(&b, 1000, "meter-1", key_1);
+	connect_as(&b, 1000, "meter-1", METER_KEY);
 	/* out of the configuration: who is there stays, nobody new comes */
 	world_use(&(struct world_files){ .psk = NULL });
 	assert_true(dtls_has_listener(WORLD_SLOT));
@@ -376,8 +343,8 @@ static void test_a_key_that_was_withdrawn_or_changed_counts_no_longer(void **sta
 	struct bare one, two, three;
 
 	(void)state;
-	connect_as(&one, 1000, "meter-1", key_1);
-	connect_as(&two, 1001, "meter-2", key_2);
+	connect_as(&one, 1000, "meter-1", METER_KEY);
+	connect_as(&two, 1001, "meter-2", OTHER_METER_KEY);
 	assert_int_equal(dtls_session_count(), 2);
 	assert_int_equal(world_use(&by_keys), 0); /* the same again */
 	world_wait(CLOCK_SECOND);
@@ -390,7 +357,7 @@ static void test_a_key_that_was_withdrawn_or_changed_counts_no_longer(void **sta
 	assert_int_equal(dtls_session_count(), 0);
 	assert_int_equal(world_count(TOLD_GONE), 2);
 	bare_free(&two);
-	connect_as(&three, 1002, "meter-3", key_2);
+	connect_as(&three, 1002, "meter-3", OTHER_METER_KEY);
 	assert_true(bare_is_open(&three));
 	bare_free(&one);
 	bare_free(&three);
@@ -420,7 +387,7 @@ static void test_files_that_are_no_good_change_nothing(void **state)
 	(void)state;
 	log_open(-1, LOG_LEVEL_ERROR);
 	assert_int_equal(world_use(&(struct world_files){ .psk = "meter-1:zz" }), -1);
-	connect_as(&b, 1000, "meter-1", key_1);
+	connect_as(&b, 1000, "meter-1", METER_KEY);
 	assert_true(bare_is_open(&b));
 	bare_free(&b);
 }
@@ -448,7 +415,7 @@ static void test_a_ticket_saves_the_handshake_and_keeps_the_name(void **state)
 	struct bare b;
 
 	(void)state;
-	connect_as(&b, 1000, "meter-1", key_1);
+	connect_as(&b, 1000, "meter-1", METER_KEY);
 	assert_true(comes_back(&b));
 	assert_int_equal(world_count(TOLD_SESSION), 2);
 	assert_string_equal(world_last(TOLD_SESSION)->name, "meter-1");
@@ -471,7 +438,7 @@ static void test_a_ticket_does_not_outlive_its_time_or_its_key(void **state)
 	struct bare b;
 
 	(void)state;
-	connect_as(&b, 1000, "meter-1", key_1);
+	connect_as(&b, 1000, "meter-1", METER_KEY);
 	world_wait(25 * 3600 * CLOCK_SECOND);
 	world_run();
 	assert_false(comes_back(&b));
@@ -512,7 +479,7 @@ static void test_nothing_is_agreed_upon_anew_within_a_session(void **state)
 	struct bare b;
 
 	(void)state;
-	connect_as(&b, 1000, "meter-1", key_1);
+	connect_as(&b, 1000, "meter-1", METER_KEY);
 	assert_int_equal(SSL_renegotiate(b.ssl), 1);
 	SSL_do_handshake(b.ssl);
 	assert_int_equal(world_queued, 1);
@@ -530,7 +497,7 @@ static void test_nothing_is_agreed_upon_anew_within_a_session(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, begin_with_meters, end_with_meters)
 	const struct CMUnitTest tests[] = {
 		TEST(test_a_client_with_a_key_has_a_session_and_its_name),
 		TEST(test_a_wrong_key_or_identity_lets_nobody_in),

@@ -7,62 +7,7 @@
 #include <cmocka.h>
 
 #include "tests/unit/covers.h"
-#include "tests/unit/dtls_world.h"
-
-static const char key[] = "000102030405060708090a0b0c0d0e0f", other_key[] = "101112131415161718191a1b1c1d1e1f";
-static const struct world_files by_keys = { .psk = "meter-1:000102030405060708090a0b0c0d0e0f\nmeter-2:101112131415161718191a1b1c1d1e1f\n" };
-
-static int begin(void **state)
-{
-	(void)state;
-	log_open(-1, LOG_LEVEL_ERROR);
-	world_begin();
-	return world_use(&by_keys);
-}
-
-static int end(void **state)
-{
-	(void)state;
-	world_end();
-	return 0;
-}
-
-static void meter(struct bare *b, uint16_t port, const char *its_key)
-{
-	bare_client(b, "198.51.100.7", port, "PSK-AES128-CCM8");
-	bare_key(b, "meter-1", its_key);
-}
-
-static void connect_meter(struct bare *b, uint16_t port)
-{
-	meter(b, port, key);
-	bare_start(b);
-	world_run();
-	assert_true(bare_is_open(b));
-}
-
-static void assert_talks(struct bare *b)
-{
-	unsigned messages = world_count(TOLD_MESSAGE), read = b->messages;
-
-	bare_send(b, "request", 7);
-	world_run();
-	assert_int_equal(world_count(TOLD_MESSAGE), messages + 1);
-	dtls_send_client(&world_last(TOLD_MESSAGE)->peer, (const uint8_t *)"answer", 6);
-	world_run();
-	assert_int_equal(b->messages, read + 1);
-}
-
-/* The ClientHello with its cookie, that would be next to arrive. */
-static struct world_datagram hello_with_cookie(struct bare *b)
-{
-	bare_start(b);
-	world_arrive(world_take(0));
-	assert_int_equal(world_queued, 1);
-	world_arrive(world_take(0));
-	assert_int_equal(world_queued, 1);
-	return *world_take(0);
-}
+#include "tests/unit/dtls_meters.h"
 
 static void test_a_rebooted_device_replaces_its_session_when_it_has_proved_itself(void **state)
 {
@@ -73,7 +18,7 @@ static void test_a_rebooted_device_replaces_its_session_when_it_has_proved_itsel
 	covers("C7252-9.1-1");
 	connect_meter(&old, 1000);
 	before = world_last(TOLD_SESSION)->peer;
-	meter(&fresh, 1000, key);
+	meter(&fresh, 1000, METER_KEY);
 	bare_start(&fresh);
 	for (unsigned i = 0; i < 4; i++) { /* both hellos, and what answers them */
 		assert_true(bare_is_open(&old));
@@ -105,7 +50,7 @@ static void test_who_only_says_to_have_rebooted_ends_nothing(void **state)
 
 	(void)state;
 	connect_meter(&old, 1000);
-	meter(&fresh, 1000, other_key);
+	meter(&fresh, 1000, OTHER_METER_KEY);
 	bare_start(&fresh);
 	bare_wait(&fresh, 5 * CLOCK_SECOND);
 	assert_false(bare_is_open(&fresh));
@@ -126,7 +71,7 @@ static void test_the_old_session_is_served_while_a_new_one_begins(void **state)
 
 	(void)state;
 	connect_meter(&old, 1000);
-	meter(&fresh, 1000, key);
+	meter(&fresh, 1000, METER_KEY);
 	kept = hello_with_cookie(&fresh);
 	world_arrive(&kept);
 	assert_int_equal(dtls_handshake_count(), 1);
@@ -148,7 +93,7 @@ static void test_a_late_hello_of_the_session_itself_begins_nothing(void **state)
 	struct bare b;
 
 	(void)state;
-	meter(&b, 1000, key);
+	meter(&b, 1000, METER_KEY);
 	hello = hello_with_cookie(&b);
 	world_arrive(&hello);
 	world_arrive(&hello);
@@ -165,7 +110,7 @@ static void test_a_late_hello_of_the_session_itself_begins_nothing(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, begin_with_meters, end_with_meters)
 	const struct CMUnitTest tests[] = {
 		TEST(test_a_rebooted_device_replaces_its_session_when_it_has_proved_itself),
 		TEST(test_who_only_says_to_have_rebooted_ends_nothing),

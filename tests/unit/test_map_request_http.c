@@ -132,6 +132,17 @@ static void options_to_fields(void **state)
 		{CODE_GET, "5=", 0, NULL, ERR_BAD_OPTION},
 		{CODE_GET, "17=2711", 0, NULL, ERR_BAD_OPTION},
 		{CODE_POST, "12=2711", BODY, NULL, ERR_BAD_OPTION},
+		/* "a/../b", "../b", "a/..", "..\\b", "..;x", "..;x/b", "a/..;/b": up and out at some servers; protected or not */
+		{CODE_GET, "11=612f2e2e2f62", 0, NULL, ERR_BAD_OPTION},
+		{CODE_GET, "11=2e2e2f62", 0, NULL, ERR_BAD_OPTION},
+		{CODE_GET, "11=61 11=612f2e2e", 0, NULL, ERR_BAD_OPTION},
+		{CODE_GET, "11=2e2e5c62", 0, NULL, ERR_BAD_OPTION},
+		{CODE_GET, "11=2e2e3b78", 0, NULL, ERR_BAD_OPTION},
+		{CODE_GET, "11=2e2e3b782f62", 0, NULL, ERR_BAD_OPTION},
+		{CODE_GET, "11=612f2e2e3b2f62", 0, NULL, ERR_BAD_OPTION},
+		{CODE_POST, "9=0925 11=612f2e2e2f62", BODY, NULL, ERR_BAD_OPTION},
+		/* "..a", "a..", "a/...", "a;..", "/": nothing of the kind */
+		{CODE_GET, "11=2e2e61 11=612e2e 11=612f2e2e2e 11=613b2e2e 11=2f 11=", 0, "GET" HOST PLAIN, 0},
 	};
 
 	(void)state;
