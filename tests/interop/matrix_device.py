@@ -44,7 +44,9 @@ def inner_blocks_grow():
     def both_reliable(address):
         security = address.security_context
         pair = security.sender_id if len(security.recipient_id) and security.recipient_id[0] >= 0xF0 else security.recipient_id
-        return SCHEMES[pair[0] // 16] in RELIABLE and SCHEMES[pair[0] % 16] in RELIABLE
+        schemes = divmod(pair[0], 16) if len(pair) == 1 else ()
+        # The patch is of the whole process: contexts of other tests have other identifiers, and stay as they are.
+        return bool(schemes) and all(at < len(SCHEMES) and SCHEMES[at] in RELIABLE for at in schemes)
 
     OSCOREAddress.maximum_block_size_exp = property(lambda self: 7 if both_reliable(self) else 6)
     OSCOREAddress.maximum_payload_size = property(lambda self: 15360 if both_reliable(self) else 1024)
