@@ -20,8 +20,7 @@
  *     --carrier NAME   udp (as it stands), tcp (requests that are due together leave in one write) or dtls (1.2, with a pre-shared key:
  *                      load_dtls.h); connections and sessions are open before anything is measured
  *     --scheme NAME    of the origins that are asked for (coap)
- *     -r RATE          all clients together send no more than so many requests a second; the latency of a request that is late counts
- *                      from when it was due
+ *     -r RATE          all clients together send no more than so many requests a second
  *
  *   load --fill N     sends N requests that the proxy refuses (use -d), each a new pair of endpoint and Message ID
  *   load --hold N     one request for each client, then, told by a line on standard input, N more; keeps them under way

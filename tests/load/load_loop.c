@@ -11,7 +11,7 @@
 enum { EVENTS = 64, MIDS = 65535, SLOT_BITS = 12, SEQUENCE_BITS = 4 };
 
 struct slot {
-	uint64_t sent_at;  /* or, while it waits, when it is due */
+	uint64_t sent_at;
 	uint16_t mid;
 	uint16_t device;
 	uint8_t tries;
@@ -55,12 +55,11 @@ static void slot_transmit(unsigned client, unsigned slot)
 		wrong++;
 }
 
-/* Sends the request of a slot; its latency counts from `due`. */
-static void slot_begin(unsigned client, unsigned slot, uint64_t due)
+static void slot_begin(unsigned client, unsigned slot)
 {
 	struct client *c = &clients[client];
 
-	c->slots[slot] = (struct slot){ .sent_at = due, .mid = ++c->mid, .device = (uint16_t)(sent % options->devices) };
+	c->slots[slot] = (struct slot){ .sent_at = load_now(), .mid = ++c->mid, .device = (uint16_t)(sent % options->devices) };
 	sent++;
 	slot_transmit(client, slot);
 	if (++c->mids_used == MIDS)
@@ -70,7 +69,7 @@ static void slot_begin(unsigned client, unsigned slot, uint64_t due)
 static void slot_start(unsigned client, unsigned slot)
 {
 	if (turn_every == 0) {
-		slot_begin(client, slot, load_now());
+		slot_begin(client, slot);
 		return;
 	}
 	clients[client].slots[slot].waits = true;
@@ -85,7 +84,7 @@ static void turns_take(uint64_t now)
 		struct turn t = turns[turns_first];
 
 		turns_first = (turns_first + 1) % turns_room;
-		slot_begin(t.client, t.slot, turn_due);
+		slot_begin(t.client, t.slot);
 		(void)load_link_flush(clients[t.client].link);
 		turn_due += turn_every;
 	}
