@@ -164,7 +164,7 @@ const struct conf_row conf_rows[] = {
 		"hexadecimal. A client's identity is that of its key. It holds secrets and may be readable to its owner and group alone."),
 	{GROUP_LISTENERS, "public-url", TYPE_STRING, AT(listener, public_url), RANGE(0, URL_MAX_BYTES), .fallback = "", .check = check_web_origin,
 		.doc = "Of http and https: how clients name this listener, such as \"https://gw.example\", for links to it. Without it their "
-		"own Host field counts."},
+		"own Host field counts, and clients of CoAP are told of no link to it."},
 	{GROUP_LISTENERS, "proxy-protocol", TYPE_BOOL, AT(listener, proxy_protocol), .fallback = "false",
 		.doc = "Of http and https: each connection of a trusted proxy begins with a header of PROXY protocol version 2, which names its client."},
 	{GROUP_LISTENERS, "trusted-proxies", TYPE_NETWORKS, LIST(listener, trusted_proxies, trusted_proxy_count), .fallback = "",

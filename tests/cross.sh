@@ -13,6 +13,8 @@ cd "$(dirname "$0")/.." || exit 1
 B=${B:-build}
 ARCHES=${ARCHES:-arm64 armhf}
 
+export TEST_EMULATED=1 # random tests make fewer runs
+
 # Tests that qemu-user cannot run, since they are about the kernel that it stands in for: NAME and, behind it, why.
 needs_a_kernel() {
 	case $1 in

@@ -28,7 +28,7 @@ static bool climbs(const struct msg_option *o)
 {
 	const char *at = (const char *)o->value, *end = at + o->len;
 
-	for (const char *name = at, *name_end = NULL; at <= end; at++) {
+	for (const char *name = at, *name_end = NULL;; at++) {
 		bool is_over = at == end || *at == '/' || *at == '\\';
 
 		if (name_end == NULL && (is_over || *at == ';'))
@@ -37,10 +37,11 @@ static bool climbs(const struct msg_option *o)
 			continue;
 		if (name_end - name == 2 && memcmp(name, "..", 2) == 0)
 			return true;
+		if (at == end)
+			return false;
 		name = at + 1;
 		name_end = NULL;
 	}
-	return false;
 }
 
 /* Nothing can be relayed, so every critical option must be one that is understood (RFC 7252 5.4.1). */

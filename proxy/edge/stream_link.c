@@ -228,6 +228,7 @@ void stream_link_free(struct stream_link *l)
 	free(l->waiting);
 	free(l->host);
 	free(l->name);
+	free(l->proof);
 	free(l);
 }
 

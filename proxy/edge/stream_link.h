@@ -77,6 +77,8 @@ struct stream_link {
 	uint8_t *in;                              /* of a message that has not come whole, behind STREAM_HEADROOM bytes; NULL: none */
 	uint8_t *waiting;                         /* messages until the peer's CSM: length (4 bytes, of this machine) and datagram; NULL: none */
 	char *host, *name;                        /* the owner's, freed with it; NULL: none */
+	void *proof;                              /* likewise: what has proved the name besides TLS */
+	bool (*proof_holds)(const char *name, const void *proof);
 	struct peer_count *count;                 /* the owner's */
 	uint64_t began_at;                        /* the present state */
 	uint64_t heard_at, pinged_at;             /* when bytes last came; when we asked for a sign of life, 0: we did not */

@@ -212,6 +212,18 @@ static void take(const struct listener *conf, unsigned slot, int fd, const struc
 	begin(&b, conf->scheme, count);
 }
 
+/* Copies who it is. Returns 0, or -1 without memory. */
+static int take_identity(struct stream_link *l, const struct streams_upgrade *u)
+{
+	l->host = u->host != NULL ? strdup(u->host) : NULL;
+	l->name = u->name != NULL ? strdup(u->name) : NULL;
+	l->proof = u->proof != NULL ? malloc(u->proof_len) : NULL;
+	l->proof_holds = u->holds;
+	if (l->proof != NULL)
+		memcpy(l->proof, u->proof, u->proof_len);
+	return (u->host == NULL || l->host != NULL) && (u->name == NULL || l->name != NULL) && (u->proof == NULL || l->proof != NULL) ? 0 : -1;
+}
+
 int streams_adopt(const struct streams_upgrade *u)
 {
 	struct stream_link_begin b = { .fd = u->fd, .tls = u->tls, .is_secured = true, .peer = u->peer, .local = u->local,
@@ -229,9 +241,7 @@ int streams_adopt(const struct streams_upgrade *u)
 	}
 	if (l == NULL)
 		return -1;
-	l->host = u->host != NULL ? strdup(u->host) : NULL;
-	l->name = u->name != NULL ? strdup(u->name) : NULL;
-	if ((u->host == NULL || l->host != NULL) && (u->name == NULL || l->name != NULL))
+	if (take_identity(l, u) == 0)
 		return 0;
 	stream_link_free(l);
 	return -1;
@@ -482,13 +492,19 @@ void streams_close(void)
 	edge.paused = false;
 }
 
-/* Limits and times are looked up when they count. */
+static bool is_still_let_in(const struct stream_link *l)
+{
+	if (l->proof != NULL && !l->proof_holds(l->name, l->proof))
+		return false;
+	return l->socket.ssl == NULL || l->socket.securing || tls_still_lets_in(l->socket.ssl, l->number);
+}
+
 /* Limits and times are looked up when they count. */
 void streams_configure(void)
 {
 	for (struct stream_link *l = edge.all; l != NULL; l = l->next)
-		if (l->socket.ssl != NULL && !l->socket.securing && !tls_still_lets_in(l->socket.ssl, l->number))
-			stream_link_abort(l, 0, "The key or certificate counts no longer");
+		if (!is_still_let_in(l))
+			stream_link_abort(l, 0, "What you were let in by counts no longer");
 	stream_pool_configure();
 }
 

@@ -28,7 +28,8 @@ void streams_remove_listener(unsigned slot);
 /* A slot is given to another listener: connections that came by the one before end, however much is under way. */
 void streams_free_slot(unsigned slot);
 
-/* A new configuration is in force (p->conf), and so are its contexts of TLS: clients whose key or authorities were withdrawn get Abort. */
+/* A new configuration is in force (p->conf), and so are its contexts of TLS: clients whose key, authorities or proof were withdrawn
+ * get Abort. */
 void streams_configure(void);
 
 /* To be called at the end of each turn of the loop: sends what was queued in it, one call for each connection. Returns whether it did anything,
@@ -49,6 +50,9 @@ struct streams_upgrade {
 	struct local_address local;
 	const char *host;           /* of the Host field, without port */
 	const char *name;           /* of its identity, or NULL */
+	const void *proof;          /* by which it has the name, beyond its TLS; NULL: nothing */
+	size_t proof_len;
+	bool (*holds)(const char *name, const void *proof); /* whether that would still prove it */
 	const uint8_t *ahead;       /* bytes behind the head of the upgrade request that were read already */
 	size_t ahead_len;
 	const uint8_t *answer;      /* the 101, to be sent first */

@@ -186,12 +186,22 @@ static size_t block_size(const struct blocks_state *s)
 	return (room < BLOCKS_BERT_MAX ? room : BLOCKS_BERT_MAX) / OPT_BLOCK_LARGEST * OPT_BLOCK_LARGEST;
 }
 
+/* What the device takes may have become less since the body was begun. */
+static void fit_block(struct blocks_state *s)
+{
+	while (s->sending.szx > 0 && (block_size(s) == 0 || block_size(s) > blocks_message_room(s)))
+		s->sending.szx--;
+}
+
 /* Reads the next block; it is known to be the last one, or not to be. */
 static enum readiness read_block(struct blocks_state *s, uint8_t *bytes, struct opt_block *b)
 {
-	size_t size = block_size(s), unit = block_bytes(s->sending.szx), n;
+	size_t size, unit, n;
 	bool last;
 
+	fit_block(s);
+	size = block_size(s);
+	unit = block_bytes(s->sending.szx);
 	if (s->sending.offset / unit > BLOCK_NUMBER_MAX) {
 		blocks_fail(s, ERR_TOO_LARGE);
 		return FAILED;

@@ -22,6 +22,13 @@ static bool allows(const struct route *route, struct http_text origin, char answ
 	return false;
 }
 
+/* Under https a page that came by plain http is not ours, whatever its name: who is on the way writes what he likes there. Under http it is
+ * not known by what a proxy in front was asked. */
+static bool may_be_ours(const struct listener *l, struct http_text scheme)
+{
+	return l == NULL || l->scheme != URI_HTTPS || http_text_is(scheme, "https:");
+}
+
 bool cors_is_own(const struct http_request *r, struct http_text origin)
 {
 	const struct listener *l = snapshot_listener(r->conf, http_connection_slot(r->connection));
@@ -31,6 +38,8 @@ bool cors_is_own(const struct http_request *r, struct http_text origin)
 	if (l != NULL && l->public_url[0] != '\0' && http_text_is(origin, l->public_url))
 		return true;
 	if (slash == NULL || origin.len - (size_t)(slash - origin.at) < 2 || slash[1] != '/')
+		return false;
+	if (!may_be_ours(l, (struct http_text){ origin.at, (size_t)(slash - origin.at) }))
 		return false;
 	authority = (struct http_text){ slash + 2, origin.len - (size_t)(slash + 2 - origin.at) };
 	return authority.len > 0 && authority.len == r->host.len && strncasecmp(authority.at, r->host.at, authority.len) == 0;

@@ -15,6 +15,7 @@ struct agreement {
 	unsigned listener;
 	char host[URI_HOST_MAX + 1];
 	char name[IDENTITY_MAX]; /* "": nobody */
+	struct credential_proof proof;
 	char answer[WEBSOCKET_AGREEMENT_MAX];
 	size_t answer_len;
 };
@@ -89,13 +90,18 @@ static bool refuse(struct http_request *r, const struct listener *l, const struc
 
 /* ---- the handing over ---- */
 
+static bool still_holds(const char *name, const void *proof)
+{
+	return identity_holds(name, proof);
+}
+
 static void take_over(void *with, int fd, SSL *tls, const uint8_t *ahead, size_t len)
 {
 	struct agreement *a = with;
 	const struct streams_upgrade u = {
 		.listener = a->listener, .fd = fd, .tls = tls, .peer = a->peer, .local = a->local, .host = a->host,
 		.name = a->name[0] != '\0' ? a->name : NULL, .ahead = ahead, .ahead_len = len, .answer = (const uint8_t *)a->answer,
-		.answer_len = a->answer_len,
+		.answer_len = a->answer_len, .proof = a->proof.used ? &a->proof : NULL, .proof_len = sizeof a->proof, .holds = still_holds,
 	};
 
 	if (fd >= 0)
@@ -120,6 +126,7 @@ static bool agree(struct http_request *r, const struct http_head *head)
 	if (!http_host_read(r->host, a->host))
 		a->host[0] = '\0';
 	memcpy(a->name, r->name, sizeof a->name);
+	a->proof = r->proof;
 	r->status = 101;
 	http_connection_hand_over(r->connection, take_over, a);
 	return true;

@@ -3,6 +3,7 @@
 What a device is asked, and what it asks itself, come by one way; it tells them apart.
 """
 
+import select
 import ssl
 
 import coap
@@ -10,6 +11,7 @@ from coap import ACK, CON, NON, Message
 from coap_stream import CSM, connect
 from harness import Proxy, fresh_address, free_port, free_tcp_port
 from secured import SecureClient, dtls
+from web_socket import WebSocket
 
 KEYS = {name: bytes([n]) * 16 for n, name in enumerate(("meter-1", "meter-2", "meter-3", "meter-4"), 1)}
 
@@ -116,6 +118,43 @@ def over_tls(gw, name):
     c.set_alpn_protocols(["coap"])
     c.load_cert_chain(gw.files.folder / (name + ".pem"), gw.files.folder / (name + ".key"))
     return Device(greeted(gw, connect(gw, gw.tls, tls=c, name="gw.example")), True)
+
+
+class OverWebSocket:
+    """A client of web_socket.py in the form of a connection of coap_stream.py."""
+
+    def __init__(self, socket):
+        self.socket, self.http = socket, socket.http
+
+    def send(self, message):
+        if message.token is None:
+            message.token = coap.token()
+        self.socket.send(message.code, message.token, message.options, message.payload)
+        return message
+
+    def recv(self):
+        while True:
+            m = self.socket.recv()
+            if m.code >> 5 != 7:
+                return m
+
+    def pending(self):
+        self.http.proxy.settle()
+        out = []
+        while self.http.held or select.select([self.http.socket], [], [], 0)[0]:
+            out.append(self.recv())
+        return out
+
+    def close(self):
+        self.http.close()
+
+
+def over_websocket(gw, name=None):
+    del name # a token would prove one
+    socket = WebSocket(gw.http_client())
+    socket.open()
+    gw.settle()
+    return Device(OverWebSocket(socket), True)
 
 
 def registration(end_point, path="rd"):

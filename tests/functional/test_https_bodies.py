@@ -117,3 +117,12 @@ def test_stream(gw, web):
     assert cancel.uint(OBSERVE) == 1 and cancel.token == s.up.token
     s.device.piggyback(cancel)
     assert gw.state()["observations"] == 0
+
+
+def test_pages_of_plain_http_are_none_of_ours(gw):
+    """Whoever is on the way of the browser writes them, under any name."""
+    r = Resource(gw.device())
+    for origin, status in (("http://gw.example", 403), ("HTTP://gw.example", 403), ("https://gw.example", 204), ("https://GW.example", 204)):
+        web = Web(gw, tls=gw.tls)
+        assert fetch(web, r, method="POST", body=b"on", fields=[("Origin", origin)]).status == status, origin
+    assert r.bodies == [b"on"] * 2

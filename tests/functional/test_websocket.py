@@ -4,6 +4,7 @@ import coap
 import pytest
 import web_socket
 from harness import Proxy, fresh_address, free_port
+from house import reload
 from http_client import request_bytes
 from test_http_identity import bearer, credentials  # noqa: F401
 from test_https import client_context, files, made  # noqa: F401
@@ -218,6 +219,22 @@ def test_who_asks_by_a_websocket(start, credentials):  # noqa: F811
         ws.request(options=[(coap.URI_PATH, "state")])
         assert ws.recv().code >> 5 == 4
     lamp.quiet()
+
+
+def test_a_token_that_is_withdrawn(start, credentials, tmp_path):  # noqa: F811
+    """What was asked for by it ends; who came by another stays."""
+    proxy = start(routes=ROUTES % 'identities = ["alice", "dash-1"];', sections=credentials, web="")
+    proxy.device(LAMP, PORT)
+    alice, dash, nobody = [WebSocket(proxy.http_client(), more=bearer(name)) for name in ("alice", "dash-1", None)]
+    for ws in (alice, dash, nobody):
+        ws.open()
+    file = tmp_path / "credentials"
+    file.write_text("".join(line for line in file.read_text().splitlines(True) if " alice " not in line))
+    reload(proxy, "routes:", "routes: ", r"configuration in force \(generation 2\)")
+    assert alice.recv().code == ABORT and alice.ended() is not None
+    for ws in (dash, nobody):
+        ws.send(web_socket.COAP_PING)
+        assert ws.recv().code == web_socket.COAP_PONG
 
 
 @pytest.mark.covers("C8323-4.4-1")

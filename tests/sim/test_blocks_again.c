@@ -7,6 +7,7 @@
 #include "proxy/exchange/blocks_learned.h"
 #include "proxy/exchange/blocks_state.h"
 #include "tests/sim/blocks_bench.h"
+#include "tests/unit/runs.h"
 
 static uint8_t tag[BLOCKS_TAG];
 
@@ -488,7 +489,7 @@ static void quarrels_end(void **state)
 	const uint8_t *body = pattern(4000, 1);
 
 	(void)state;
-	for (unsigned seed = 0; seed < 20000; seed++) {
+	for (unsigned seed = 0; seed < runs_of(20000); seed++) {
 		bench_again();
 		random_seed_for_test(seed);
 		round_number = 0;

@@ -112,6 +112,25 @@ static void a_device_that_wants_smaller_blocks_gets_them(void **state)
 	the.owner.left = true;
 }
 
+/* Amid a body its messages become too small for a block of several kilobytes: it is not asked for ever with nothing. */
+static void a_device_that_takes_less_and_less(void **state)
+{
+	const uint8_t *body = pattern(20000, 12);
+
+	(void)state;
+	hop_is_learned(LIMIT, true, true);
+	put(body, 20000);
+	asks_tagged(CODE_PUT, put_block(0, true, BERT, "4e20"), body, 16384);
+	hop_is(1152, true, true);
+	answers(CODE_CONTINUE, block1(0, true, BERT), NULL, 0);
+	asks_tagged(CODE_PUT, put_block(32, true, 5, ""), body + 16384, 512);
+	hop_is(256, true, true);
+	answers(CODE_CONTINUE, block1(32, true, 5), NULL, 0);
+	asks_tagged(CODE_PUT, put_block(528, true, 1, ""), body + 16896, 32);
+	transfer_leave(&the.owner.t);
+	the.owner.left = true;
+}
+
 /* What was learned is not so any more: the edge refuses, and that says how it is now. */
 static void a_message_that_the_gateway_itself_finds_too_long(void **state)
 {
@@ -420,6 +439,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		BENCH(a_body_goes_whole_if_a_message_holds_it), BENCH(the_first_body_goes_in_small_blocks),
 		BENCH(a_long_body_goes_in_blocks_of_several_kilobytes), BENCH(a_device_that_wants_smaller_blocks_gets_them),
+		BENCH(a_device_that_takes_less_and_less),
 		BENCH(a_message_that_the_gateway_itself_finds_too_long), BENCH(another_origin_of_the_route_takes_less),
 		BENCH(a_device_that_knows_no_blocks_is_found_out),
 		BENCH(a_long_answer_is_fetched_in_blocks_of_several_kilobytes), BENCH(large_blocks_that_cannot_be_are_refused),

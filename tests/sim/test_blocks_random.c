@@ -5,6 +5,7 @@
 #include "base/random.h"
 #include "proxy/exchange/blocks_state.h"
 #include "tests/sim/blocks_bench.h"
+#include "tests/unit/runs.h"
 
 enum { RUNS = 1000, LONG_MAX = 1 << 20, BODY_MAX = 40000, TURNS_MAX = 4000000 };
 
@@ -277,11 +278,11 @@ static void turn(size_t patient_room)
 
 static void bodies_arrive_whatever_the_habits(void **state)
 {
-	unsigned changed = 0, learned = 0, in_blocks = 0;
+	unsigned changed = 0, learned = 0, in_blocks = 0, runs = runs_of(RUNS);
 
 	covers("C7959-2.4-1 C7959-2.5-1 C7959-2.5-2 C7959-2.7-1 C8075-8.3-1");
 	(void)state;
-	for (unsigned run = 0; run < RUNS; run++) {
+	for (unsigned run = 0; run < runs; run++) {
 		size_t body_len, answer_len, room, turns = 0;
 		const uint8_t *body, *first, *second;
 		bool had_change;
@@ -316,9 +317,9 @@ static void bodies_arrive_whatever_the_habits(void **state)
 		free(device.body);
 	}
 	/* all of it was tried */
-	assert_true(changed > RUNS / 100);
-	assert_true(learned > RUNS / 100);
-	assert_true(in_blocks > RUNS / 4);
+	assert_true(changed > runs / 100);
+	assert_true(learned > runs / 100);
+	assert_true(in_blocks > runs / 4);
 }
 
 int main(void)

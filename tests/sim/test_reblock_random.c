@@ -4,6 +4,7 @@
  * in both directions, or somebody is told why not; whatever the blocks on either side are.
  */
 #include "tests/sim/bodies.h"
+#include "tests/unit/runs.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -440,7 +441,7 @@ static void every_body_arrives(void **state)
 {
 	(void)state;
 	covers("S-7 S-20 C8323-6-1 C8323-6-2 C7959-2.4-2 C7959-2.5-1");
-	for (unsigned run = 0; run < RUNS; run++) {
+	for (unsigned run = 0, runs = runs_of(RUNS); run < runs; run++) {
 		unsigned turns = 0;
 
 		begin_run(run);
@@ -464,7 +465,7 @@ static void every_body_arrives(void **state)
 		while (seen_count > 0)
 			free(seen[--seen_count].bytes);
 		finish();
-		if (run + 1 < RUNS)
+		if (run + 1 < runs)
 			workers_end();
 	}
 }
