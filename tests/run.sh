@@ -194,7 +194,10 @@ for suite in $SUITES; do
 		# shellcheck disable=SC2086 # one word for each file
 		suite_pytest network "$as_root" $NETWORK
 		;;
-	interop) suite_pytest interop "" tests/interop ;;
+	interop)
+		suite_pytest interop "" tests/interop
+		sed -n '/^client to device /,/^O: /p' "$R/interop.log" # the matrix of transports
+		;;
 	*)
 		echo "run.sh: no suite of the name $suite"
 		passed=0 failed=1

@@ -147,7 +147,7 @@ static void take_head(const struct http_head *head, unsigned choice, bool loose)
 	if (map_response_redirects(head, &request, &location))
 		CHECK(oscore_request && location.len > 0);
 	e = map_response_of_http(head, &q, bytes, sizeof bytes, &a);
-	CHECK(e == ERR_NONE || e == ERR_BAD_RESPONSE);
+	CHECK(e == ERR_NONE || e == ERR_BAD_RESPONSE || e == ERR_RESPONSE_FORMAT);
 	if (e != ERR_NONE)
 		return;
 	CHECK(msg_parse_datagram(&v, bytes, a.len) == MSG_OK);

@@ -145,7 +145,7 @@ static void split(const struct world_datagram *whole, size_t first_len, struct w
 	one->bytes[RECORD + 10] = (uint8_t)(first_len >> 8);
 	one->bytes[RECORD + 11] = (uint8_t)first_len;
 	two->len = RECORD + MESSAGE + rest;
-	two->bytes[10] = (uint8_t)(two->bytes[10] + 40); /* record number: none that the client will use */
+	two->bytes[10] = (uint8_t)(two->bytes[10] + 20); /* record number: none that the client will use, near enough for windows of 32 */
 	two->bytes[11] = (uint8_t)((MESSAGE + rest) >> 8);
 	two->bytes[12] = (uint8_t)(MESSAGE + rest);
 	two->bytes[RECORD + 7] = (uint8_t)(first_len >> 8);
