@@ -18,8 +18,9 @@ enum {
 	CERTIFICATE_STRENGTH = 2, /* of peers, whatever the security level: 112 bits (SSL_CTX_set_security_level(3)) */
 };
 
-/* RFC 9325 4.2: forward secrecy and AEAD. Of the curves that of RFC 7925 4.4 comes first. */
-static const char ciphers_1_3[] = "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_CCM_SHA256";
+/* RFC 9325 4.2: forward secrecy and AEAD. CCM comes first: devices have it in hardware, and its state is 1 kB smaller for each idle connection. Of
+ * the curves that of RFC 7925 4.4 comes first. */
+static const char ciphers_1_3[] = "TLS_AES_128_CCM_SHA256:TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256";
 static const char groups[] = "P-256:X25519:P-384";
 static const char signatures[] = "ECDSA+SHA256:ECDSA+SHA384:ECDSA+SHA512:ed25519:rsa_pss_rsae_sha256:rsa_pss_rsae_sha384:rsa_pss_rsae_sha512:"
 	"RSA+SHA256:RSA+SHA384:RSA+SHA512";
