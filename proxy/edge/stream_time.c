@@ -28,11 +28,12 @@ static uint64_t idle_due(const struct stream_link *l)
 	return l->messaged_at + (l->to_origin ? return_path_origin_idle(stream_link_proxy(), l->number) : settings()->transports_idle_timeout);
 }
 
+/* Of who is not read nobody knows whether he says something. */
 static uint64_t ping_due(const struct stream_link *l)
 {
 	uint64_t keepalive = keepalive_of(l);
 
-	return keepalive == 0 ? 0 : (l->pinged_at != 0 ? l->pinged_at : l->heard_at) + keepalive;
+	return keepalive == 0 || l->throttled ? 0 : (l->pinged_at != 0 ? l->pinged_at : l->heard_at) + keepalive;
 }
 
 /* When the present state ends by itself. */

@@ -8,6 +8,7 @@
 #include "proxy/exchange/delivery.h"
 #include "proxy/exchange/forward.h"
 #include "proxy/exchange/origin.h"
+#include "proxy/exchange/reachability.h"
 #include "proxy/exchange/table.h"
 
 /* Within so long the last repeat of a Ping has its answer (MAX_TRANSMIT_WAIT, RFC 7252 4.8.2). */
@@ -331,6 +332,20 @@ int sessions_assign(struct proxy *p, struct exchange *x)
 	x->slot = (uint16_t)(EDGE_LISTENER_SLOT | listener);
 	x->mid = (uint16_t)mid;
 	return 0;
+}
+
+void sessions_proved(struct proxy *p, const struct endpoint *origin)
+{
+	struct local_address local;
+	struct endpoint peer;
+	unsigned listener;
+	struct client *c;
+
+	if (!sessions_is_plain(origin) || !sessions_client(origin, &peer, &listener, &local))
+		return;
+	c = client_find(p, listener, &peer);
+	if (c != NULL)
+		reachability_set_verified(p, c);
 }
 
 bool sessions_is_asked(const struct proxy *p, unsigned listener, const struct endpoint *peer, struct endpoint *origin)

@@ -53,6 +53,9 @@ bool sessions_client(const struct endpoint *origin, struct endpoint *peer, unsig
 /* The slot of x, whose origin is such a client, and a Message ID for it: x->slot, x->mid. Returns 0, or -1 if there is none. */
 int sessions_assign(struct proxy *p, struct exchange *x) __attribute__((warn_unused_result));
 
+/* A client who was asked has answered with the token, which he alone was told: he is where he says. Any other origin is left alone. */
+void sessions_proved(struct proxy *p, const struct endpoint *origin);
+
 /* Whether this client is an origin that somebody here has asked: what he says as such is upstream.c's business. */
 bool sessions_is_asked(const struct proxy *p, unsigned listener, const struct endpoint *peer, struct endpoint *origin);
 

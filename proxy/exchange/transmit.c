@@ -1,12 +1,14 @@
 #include "proxy/exchange/transmit.h"
 
 #include "base/random.h"
+#include "proxy/exchange/client.h"
 #include "proxy/exchange/crossing.h"
 #include "proxy/exchange/exchange.h"
 #include "proxy/exchange/group.h"
 #include "proxy/exchange/hop.h"
 #include "proxy/exchange/origin.h"
 #include "proxy/exchange/ports.h"
+#include "proxy/exchange/reachability.h"
 #include "proxy/exchange/respond.h"
 #include "proxy/exchange/sessions.h"
 #include "translate/outer.h"
@@ -65,6 +67,28 @@ static enum error make_way(struct proxy *p, struct exchange *x, size_t len, bool
 	return ERR_TOO_LARGE;
 }
 
+/* A client of plain datagrams who may not exist is asked no more than he would be answered (RFC 7252 11.3): what is too much is lost. */
+static bool is_too_much(struct proxy *p, const struct exchange *x, size_t len)
+{
+	struct local_address local;
+	const struct client *c;
+	struct endpoint peer;
+	unsigned listener;
+
+	if (!sessions_is_plain(&x->origin->peer) || !sessions_client(&x->origin->peer, &peer, &listener, &local))
+		return false;
+	c = client_find(p, listener, &peer);
+	return (c != NULL ? !reachability_is_verified(c) : !reachability_is_trusted(p, &peer)) && !reachability_take_rate(p, &peer, len);
+}
+
+static void send_now(struct proxy *p, const struct exchange *x, const uint8_t *bytes, size_t len)
+{
+	if (is_too_much(p, x, len))
+		proxy_count(p, COUNT_UNVERIFIED_DROPPED);
+	else
+		origin_send(p, x->slot, &x->origin->peer, bytes, len);
+}
+
 static enum error transmit_first(struct proxy *p, struct exchange *x, uint8_t *bytes, size_t len, bool keep_slot)
 {
 	struct origin *o = x->origin;
@@ -75,7 +99,7 @@ static enum error transmit_first(struct proxy *p, struct exchange *x, uint8_t *b
 	if (e != ERR_NONE)
 		return e;
 	msg_set_mid(bytes, x->mid);
-	origin_send(p, x->slot, &o->peer, bytes, len);
+	send_now(p, x, bytes, len);
 	proxy_count(p, COUNT_FORWARDED);
 	if (x->stand_in)
 		crossing_note_sent(p, x);
@@ -193,7 +217,7 @@ void transmit_on_timeout(struct proxy *p, struct exchange *x)
 	x->timeout = (uint32_t)congestion_next_timeout(x->first_timeout, x->timeout);
 	x->retransmit_at = clock_now() + x->timeout;
 	proxy_count(p, COUNT_RETRANSMISSIONS_UP);
-	origin_send(p, x->slot, &o->peer, x->request.bytes, x->request.len);
+	send_now(p, x, x->request.bytes, x->request.len);
 }
 
 /* The registration with Observe=1, everything else as it was. */
@@ -232,7 +256,7 @@ void transmit_cancel(struct proxy *p, struct exchange *x)
 	}
 	exchange_set_state(x, EXCHANGE_CANCELLING);
 	msg_set_mid(x->request.bytes, x->mid);
-	origin_send(p, x->slot, &x->origin->peer, x->request.bytes, x->request.len);
+	send_now(p, x, x->request.bytes, x->request.len);
 	x->sent_at = clock_now();
 	x->retransmissions = 0;
 	x->timeout = x->first_timeout = (uint32_t)congestion_first_timeout(&x->origin->congestion, x->sent_at,

@@ -16,6 +16,7 @@
 #include "proxy/exchange/requester.h"
 #include "proxy/exchange/respond.h"
 #include "proxy/exchange/return_path.h"
+#include "proxy/exchange/sessions.h"
 #include "proxy/exchange/transmit.h"
 #include "translate/outer.h"
 
@@ -258,6 +259,7 @@ static void on_answer(const struct answer_arrival *a, struct exchange *x)
 	round_trip(p, x);
 	acknowledge(a);
 	hop_learn(p, a->slot, a->peer);
+	sessions_proved(p, a->peer);
 	if (x->state == EXCHANGE_CANCELLING) {
 		exchange_free(p, x);
 		return;

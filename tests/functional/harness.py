@@ -33,6 +33,7 @@ REVERSE_ROUTES = 40
 
 _addresses = iter(range(1, 1 << 15))
 _second_octet = 16 + (os.getpid() % 200)
+_ports = set()  # that were given out
 
 
 def fresh_address():
@@ -41,10 +42,20 @@ def fresh_address():
     return "127.%d.%d.%d" % (_second_octet, n >> 7, 1 + (n & 127))
 
 
+def _new_port():
+    """One that no other listener of this run was told, while there are some."""
+    for _ in range(50):
+        port = random.randrange(20000, 32000)
+        if port not in _ports:
+            break
+    _ports.add(port)
+    return port
+
+
 def free_port(host="127.0.0.1"):
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     for _ in range(200):
-        port = random.randrange(20000, 32000)
+        port = _new_port()
         with socket.socket(family, socket.SOCK_DGRAM) as s:
             try:
                 s.bind((host, port))
@@ -58,7 +69,7 @@ def free_tcp_port(host="127.0.0.1"):
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM) as s:
         for _ in range(200):
             try:
-                s.bind((host, random.randrange(20000, 32000)))
+                s.bind((host, _new_port()))
                 return s.getsockname()[1]
             except OSError:
                 continue

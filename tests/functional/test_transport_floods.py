@@ -98,3 +98,23 @@ def test_small_messages_in_one_record(gw, files):
     gw.settle()
     c.send_raw(ping[1:] + ping * 5000)
     assert [c.recv_signal(PONG).token for _ in range(5001)] == [b"1"] * 5001
+
+
+def test_who_is_not_read_is_not_silent(tmp_path):
+    """A client has asked so much that he is not listened to for a while: his Pong has come, and lies before the gateway."""
+    port, tcp = free_port(), free_tcp_port()
+    gw = Proxy(tmp_path, routes=ROUTES.replace(', "tls"', ""), port=port, sections="limits: { client-exchanges = 16; };", listeners=(
+        'coap: { url = "coap://127.0.0.1:%d"; }; tcp: { url = "coap+tcp://127.0.0.1:%d"; keepalive = "5s"; };' % (port, tcp)))
+    c, device = connect(gw, ("127.0.0.1", tcp)), gw.device()
+    ask = [(coap.PROXY_SCHEME, "coap"), (coap.URI_HOST, device.host), (coap.URI_PORT, device.port)]
+    for _ in range(16):
+        c.send(Message(GET, options=ask))
+    answers = []
+    while len(answers) < 16 and gw.counters()["connection_timeouts"] == 0:
+        gw.advance(2000)
+        for up in device.pending():
+            device.ack(up)
+        c.signal(PONG)
+        answers += c.pending()
+    assert {m.code for m in answers} == {coap.code("5.04")}  # each, though it took longer than he may be silent
+    gw.stop(drained=False)

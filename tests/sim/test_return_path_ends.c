@@ -4,6 +4,7 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "proxy/exchange/client.h"
 #include "proxy/exchange/renew.h"
@@ -81,6 +82,37 @@ static void who_answers_keeps_his_path(void **state)
 	assert_int_not_equal(registers(0, FORGED, 3)->slot, up->slot);
 	nothing_more();
 	nothing_remains();
+}
+
+/* Nor is the gateway turned against somebody who never asked for anything: all that he is asked goes by the rate of answers. */
+static void who_may_not_exist_is_not_flooded(void **state)
+{
+	enum { NAMES = 50, BYTES = 400, RATE = 10000 };
+	const struct sent *up[NAMES];
+	size_t sent = 0;
+	char payload[BYTES + 1];
+
+	(void)state;
+	memset(payload, 'x', BYTES);
+	payload[BYTES] = '\0';
+	for (unsigned i = 0; i < NAMES; i++)
+		up[i] = registers(0, FORGED + i, (uint16_t)i);
+	for (unsigned i = 0; i < NAMES; i++)
+		server_asks(up[i], MSG_CON, CODE_PUT, 7, "11='5'", payload);
+	for (; the.to_client.seen < the.to_client.count; the.to_client.seen++)
+		sent += the.to_client.all[the.to_client.seen].m.len;
+	assert_in_range(sent, RATE / 2, RATE);
+	assert_in_range(counted(COUNT_UNVERIFIED_DROPPED), NAMES - RATE / BYTES, NAMES);
+	/* who answers exists */
+	pass_time(EXCHANGE_LIFETIME);
+	the.to_client.seen = the.to_client.count;
+	the.to_origin.seen = the.to_origin.count;
+	for (uint16_t mid = 100; mid < 200; mid++) {
+		server_asks(up[0], MSG_CON, CODE_PUT, mid, "11='5'", payload);
+		client_answers(asked(0, FORGED), MSG_ACK, 0, CODE_CHANGED, "", NULL);
+		settle();
+		is_message(told(up[0], mid), MSG_ACK, CODE_CHANGED, "", NULL);
+	}
 }
 
 static void forget(struct sent_log *log)
@@ -273,6 +305,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(paths_are_bounded, NULL, return_world_tear_down),
 		cmocka_unit_test_setup_teardown(who_answers_keeps_his_path, return_world_set_up, return_world_tear_down),
+		cmocka_unit_test_setup_teardown(who_may_not_exist_is_not_flooded, return_world_set_up, return_world_tear_down),
 		cmocka_unit_test_setup_teardown(who_comes_and_goes_uses_up_no_ports, return_world_set_up, return_world_tear_down),
 		cmocka_unit_test_setup_teardown(it_ends_with_the_session, return_world_set_up, return_world_tear_down),
 		cmocka_unit_test_setup_teardown(or_is_just_ending, return_world_set_up, return_world_tear_down),
