@@ -181,14 +181,20 @@ static void make_room(void)
 	}
 }
 
-/* Of all handshakes the oldest makes room; but an address that has half of them makes it itself, so that one alone keeps nobody out. */
+/* Of IPv6 a host has a network of addresses (peer_counts.h). */
+static bool is_same_host(const struct endpoint *a, const struct endpoint *b)
+{
+	return memcmp(a->addr, b->addr, endpoint_is_ipv4(a) ? sizeof a->addr : sizeof a->addr / 2) == 0;
+}
+
+/* Of all handshakes the oldest makes room; but a host that has half of them makes it itself, so that one alone keeps nobody out. */
 static struct dtls_session *handshake_to_end(const struct endpoint *peer)
 {
 	struct dtls_session *own = NULL;
 	uint32_t count = 0;
 
 	for (struct dtls_session *s = dtls_oldest(DTLS_OPENING); s != NULL; s = dtls_newer(s)) {
-		if (memcmp(s->path.peer.addr, peer->addr, sizeof peer->addr) != 0)
+		if (!is_same_host(&s->path.peer, peer))
 			continue;
 		own = own != NULL ? own : s;
 		count++;
