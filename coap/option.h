@@ -49,7 +49,7 @@ bool opt_is_recognised(const struct msg_option *o, uint8_t code, unsigned earlie
 
 /* A Block1 or Block2 value (RFC 7959 2.2). SZX 7 is for reliable transports: several times 1024 bytes, of which each counts in NUM as a block
  * of its own (RFC 8323 6). */
-enum { OPT_SZX_LARGEST = 6, OPT_SZX_BERT = 7, OPT_BLOCK_LARGEST = 1024 };
+enum { OPT_SZX_LARGEST = 6, OPT_SZX_BERT = 7, OPT_BLOCK_LARGEST = 1024, OPT_BLOCK_NUMBERS = 1 << 20 }; /* RFC 7959 2.2 */
 
 struct opt_block {
 	uint32_t num;

@@ -7,7 +7,6 @@
 
 enum {
 	OPTION_ROOM = 24,        /* bytes of what is added to the head: Block1, Block2, Size2, ETag */
-	BLOCK_NUMBERS = 1 << 20, /* RFC 7959 2.2 */
 	WIDE = 16 * ERRAND_BLOCK, /* bytes of a block of SZX 7 */
 };
 
@@ -174,7 +173,7 @@ bool errand_answer_step(struct errand *e, struct exchange *x)
 		errand_refuse(e, x, e->error);
 		return true;
 	}
-	if ((piece.from > 0 && available == 0) || piece.from / opt_block_unit(measure.szx) >= BLOCK_NUMBERS) {
+	if ((piece.from > 0 && available == 0) || piece.from / opt_block_unit(measure.szx) >= OPT_BLOCK_NUMBERS) {
 		errand_refuse(e, x, ERR_BLOCK_SIZE);
 		return true;
 	}

@@ -78,6 +78,8 @@ static enum error choose(const struct exchange *x, const struct arrived *a, bool
 	/* The origin may give another block than was asked for no more than any server. */
 	if (*from < a->from || *from >= end)
 		return a->in_blocks ? ERR_BAD_RESPONSE : ERR_BLOCK_SIZE;
+	if (*from / opt_block_unit(b->szx) >= OPT_BLOCK_NUMBERS)
+		return ERR_BLOCK_SIZE;
 	b->num = (uint32_t)(*from / opt_block_unit(b->szx));
 	b->more = end - *from > opt_block_unit(b->szx) || (a->in_blocks && a->block.more);
 	return ERR_NONE;
