@@ -208,7 +208,8 @@ static unsigned choose(struct proxy *p, const struct exchange *x, const struct b
 
 	if (bound >= o->port_count)
 		return hashed;
-	return is_transfer(x) || !is_busy(space_of(p, o, bound)) ? bound : hashed;
+	/* What OSCORE hides may be part of a transfer: it stays for as long as there are Message IDs. */
+	return is_transfer(x) || x->oscore || !is_busy(space_of(p, o, bound)) ? bound : hashed;
 }
 
 /* A plain request that goes round a busy port leaves the transfer of its client where it is. */
@@ -284,13 +285,13 @@ static int assign_for_group(struct proxy *p, struct exchange *x)
 	return 0;
 }
 
-/* Whether no state of the origin's that hangs on a port is needed: blocks of what is read can be asked for from anywhere (RFC 7959 2.4), what
- * OSCORE hides may be part of anything. */
+/* Whether it may go by another port where its own has no Message ID left. No state of the origin's that hangs on a port is needed for blocks of
+ * what is read (RFC 7959 2.4). What OSCORE hides may be part of anything, which would be lost as well if it did not go at all. */
 static bool may_be_anywhere(const struct exchange *x)
 {
-	bool reads = x->code == CODE_GET || x->code == CODE_FETCH;
+	bool reads = !x->oscore && (x->code == CODE_GET || x->code == CODE_FETCH);
 
-	return !x->oscore && x->observe == OBSERVE_NONE && x->block1 == 0 && (!x->has_block2 || reads);
+	return x->observe == OBSERVE_NONE && x->block1 == 0 && (!x->has_block2 || reads);
 }
 
 /* By another port instead of not at all. */
