@@ -42,7 +42,7 @@ build() {
 	libraries=$sysroot/usr/lib/$triplet/pkgconfig:$sysroot/usr/lib/pkgconfig:$sysroot/usr/share/pkgconfig
 	env PKG_CONFIG_PATH= PKG_CONFIG_LIBDIR="$libraries" PKG_CONFIG_SYSROOT_DIR="$sysroot" \
 		make --no-print-directory -j"$(nproc)" B="$folder" CC="$triplet-gcc --sysroot=$sysroot" EMULATOR="$emulator" \
-		WERROR=-Werror FUZZ_MAIN=tests/fuzz/replay.c tests fuzz-programs
+		CFLAGS=-O2 WERROR=-Werror FUZZ_MAIN=tests/fuzz/replay.c tests fuzz-programs
 }
 
 # count WORD LOG: the tests behind a word of cmocka.
