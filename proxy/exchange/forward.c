@@ -312,7 +312,7 @@ void passage_pass(struct passage *g, const struct endpoint *address, const struc
 		return;
 	}
 	x->deadline = x->arrived_at + x->patience * CLOCK_MS;
-	if (x->block1 != 0)
+	if (x->block1 != 0 || (x->has_block2 && x->code != CODE_GET))
 		x->resource = resource_of_origin(g, bytes, len);
 	if (x->observation != NULL) {
 		x->observation->target = target_hash(g);

@@ -103,39 +103,41 @@ static struct binding *binding_of(struct proxy *p, const struct client *c, const
 
 /* ---- uploads keep apart ---- */
 
-/* Drops what has been silent too long. Returns how many uploads are left. */
+/* Drops what has been silent too long, and of those that ended what is too much. Returns how many uploads run. */
 static unsigned expire_uploads(struct origin *o)
 {
 	struct upload **at = &o->uploads;
-	unsigned left = 0;
+	unsigned running = 0, ended = 0;
 
 	while (*at != NULL) {
 		struct upload *u = *at;
 
-		if (clock_now() - u->last <= EXCHANGE_LIFETIME) {
+		if (clock_now() - u->last <= EXCHANGE_LIFETIME && (!u->ended || ended < UPLOADS_MAX)) {
 			at = &u->next;
-			left++;
+			running += !u->ended;
+			ended += u->ended;
 			continue;
 		}
 		*at = u->next;
 		free(u);
 	}
-	return left;
+	return running;
 }
 
-static struct upload **upload_of(const struct exchange *x)
+/* That of this client and resource, running or ended, or NULL. */
+static struct upload *upload_of(const struct exchange *x)
 {
-	struct upload **at = &x->origin->uploads;
+	struct upload *u = x->origin->uploads;
 
-	while (*at != NULL && ((*at)->client != x->client->hash || (*at)->resource != x->resource))
-		at = &(*at)->next;
-	return at;
+	while (u != NULL && (u->client != x->client->hash || u->resource != x->resource))
+		u = u->next;
+	return u;
 }
 
 static bool slot_has_upload(const struct origin *o, unsigned slot, uint64_t resource)
 {
 	for (const struct upload *u = o->uploads; u != NULL; u = u->next)
-		if (u->slot == slot && u->resource == resource)
+		if (!u->ended && u->slot == slot && u->resource == resource)
 			return true;
 	return false;
 }
@@ -161,32 +163,45 @@ static int upload_slot(struct proxy *p, struct exchange *x, unsigned preferred)
 {
 	struct origin *o = x->origin;
 	unsigned running = expire_uploads(o);
-	struct upload *u = *upload_of(x);
+	struct upload *u = upload_of(x);
 	int slot;
 
-	if (u != NULL) {
+	if (u != NULL && (!u->ended || x->block1 != 2)) {
 		u->last = clock_now();
 		return u->slot;
 	}
 	if (x->block1 != 2)
 		return (int)preferred;
 	slot = running < UPLOADS_MAX ? free_upload_slot(p, o, x->resource, preferred) : -1;
-	if (slot < 0 || (u = malloc(sizeof *u)) == NULL)
+	if (slot < 0)
 		return -1;
-	*u = (struct upload){ .next = o->uploads, .client = x->client->hash, .resource = x->resource, .last = clock_now(),
-		.slot = (uint16_t)slot };
-	o->uploads = u;
+	if (u == NULL) {
+		u = malloc(sizeof *u);
+		if (u == NULL)
+			return -1;
+		u->next = o->uploads;
+		o->uploads = u;
+	}
+	*u = (struct upload){ .next = u->next, .client = x->client->hash, .resource = x->resource, .last = clock_now(), .slot = (uint16_t)slot };
 	return slot;
+}
+
+/* The port of a request without: that of an upload if it asks for a block of its answer, which names no Block1 any more. */
+static int answer_slot(const struct exchange *x, unsigned usual)
+{
+	const struct upload *u = x->has_block2 && x->code != CODE_GET ? upload_of(x) : NULL;
+
+	return u != NULL && u->ended && clock_now() - u->last <= EXCHANGE_LIFETIME ? u->slot : (int)usual;
 }
 
 void ports_upload_ended(const struct exchange *x)
 {
-	struct upload **at = upload_of(x), *u = *at;
+	struct upload *u = upload_of(x);
 
-	if (u == NULL)
-		return;
-	*at = u->next;
-	free(u);
+	if (u != NULL) {
+		u->ended = true;
+		u->last = clock_now();
+	}
 }
 
 /* ---- assignment ---- */
@@ -323,7 +338,8 @@ int ports_assign(struct proxy *p, struct exchange *x, bool keep_slot)
 {
 	struct origin *o = x->origin;
 	struct binding *b;
-	int slot;
+	int usual, slot;
+	bool unbound;
 
 	if (x->group)
 		return assign_for_group(p, x);
@@ -336,13 +352,14 @@ int ports_assign(struct proxy *p, struct exchange *x, bool keep_slot)
 	if (keep_slot || x->client == NULL)
 		return take_id(p, x, x->slot);
 	b = binding_of(p, x->client, o);
-	slot = (int)choose(p, x, b);
-	if (x->block1 != 0) {
-		slot = upload_slot(p, x, (unsigned)slot);
-		if (slot < 0)
-			return -1;
-	}
-	binding_note(b, x, (unsigned)slot);
+	unbound = (b->slot & NO_SLOT) == NO_SLOT;
+	usual = (int)choose(p, x, b);
+	slot = x->block1 != 0 ? upload_slot(p, x, (unsigned)usual) : answer_slot(x, (unsigned)usual);
+	if (slot < 0)
+		return -1;
+	/* An upload that had to go elsewhere takes nothing else of its client along: that may be a transfer too, hidden by OSCORE. */
+	if (unbound || slot == usual)
+		binding_note(b, x, (unsigned)slot);
 	if (take_id(p, x, (unsigned)slot) == 0)
 		return 0;
 	return may_be_anywhere(x) ? take_elsewhere(p, x, b, (unsigned)slot) : -1;

@@ -80,6 +80,7 @@ struct upload {
 	uint64_t resource, last;
 	uint32_t client;             /* its hash: the client itself may be forgotten meanwhile */
 	uint16_t slot;
+	bool ended;                  /* kept for the blocks of its answer, which its port is asked for (RFC 7959 2.7) */
 };
 
 /* ---- an origin endpoint (origin.c) ---- */

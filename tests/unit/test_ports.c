@@ -334,6 +334,36 @@ static void uploads_keep_apart(void **state)
 	assert_int_equal(upload(4, true), slots[2]);
 }
 
+/* An upload that must keep apart from another's goes by itself; the blocks of its answer are asked for where it went. */
+static void an_upload_takes_nothing_along(void **state)
+{
+	struct exchange hidden = { .code = CODE_POST, .oscore = true }, reads = { .code = CODE_GET, .has_block2 = true, .resource = RESOURCE };
+	struct exchange rest = { .code = CODE_POST, .has_block2 = true, .resource = RESOURCE };
+	int first, second;
+
+	(void)state;
+	covers("C7959-2.7-1");
+	assert_int_equal(assign(&hidden, 0, false), 0);
+	assert_int_equal(assign(&hidden, 1, false), 0);
+	first = upload(0, true);
+	second = upload(1, true);
+	assert_int_equal(first, 0);
+	assert_int_not_equal(second, 0);
+	assert_int_equal(assign(&hidden, 1, false), 0);
+	assert_int_equal(assign(&rest, 1, false), 0); /* the answer has not begun */
+	assert_int_equal(upload(1, false), second);
+	end_upload(1);
+	assert_int_equal(assign(&rest, 1, false), second);
+	assert_int_equal(assign(&reads, 1, false), 0);
+	assert_int_equal(assign(&hidden, 1, false), 0);
+	/* its place is free for another's; its own next one may go anywhere */
+	assert_int_equal(upload(2, true), second);
+	assert_int_not_equal(upload(1, true), second);
+	end_upload(1);
+	move(248 * CLOCK_SECOND);
+	assert_int_equal(assign(&rest, 1, false), 0);
+}
+
 static void what_belongs_together_stays_on_its_port(void **state)
 {
 	struct exchange x = { .slot = 3 };
@@ -372,7 +402,7 @@ int main(void)
 		TEST(a_client_keeps_its_port), TEST(many_clients_keep_their_ports),
 		TEST(one_port_is_enough_below_half_its_rate), TEST(the_pool_grows_past_half_the_rate),
 		TEST(the_pool_has_a_bound), TEST(dry), TEST(a_dry_port_is_left_by_what_can_be_anywhere),
-		TEST(a_busy_port_is_left_between_transfers_only), TEST(uploads_keep_apart),
+		TEST(a_busy_port_is_left_between_transfers_only), TEST(uploads_keep_apart), TEST(an_upload_takes_nothing_along),
 		TEST(what_belongs_together_stays_on_its_port), TEST(without_sockets),
 	};
 
