@@ -90,6 +90,55 @@ enum kid_form { KID_HASHED, KID_PLAIN, KID_NONE };
 
 struct template; /* translate/map_template.h */
 
+/* Security contexts that the reader holds: a provisioning file of them. */
+struct context_set {
+	char *name;
+	char *keys;                /* path of the file, which the reader alone reads */
+	uint32_t max_failures;     /* bad tags or signatures after which a context is closed until the next reload; 0: never */
+	uint64_t id;               /* opening_set_id() of the name */
+};
+
+/* Where what is read is told, a line of JSON for each message. */
+struct feed {
+	char *name;
+	char *file;                /* path: appended to; or "" */
+	char *socket;              /* path of a Unix stream socket that somebody listens on; or "" */
+	uint64_t memory;           /* bytes that wait for its reader in each worker; what is more is lost, and counted */
+	unsigned slot;             /* its place over reloads (as a listener's) */
+};
+enum { CONF_CONTEXTS_MAX = 64, CONF_READS_MAX = 256, CONF_FEEDS_MAX = 16, CONF_INNER_RULES_MAX = 64 };
+
+/* A rule about what is inside, such as "PUT,POST /firmware" or "* /public" with a path pattern behind it: methods, and the path they are for. */
+struct inner_rule {
+	char *text;                /* as written */
+	uint32_t methods;          /* bit code; 0: all */
+	struct path_pattern path;
+};
+
+/* How messages are read on the routes that name this. */
+struct read_conf {
+	char *name;
+	struct context_set *contexts; /* one of the snapshot's */
+	uint32_t fields;           /* FIELD_BIT()s of oscore/opening.h: what may be read */
+	/* Any of the following makes it a gate: a request waits until it is read. Else it is a tap: it leaves first. */
+	struct inner_rule *allow;  /* a request must be one of these, if there are any ... */
+	size_t allow_count;
+	struct inner_rule *deny;   /* ... and none of these */
+	size_t deny_count;
+	bool verify;               /* it must be genuine; Group OSCORE: its signature must be right, for which no content key is needed */
+	uint32_t rate;             /* requests a second of one sender (kid) that pass, 0: any; and so many at once: */
+	uint32_t burst;
+	/* of gates */
+	bool pass_unknown;         /* `unknown-kid = "pass"`: what is of no context known here passes unread */
+	uint64_t deadline;         /* how long a request waits: 50 ms */
+	uint64_t body_limit;       /* bytes of a message that comes in Outer blocks, which is gathered before it is read; longer ones are refused */
+	/* what it is for */
+	struct feed *feed;         /* one of the snapshot's, or NULL */
+	struct path_pattern *count_paths; /* counters with method and code of each of these paths (the first that matches) */
+	size_t count_path_count;
+	unsigned slot;             /* its place over reloads */
+};
+
 struct route {
 	char *name;
 	unsigned index;            /* place in the file: order is precedence */
@@ -149,6 +198,7 @@ struct route {
 	size_t cors_count;
 	uint64_t body_limit;       /* bytes of a request's or an answer's body; 0: the general one */
 	uint64_t wait_limit;       /* the longest long poll (Prefer: wait) */
+	struct read_conf *read;    /* how OSCORE messages are read here: one of the snapshot's; NULL: they are not */
 	uint32_t metrics_slot;     /* where it is counted: a route that stays keeps it over reloads. Its index, if nobody says otherwise */
 };
 
@@ -222,6 +272,9 @@ struct settings {
 	uint64_t transports_origin_idle;  /* of an unused connection or DTLS session to an origin */
 	char *transports_ciphers;         /* OpenSSL's list, for TLS 1.2 and DTLS 1.2 */
 	uint32_t transports_security_level; /* OpenSSL's, 0 to 5 */
+	/* reader: the process that opens OSCORE messages */
+	char *reader_user;         /* its own, another than the workers'; "": the caller's own */
+	uint32_t reader_queue;     /* messages of a worker that wait for it */
 	/* log */
 	enum log_level log_level;
 	char *log_file;            /* path; "": standard error */
@@ -255,6 +308,12 @@ struct snapshot {
 	bool asks_secured;       /* there are origins or targets of secured CoAP: coaps, coaps+tcp, coaps+ws */
 	struct listener *listeners;
 	size_t listener_count;
+	struct context_set *contexts;
+	size_t context_count;
+	struct feed *feeds;
+	size_t feed_count;
+	struct read_conf *reads;
+	size_t read_count;
 	struct route *routes;
 	size_t route_count;
 	uint8_t listener_of_slot[CONF_SLOTS_MAX]; /* index, or CONF_NO_LISTENER */
