@@ -22,6 +22,8 @@ enum {
 
 enum { OSCORE_AES_CCM_16_64_128 = 10 }; /* mandatory, and the default (RFC 8613 3.2, 5) */
 
+enum oscore_hkdf { OSCORE_HKDF_SHA256, OSCORE_HKDF_SHA512 }; /* the first is mandatory, and the default (RFC 8613 3.2) */
+
 /* An AEAD algorithm of the COSE registry. Lengths in bytes. */
 struct oscore_aead {
 	int alg;            /* COSE number */
