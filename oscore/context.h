@@ -82,6 +82,10 @@ size_t oscore_piv_write(uint8_t piv[OSCORE_PIV_MAX], uint64_t sequence);
 void oscore_nonce_write(uint8_t nonce[OSCORE_NONCE_MAX], const struct oscore_context *c, const struct oscore_id *id,
 	const uint8_t *piv, size_t piv_len);
 
+/* The same of its parts; the ID has at most nonce_len - 6 bytes. Of a Common IV that is longer the first bytes are taken. */
+void oscore_nonce_mix(uint8_t nonce[OSCORE_NONCE_MAX], size_t nonce_len, const uint8_t *common_iv, const struct oscore_id *id,
+	const uint8_t *piv, size_t piv_len);
+
 /* Writes the AAD: the Enc_structure around external_aad (RFC 8613 5.4), the same for a request and its responses.
  * Returns its length, which is at least 1. */
 size_t oscore_aad_write(uint8_t aad[OSCORE_AAD_MAX], const struct oscore_aead *aead, const struct oscore_request *r);
