@@ -50,6 +50,7 @@ TRANSLATE_OBJS := translate/outer.o translate/http_message.o translate/map_templ
                   translate/content_formats.o translate/event_stream.o translate/map_media.o translate/map_method.o translate/map_status.o \
                   translate/map_oscore.o translate/map_etag.o translate/map_freshness.o \
                   translate/map_request.o translate/map_request_http.o translate/map_response.o translate/map_response_http.o
+GROUP_OBJS := oscore/group.o oscore/group_aad.o oscore/group_cipher.o oscore/group_open.o oscore/group_verify.o
 CORE_OBJS := $(TRANSLATE_OBJS) oscore/option.o \
              proxy/edge/traits.o proxy/decide/route.o proxy/decide/http_route.o proxy/decide/links.o proxy/decide/policy.o proxy/decide/target.o proxy/decide/outgoing.o \
              proxy/exchange/message_ids.o proxy/exchange/congestion.o proxy/exchange/duplicates.o proxy/exchange/duplicates_map.o \
