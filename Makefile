@@ -58,7 +58,7 @@ CORE_OBJS := $(TRANSLATE_OBJS) oscore/option.o \
              proxy/exchange/ports.o proxy/exchange/delivery.o proxy/exchange/reachability.o \
              proxy/exchange/exchange.o proxy/exchange/receive.o proxy/exchange/requester.o proxy/exchange/forward.o proxy/exchange/forward_find.o proxy/exchange/sessions.o proxy/exchange/return_path.o proxy/exchange/forward_decide.o proxy/exchange/transmit.o proxy/exchange/respond.o \
              proxy/exchange/upstream.o proxy/exchange/observe.o proxy/exchange/local.o proxy/exchange/proxy.o \
-             proxy/exchange/group.o proxy/exchange/hold_back.o proxy/exchange/refusal_log.o proxy/exchange/access_log.o proxy/exchange/crossing.o \
+             proxy/exchange/group.o proxy/exchange/hold_back.o proxy/exchange/refusal_log.o proxy/exchange/access_log.o proxy/exchange/feed.o proxy/exchange/crossing.o \
              proxy/exchange/crossing_rings.o proxy/exchange/renew.o proxy/exchange/blocks.o proxy/exchange/blocks_request.o \
              proxy/exchange/blocks_answer.o proxy/exchange/blocks_learned.o \
              proxy/exchange/hop.o proxy/exchange/reblock.o proxy/exchange/held.o \
@@ -74,7 +74,7 @@ TLS_OBJS := proxy/edge/tls.o proxy/edge/tls_context.o proxy/edge/tls_parts.o pro
 DTLS_OBJS := proxy/edge/dtls.o proxy/edge/dtls_bio.o proxy/edge/dtls_client.o proxy/edge/dtls_context.o proxy/edge/dtls_keys.o \
              proxy/edge/dtls_record.o proxy/edge/dtls_server.o proxy/edge/dtls_sessions.o proxy/edge/dtls_step.o
 PROXY_OBJS := $(BASE_OBJS) $(COAP_OBJS) $(CONF_OBJS) proxy/decide/explain.o proxy/decide/explain_hop.o proxy/decide/explain_http.o $(CORE_OBJS) $(HTTP_OBJS) \
-             proxy/edge/edge.o proxy/edge/udp.o proxy/edge/sockets.o proxy/edge/own_addresses.o proxy/edge/has_route.o \
+             proxy/edge/edge.o proxy/edge/accepting.o proxy/edge/udp.o proxy/edge/sockets.o proxy/edge/own_addresses.o proxy/edge/has_route.o \
              proxy/edge/streams.o proxy/edge/stream_pool.o proxy/edge/stream_table.o $(STREAM_OBJS) \
              $(TLS_OBJS) $(DTLS_OBJS) proxy/http/material.o \
              proxy/edge/websocket.o proxy/edge/websocket_handshake.o \

@@ -15,8 +15,6 @@ enum {
 	OSCORE_INFO_MAX = 96,
 };
 
-enum oscore_hkdf { OSCORE_HKDF_SHA256, OSCORE_HKDF_SHA512 };
-
 struct oscore_master_key {
 	size_t len;
 	uint8_t bytes[OSCORE_MASTER_MAX];

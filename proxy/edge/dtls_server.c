@@ -26,16 +26,14 @@ static const struct settings *settings(void)
 	return &dtls_proxy()->conf->settings;
 }
 
-uint32_t dtls_share(uint32_t limit)
+static uint32_t sessions_limit(void)
 {
-	uint32_t workers = dtls_proxy()->house.count > 0 ? dtls_proxy()->house.count : 1;
-
-	return limit / workers + (limit % workers != 0);
+	return house_share(&dtls_proxy()->house, settings()->transports_sessions);
 }
 
 static uint32_t handshakes_limit(void)
 {
-	uint32_t limit = dtls_share(settings()->transports_sessions) / HANDSHAKES_PART;
+	uint32_t limit = sessions_limit() / HANDSHAKES_PART;
 
 	if (limit < HANDSHAKES_MIN)
 		return HANDSHAKES_MIN;
@@ -173,9 +171,7 @@ static void read_messages(struct dtls_session *s, const uint8_t *bytes, size_t l
 
 static void make_room(void)
 {
-	uint32_t limit = dtls_share(settings()->transports_sessions);
-
-	while (dtls_count(DTLS_CLIENTS) >= limit) {
+	while (dtls_count(DTLS_CLIENTS) >= sessions_limit()) {
 		proxy_count(dtls_proxy(), COUNT_SESSIONS_DISPLACED);
 		dtls_client_gone(dtls_oldest(DTLS_CLIENTS), true);
 	}

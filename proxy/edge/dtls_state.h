@@ -63,8 +63,6 @@ void dtls_log_failure(const struct dtls_session *s, const char *what);
 bool dtls_is_still_let_in(const struct dtls_session *s);
 /* Ends a client's session or handshake: with close_notify if `politely`, and tells the layer above if it knows of it. */
 void dtls_client_gone(struct dtls_session *s, bool politely);
-/* The share of this worker of a limit for all. */
-uint32_t dtls_share(uint32_t limit);
 
 /* ---- dtls_client.c ---- */
 

@@ -225,6 +225,11 @@ static const struct stream_link_calls calls = { on_secured, on_opened, on_messag
 
 /* ---- opening ---- */
 
+static uint32_t connections_limit(void)
+{
+	return house_share(&pool.proxy->house, pool.proxy->conf->settings.transports_connections);
+}
+
 /* Releases a connection that nobody needs. Returns whether nobody does. */
 static bool release_idle(struct stream_link *l)
 {
@@ -326,7 +331,7 @@ int streams_connect_origin(unsigned slot, const struct endpoint *peer, const str
 
 	if (l != NULL)
 		return l->state == LINK_RELEASED ? -1 : 0;
-	if (is_held_off(peer) || (pool.count >= streams_part_of(pool.proxy->conf->settings.transports_connections) && !make_room()))
+	if (is_held_off(peer) || (pool.count >= connections_limit() && !make_room()))
 		return -1;
 	if (choose_carrier(&b, c->host != NULL && c->host[0] != '\0' ? c->host : endpoint_format_address(peer, address), c->identity) < 0)
 		goto fail;

@@ -1,43 +1,25 @@
 #include "proxy/edge/streams.h"
 
-#include <errno.h>
-#include <event2/event.h>
 #include <openssl/ssl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
-#include "base/clock.h"
-#include "base/log.h"
 #include "base/peer_counts.h"
+#include "proxy/edge/accepting.h"
 #include "proxy/edge/streams_parts.h"
 #include "proxy/edge/tls.h"
 #include "proxy/edge/websocket.h"
 #include "proxy/exchange/proxy.h"
 
-enum { ACCEPTS_A_TURN = 64 /* at one socket, so that others have their turn */ };
-
-static const uint64_t accept_again = CLOCK_SECOND / 10; /* when there was no descriptor or memory for a connection */
-static const uint64_t warn_again = 10 * CLOCK_SECOND;
-
-struct stream_listener {
-	struct event *event;
-	int fd;
-	uint8_t slot;
-};
-
 static struct {
-	struct event_base *base;
 	struct proxy *proxy;
 	struct peer_counts *counts;
 	struct stream_table sessions;
-	struct stream_listener *listeners[CONF_SLOTS_MAX];
+	struct accepting accepting;
 	struct stream_link *all; /* of clients */
 	uint32_t count;          /* also those that linger */
-	struct wheel_timer pause;
-	uint64_t warned_at;
-	bool paused, draining, closing;
+	bool draining, closing;
 } edge;
 
 /* ---- clients' links ---- */
@@ -116,13 +98,6 @@ static const struct stream_link_calls calls = { on_secured, on_opened, on_messag
 
 /* ---- limits ---- */
 
-uint32_t streams_part_of(uint32_t all)
-{
-	uint32_t workers = edge.proxy->house.count;
-
-	return all / workers + (all % workers != 0);
-}
-
 /* Counts a client in. NULL: there is no room for him. */
 static struct peer_count *admit(const struct endpoint *peer)
 {
@@ -130,14 +105,13 @@ static struct peer_count *admit(const struct endpoint *peer)
 	struct peer_count *count = NULL;
 
 	proxy_count(edge.proxy, COUNT_CONNECTIONS);
-	if (edge.count < streams_part_of(s->transports_connections) && !edge.draining)
+	if (edge.count < house_share(&edge.proxy->house, s->transports_connections) && !edge.draining)
 		count = peer_counts_enter(edge.counts, peer, s->transports_client_connections);
 	if (count == NULL)
 		proxy_count(edge.proxy, COUNT_CONNECTIONS_REFUSED);
 	return count;
 }
 
-/* Whoever does not read it at once does not get it. */
 static void turn_away(int fd, bool plain)
 {
 	static const struct signal_settings ours = { .message_size = SIGNAL_MESSAGE_SIZE_BASE, .token_length = MSG_TOKEN_BASE };
@@ -150,8 +124,8 @@ static void turn_away(int fd, bool plain)
 		memcpy(out + at, signals[i] + MSG_HEADER, lens[i] - MSG_HEADER);
 		at += lens[i] - MSG_HEADER;
 	}
-	if (plain && send(fd, out, at, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0)
-		shutdown(fd, SHUT_WR);
+	if (plain)
+		accepting_refuse(fd, out, at);
 	close(fd);
 }
 
@@ -181,35 +155,23 @@ static struct stream_link *begin(struct stream_link_begin *b, enum uri_scheme sc
 	return l;
 }
 
-static void read_local(int fd, struct local_address *to)
+static void take(const struct listener *l, int fd, const struct endpoint *peer)
 {
-	struct sockaddr_storage at = { .ss_family = AF_UNSPEC };
-	socklen_t len = sizeof at;
-	struct endpoint local;
-
-	if (getsockname(fd, (struct sockaddr *)&at, &len) < 0)
-		return;
-	endpoint_from_sockaddr(&local, (const struct sockaddr *)&at);
-	memcpy(to->addr, local.addr, sizeof to->addr);
-	to->ifindex = local.scope;
-}
-
-static void take(const struct listener *conf, unsigned slot, int fd, const struct endpoint *peer)
-{
-	struct stream_link_begin b = { .fd = fd, .peer = *peer, .number = (uint16_t)slot };
+	struct stream_link_begin b = { .fd = fd, .peer = *peer, .number = (uint16_t)l->slot };
 	struct peer_count *count = admit(peer);
+	uint16_t port;
 
 	if (count == NULL) {
-		turn_away(fd, conf->scheme == URI_COAP_TCP);
+		turn_away(fd, l->scheme == URI_COAP_TCP);
 		return;
 	}
-	read_local(fd, &b.local);
-	if (conf->scheme != URI_COAP_TCP && (b.tls = tls_accept(slot)) == NULL) {
+	accepting_local(fd, &b.local, &port);
+	if (l->scheme != URI_COAP_TCP && (b.tls = tls_accept(l->slot)) == NULL) {
 		peer_counts_leave(count);
 		close(fd);
 		return;
 	}
-	begin(&b, conf->scheme, count);
+	begin(&b, l->scheme, count);
 }
 
 /* Copies who it is. Returns 0, or -1 without memory. */
@@ -247,110 +209,16 @@ int streams_adopt(const struct streams_upgrade *u)
 	return -1;
 }
 
-/* ---- accepting ---- */
-
-static void listen_again(bool listening)
-{
-	for (unsigned i = 0; i < CONF_SLOTS_MAX; i++) {
-		struct stream_listener *h = edge.listeners[i];
-
-		if (h != NULL && (listening ? event_add(h->event, NULL) : event_del(h->event)) < 0)
-			log_warning("a listening socket cannot be watched");
-	}
-	edge.paused = !listening;
-}
-
-static void on_pause_over(struct wheel_timer *t)
-{
-	(void)t;
-	listen_again(true);
-}
-
-/* Clients wait in the kernel meanwhile; without the pause the loop would spin. */
-static void pause_accepting(int error)
-{
-	uint64_t now = clock_now();
-
-	if (edge.warned_at == 0 || now - edge.warned_at >= warn_again) {
-		log_warning("no connection can be accepted: %s", strerror(error));
-		edge.warned_at = now;
-	}
-	listen_again(false);
-	wheel_set(edge.proxy->wheel, &edge.pause, now + accept_again);
-}
-
-static bool is_short_of_something(int error)
-{
-	return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
-}
-
-static void on_accept(evutil_socket_t fd, short what, void *arg)
-{
-	struct stream_listener *h = arg;
-	const struct listener *conf = snapshot_listener(edge.proxy->conf, h->slot);
-
-	(void)what;
-	clock_update();
-	for (unsigned i = 0; i < ACCEPTS_A_TURN; i++) {
-		struct sockaddr_storage from = { .ss_family = AF_UNSPEC };
-		socklen_t len = sizeof from;
-		struct endpoint peer;
-		int accepted = accept4(fd, (struct sockaddr *)&from, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
-
-		if (accepted < 0 && is_short_of_something(errno)) {
-			pause_accepting(errno);
-			return;
-		}
-		if (accepted < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
-			return;
-		if (accepted < 0)
-			continue; /* of a client that has gone again */
-		endpoint_from_sockaddr(&peer, (const struct sockaddr *)&from);
-		if (conf != NULL)
-			take(conf, h->slot, accepted, &peer);
-		else
-			close(accepted);
-	}
-}
-
 /* ---- listeners ---- */
 
 int streams_add_listener(unsigned slot, int fd)
 {
-	struct stream_listener *h = slot < CONF_SLOTS_MAX && edge.listeners[slot] == NULL ? calloc(1, sizeof *h) : NULL;
-
-	if (h == NULL)
-		goto fail;
-	h->fd = fd;
-	h->slot = (uint8_t)slot;
-	h->event = event_new(edge.base, fd, EV_READ | EV_PERSIST, on_accept, h);
-	if (h->event == NULL || (!edge.paused && event_add(h->event, NULL) < 0))
-		goto fail;
-	edge.listeners[slot] = h;
-	return 0;
-fail:
-	if (h != NULL && h->event != NULL)
-		event_free(h->event);
-	free(h);
-	close(fd);
-	return -1;
+	return accepting_add(&edge.accepting, slot, fd);
 }
 
 bool streams_has_listener(unsigned slot)
 {
-	return slot < CONF_SLOTS_MAX && edge.listeners[slot] != NULL;
-}
-
-static void close_listener(unsigned slot)
-{
-	struct stream_listener *h = edge.listeners[slot];
-
-	if (h == NULL)
-		return;
-	event_free(h->event);
-	close(h->fd);
-	free(h);
-	edge.listeners[slot] = NULL;
+	return accepting_has(&edge.accepting, slot);
 }
 
 static void release_all(bool of_all, unsigned slot)
@@ -362,9 +230,7 @@ static void release_all(bool of_all, unsigned slot)
 
 void streams_remove_listener(unsigned slot)
 {
-	if (slot >= CONF_SLOTS_MAX)
-		return;
-	close_listener(slot);
+	accepting_remove(&edge.accepting, slot);
 	release_all(false, slot);
 }
 
@@ -465,11 +331,10 @@ bool streams_takes_bert(unsigned slot, const struct endpoint *peer)
 
 int streams_open(struct event_base *base, struct proxy *p)
 {
-	edge.base = base;
 	edge.proxy = p;
-	edge.pause.run = on_pause_over;
 	edge.draining = edge.closing = false;
 	edge.counts = peer_counts_create();
+	accepting_open(&edge.accepting, base, p, take);
 	stream_links_open(base, p);
 	return edge.counts != NULL && stream_table_open(&edge.sessions) == 0 ? stream_pool_open(p) : -1;
 }
@@ -477,8 +342,7 @@ int streams_open(struct event_base *base, struct proxy *p)
 void streams_close(void)
 {
 	edge.closing = true;
-	for (unsigned i = 0; i < CONF_SLOTS_MAX; i++)
-		close_listener(i);
+	accepting_close(&edge.accepting);
 	release_all(true, 0);
 	stream_links_flush();
 	while (edge.all != NULL)
@@ -486,10 +350,8 @@ void streams_close(void)
 	stream_pool_close();
 	stream_links_close();
 	stream_table_close(&edge.sessions);
-	wheel_cancel(&edge.pause);
 	peer_counts_destroy(edge.counts);
 	edge.counts = NULL;
-	edge.paused = false;
 }
 
 static bool is_still_let_in(const struct stream_link *l)
@@ -517,8 +379,7 @@ bool streams_flush(void)
 
 void streams_drain(void)
 {
-	for (unsigned i = 0; i < CONF_SLOTS_MAX; i++)
-		close_listener(i);
+	accepting_close(&edge.accepting);
 	edge.draining = true;
 	release_all(true, 0);
 }

@@ -13,8 +13,6 @@
 
 /* The link of a client's session, or NULL. */
 struct stream_link *streams_client(const struct endpoint *peer);
-/* A worker's part of a limit on all. */
-uint32_t streams_part_of(uint32_t all);
 
 /* ---- stream_pool.c ---- */
 

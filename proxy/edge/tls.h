@@ -83,8 +83,9 @@ const char *tls_take_error(char out[TLS_REASON_MAX]);
 
 /* ---- contexts by themselves ---- */
 
-/* A context for a listener (of coaps too, whose files and suites are the same), for https origins (authorities: the path of their certificates in `m`), or for secured CoAP origins. The caller's
- * to free by SSL_CTX_free(). NULL with the reason, "FILE: text" or "FILE:LINE: text", in `error`. */
+/* A context for a listener (of coaps too, whose files and suites are the same), for https origins (authorities: the path of their certificates
+ * in `m`), or for secured CoAP origins. The caller's to free by SSL_CTX_free(). NULL with the reason, "FILE: text" or "FILE:LINE: text", in
+ * `error`. */
 SSL_CTX *tls_server_new(const struct settings *s, const struct listener *l, const struct material *m, char *error, size_t room);
 SSL_CTX *tls_client_new(const char *authorities, const struct material *m, char *error, size_t room);
 SSL_CTX *tls_coap_client_new(const struct settings *s, const struct material *m, char *error, size_t room);

@@ -37,8 +37,8 @@ int tls_upstream_use(SSL_CTX *c, const struct settings *s, const struct tls_sour
 const char *tls_upstream_authorities(const struct settings *s);
 
 /* A connection of such a context: whom the origin must be, and as whom we come. host: a name, or an address literal without brackets and
- * without a zone; identity: the key's that is shown (and then no certificate is asked for but by TLS 1.3), or "": by certificates alone. Returns 0; -1 if that is nobody's name, or there is no such
- * key. */
+ * without a zone; identity: the key's that is shown (and then no certificate is asked for but by TLS 1.3), or "": by certificates alone.
+ * Returns 0; -1 if that is nobody's name, or there is no such key. */
 int tls_origin_expect(SSL *ssl, const char *host, const char *identity) __attribute__((warn_unused_result));
 
 /* ---- parts of those ---- */

@@ -27,7 +27,8 @@ void tls_pair_free(struct tls_pair *p);
 
 /* Whether a file holds a raw public key in the place of a certificate. */
 bool tls_is_raw_key(const struct tls_source *from, const char *path);
-/* A server's context shows the raw public key of a pair without certificate, if OpenSSL has that. Returns 0, or -1 with the reason, which begins with `path`. */
+/* A server's context shows the raw public key of a pair without certificate, if OpenSSL has that. Returns 0, or -1 with the reason, which
+ * begins with `path`. */
 int tls_raw_key_use(SSL_CTX *c, const struct tls_pair *p, const char *path, const struct tls_source *from) __attribute__((warn_unused_result));
 
 #endif

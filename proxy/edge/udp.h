@@ -17,7 +17,8 @@ void udp_open(struct event_base *base, struct proxy *p, uint32_t receive_buffer)
 /* Sends what is queued and closes everything. */
 void udp_close(void);
 
-/* Serves a listener's socket under its slot (takes fd, also where it fails). Returns 0, or -1 without memory or if the slot has one. What the kernel dropped there before is not counted again. */
+/* Serves a listener's socket under its slot (takes fd, also where it fails). Returns 0, or -1 without memory or if the slot has one. What the
+ * kernel dropped there before is not counted again. */
 int udp_add_listener(unsigned slot, int fd);
 bool udp_has_listener(unsigned slot);
 /* Sends what is queued and closes it; does nothing if the slot has none. */

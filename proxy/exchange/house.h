@@ -136,6 +136,12 @@ void house_route_metrics(const struct house *h, unsigned slot, struct route_metr
 /* Wakes a worker if it sleeps in its loop. */
 void house_wake(const struct house *h, unsigned worker);
 
+/* A worker's part of a limit on all of them. */
+static inline uint32_t house_share(const struct house *h, uint32_t limit)
+{
+	return limit / h->count + (limit % h->count != 0);
+}
+
 /* One writer: no locked instruction. */
 static inline void house_add(_Atomic uint32_t *count, uint32_t n)
 {

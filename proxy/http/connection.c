@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "proxy/edge/accepting.h"
 #include "proxy/edge/tls.h"
 #include "proxy/http/connection_parts.h"
 #include "proxy/http/proxy_protocol.h"
@@ -443,9 +444,6 @@ struct http_connection *http_connection_new(struct event_base *base, struct prox
 	const struct endpoint *peer, struct peer_count *count)
 {
 	struct http_connection *c = calloc(1, sizeof *c);
-	struct sockaddr_storage at = { .ss_family = AF_INET6 };
-	socklen_t len = sizeof at;
-	struct endpoint local;
 
 	if (c == NULL || stream_open(&c->stream, base, fd, &calls) < 0)
 		goto fail;
@@ -455,11 +453,7 @@ struct http_connection *http_connection_new(struct event_base *base, struct prox
 	c->is_secure = l->scheme == URI_HTTPS;
 	c->count = count;
 	c->peer = *peer;
-	getsockname(c->stream.fd, (struct sockaddr *)&at, &len);
-	endpoint_from_sockaddr(&local, (const struct sockaddr *)&at);
-	memcpy(c->local.addr, local.addr, sizeof c->local.addr);
-	c->local.ifindex = local.scope;
-	c->local_port = local.port;
+	accepting_local(c->stream.fd, &c->local, &c->local_port);
 	c->state = l->proxy_protocol ? CONNECTION_PREFIX : c->is_secure ? CONNECTION_SECURING : CONNECTION_IDLE;
 	http_connection_wait(c);
 	return l->proxy_protocol || begin_requests(c) ? c : NULL;

@@ -33,8 +33,8 @@ const struct material_file *material_find(const struct material *m, const char *
 /* Adds one. Returns 0, or -1 if there is no room. */
 int material_add(struct material *m, const char *path, const uint8_t *bytes, size_t len);
 
-/* What belongs to the configuration in force in this process: set when that comes into force, borrowed (NULL: nothing). Empty before. Who keeps something
- * of it for longer than a turn copies it. */
+/* What belongs to the configuration in force in this process: set when that comes into force, borrowed (NULL: nothing). Empty before. Who keeps
+ * something of it for longer than a turn copies it. */
 void material_use(const struct material *m);
 const struct material *material_in_force(void);
 

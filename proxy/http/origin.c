@@ -229,8 +229,8 @@ static void leave(struct errand *e)
 	forget(c);
 }
 
-static const struct errand_carrier carrier = { .schemes = 1u << URI_HTTP | 1u << URI_HTTPS, .announces = true, .begin = begin, .room = body_room, .body = body,
-	.more = more, .leave = leave };
+static const struct errand_carrier carrier = { .schemes = 1u << URI_HTTP | 1u << URI_HTTPS, .announces = true, .begin = begin, .room = body_room,
+	.body = body, .more = more, .leave = leave };
 
 /* ---- the process ---- */
 

@@ -1,29 +1,14 @@
 #include "proxy/http/server.h"
 
-#include <errno.h>
-#include <event2/event.h>
 #include <netinet/tcp.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "base/clock.h"
-#include "base/log.h"
+#include "proxy/edge/accepting.h"
 #include "proxy/http/connection_parts.h"
 
 enum {
-	ACCEPTS_A_TURN = 64,      /* at one socket, so that others have their turn */
 	UNSENT_MAX = BLOCKS_HELD, /* bytes that the kernel takes of an answer beyond what the client's window lets go */
-};
-
-static const uint64_t accept_again = CLOCK_SECOND / 10; /* when there was no descriptor or memory for a connection */
-static const uint64_t warn_again = 10 * CLOCK_SECOND;
-
-struct http_listener {
-	struct event *event;
-	int fd;
-	uint8_t slot;
 };
 
 static struct {
@@ -31,12 +16,10 @@ static struct {
 	struct proxy *proxy;
 	struct peer_counts *peers;
 	struct evbuffer *nothing;
-	struct http_listener *listeners[CONF_SLOTS_MAX];
+	struct accepting accepting;
 	struct http_connection *all, *due;
 	uint32_t count;
-	struct wheel_timer pause;
-	uint64_t warned_at;
-	bool paused, draining;
+	bool draining;
 } server;
 
 /* ---- connections ---- */
@@ -107,9 +90,7 @@ struct evbuffer *http_server_nothing(void)
 
 static uint32_t connection_limit(void)
 {
-	uint32_t all = server.proxy->conf->settings.http_connections, workers = server.proxy->house.count;
-
-	return all / workers + (all % workers != 0);
+	return house_share(&server.proxy->house, server.proxy->conf->settings.http_connections);
 }
 
 static struct peer_count *count_client(const struct endpoint *peer)
@@ -130,9 +111,7 @@ void http_server_send_refusal(int fd)
 	static const char text[] = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain;charset=utf-8\r\nContent-Length: 21\r\n"
 		"Cache-Control: no-store\r\nRetry-After: 5\r\nConnection: close\r\n\r\nToo many connections\n";
 
-	/* Whoever does not read it at once does not get it. */
-	if (send(fd, text, sizeof text - 1, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0)
-		shutdown(fd, SHUT_WR);
+	accepting_refuse(fd, text, sizeof text - 1);
 }
 
 static bool is_trusted(const struct listener *l, const struct endpoint *peer)
@@ -143,7 +122,7 @@ static bool is_trusted(const struct listener *l, const struct endpoint *peer)
 	return false;
 }
 
-/* ---- accepting ---- */
+/* ---- who comes ---- */
 
 static void turn_away(const struct listener *l, int fd)
 {
@@ -177,70 +156,6 @@ static void take(const struct listener *l, int fd, const struct endpoint *peer)
 		remember(c);
 }
 
-static void listen_again(bool listening)
-{
-	for (unsigned i = 0; i < CONF_SLOTS_MAX; i++) {
-		struct http_listener *h = server.listeners[i];
-
-		if (h != NULL && (listening ? event_add(h->event, NULL) : event_del(h->event)) < 0)
-			log_warning("a listening socket cannot be watched");
-	}
-	server.paused = !listening;
-}
-
-static void on_pause_over(struct wheel_timer *t)
-{
-	(void)t;
-	listen_again(true);
-}
-
-static bool is_short_of_something(int error)
-{
-	return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
-}
-
-/* Clients wait in the kernel meanwhile; without the pause the loop would spin. */
-static void pause_accepting(int error)
-{
-	uint64_t now = clock_now();
-
-	if (server.warned_at == 0 || now - server.warned_at >= warn_again) {
-		log_warning("no connection can be accepted: %s", strerror(error));
-		server.warned_at = now;
-	}
-	listen_again(false);
-	wheel_set(server.proxy->wheel, &server.pause, now + accept_again);
-}
-
-static void on_accept(evutil_socket_t fd, short what, void *arg)
-{
-	struct http_listener *h = arg;
-	const struct listener *l = snapshot_listener(server.proxy->conf, h->slot);
-
-	(void)what;
-	clock_update();
-	for (unsigned i = 0; i < ACCEPTS_A_TURN; i++) {
-		struct sockaddr_storage from = { .ss_family = AF_UNSPEC };
-		socklen_t len = sizeof from;
-		struct endpoint peer;
-		int accepted = accept4(fd, (struct sockaddr *)&from, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
-
-		if (accepted < 0 && is_short_of_something(errno)) {
-			pause_accepting(errno);
-			return;
-		}
-		if (accepted < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
-			return;
-		if (accepted < 0)
-			continue; /* of a client that has gone again */
-		endpoint_from_sockaddr(&peer, (const struct sockaddr *)&from);
-		if (l != NULL)
-			take(l, accepted, &peer);
-		else
-			close(accepted);
-	}
-}
-
 /* ---- listeners ---- */
 
 /* What connections inherit from their listener's socket. */
@@ -254,41 +169,13 @@ static void prepare(int fd)
 
 int http_server_add_listener(unsigned slot, int fd)
 {
-	struct http_listener *h = slot < CONF_SLOTS_MAX && server.listeners[slot] == NULL ? calloc(1, sizeof *h) : NULL;
-
-	if (h == NULL)
-		goto fail;
-	h->fd = fd;
-	h->slot = (uint8_t)slot;
-	h->event = event_new(server.base, fd, EV_READ | EV_PERSIST, on_accept, h);
-	if (h->event == NULL || (!server.paused && event_add(h->event, NULL) < 0))
-		goto fail;
 	prepare(fd);
-	server.listeners[slot] = h;
-	return 0;
-fail:
-	if (h != NULL && h->event != NULL)
-		event_free(h->event);
-	free(h);
-	close(fd);
-	return -1;
+	return accepting_add(&server.accepting, slot, fd);
 }
 
 bool http_server_has_listener(unsigned slot)
 {
-	return slot < CONF_SLOTS_MAX && server.listeners[slot] != NULL;
-}
-
-static void close_listener(unsigned slot)
-{
-	struct http_listener *h = server.listeners[slot];
-
-	if (h == NULL)
-		return;
-	event_free(h->event);
-	close(h->fd);
-	free(h);
-	server.listeners[slot] = NULL;
+	return accepting_has(&server.accepting, slot);
 }
 
 static void end_connections(bool at_end, bool of_all, unsigned slot)
@@ -306,7 +193,7 @@ void http_server_remove_listener(unsigned slot)
 {
 	if (!http_server_has_listener(slot))
 		return;
-	close_listener(slot);
+	accepting_remove(&server.accepting, slot);
 	end_connections(false, false, slot);
 }
 
@@ -318,25 +205,22 @@ int http_server_open(struct event_base *base, struct proxy *p)
 	server.proxy = p;
 	server.peers = peer_counts_create();
 	server.nothing = evbuffer_new();
-	server.pause.run = on_pause_over;
 	server.draining = false;
+	accepting_open(&server.accepting, base, p, take);
 	return server.peers != NULL && server.nothing != NULL ? 0 : -1;
 }
 
 void http_server_close(void)
 {
-	for (unsigned i = 0; i < CONF_SLOTS_MAX; i++)
-		close_listener(i);
+	accepting_close(&server.accepting);
 	while (server.all != NULL)
 		http_connection_destroy(server.all, false);
 	http_reading_forget_parsers();
-	wheel_cancel(&server.pause);
 	peer_counts_destroy(server.peers);
 	server.peers = NULL;
 	if (server.nothing != NULL)
 		evbuffer_free(server.nothing);
 	server.nothing = NULL;
-	server.paused = false;
 }
 
 void http_server_configure(void)
@@ -346,8 +230,7 @@ void http_server_configure(void)
 
 void http_server_drain(void)
 {
-	for (unsigned i = 0; i < CONF_SLOTS_MAX; i++)
-		close_listener(i);
+	accepting_close(&server.accepting);
 	server.draining = true;
 	end_connections(true, true, 0);
 }

@@ -41,8 +41,7 @@ PERMITTED = {
     "proxy/process/activation.o": ("environment",),
     # in a worker that serves
     "proxy/edge/sockets.o": ("sockets",),           # source ports towards origins; and listeners, in the parent
-    "proxy/http/server.o": ("sockets",),            # clients are accepted
-    "proxy/edge/streams.o": ("sockets",),           # likewise
+    "proxy/edge/accepting.o": ("sockets",),         # clients are accepted
     "proxy/edge/stream_pool.o": ("sockets",),       # connections towards origins
     "proxy/edge/has_route.o": ("sockets",),         # an unconnected way is asked of the kernel
 }
