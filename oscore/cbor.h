@@ -10,7 +10,7 @@ enum cbor_major { CBOR_UINT = 0, CBOR_NEGATIVE = 1, CBOR_BYTES = 2, CBOR_TEXT = 
 
 enum { CBOR_NULL = 0xf6 };
 
-/* Writes the head of an item in its shortest form; n is the value, length or count, at most 65535. */
+/* Writes the head of an item in its shortest form; n is the value, length or count, less than 2^32. */
 static inline void cbor_write_head(struct writer *w, enum cbor_major major, size_t n)
 {
 	unsigned high = (unsigned)major << 5;
@@ -23,6 +23,10 @@ static inline void cbor_write_head(struct writer *w, enum cbor_major major, size
 	} else if (n < 65536) {
 		writer_u8(w, high | 25);
 		writer_u16(w, (unsigned)n);
+	} else if (n <= UINT32_MAX) {
+		writer_u8(w, high | 26);
+		writer_u16(w, (unsigned)(n >> 16));
+		writer_u16(w, (unsigned)(n & 0xffff));
 	} else {
 		w->failed = true;
 	}

@@ -53,20 +53,24 @@ size_t oscore_piv_write(uint8_t piv[OSCORE_PIV_MAX], uint64_t sequence)
 	return len;
 }
 
-void oscore_nonce_write(uint8_t nonce[OSCORE_NONCE_MAX], const struct oscore_context *c, const struct oscore_id *id,
+void oscore_nonce_mix(uint8_t nonce[OSCORE_NONCE_MAX], size_t nonce_len, const uint8_t *common_iv, const struct oscore_id *id,
 	const uint8_t *piv, size_t piv_len)
 {
-	size_t n = c->aead->nonce_len;
-
 	/* Length of the ID; the ID right-aligned before the last 5 bytes; the Partial IV right-aligned in those. */
 	memset(nonce, 0, OSCORE_NONCE_MAX);
 	nonce[0] = id->len;
 	if (id->len > 0)
-		memcpy(nonce + n - OSCORE_PIV_MAX - id->len, id->bytes, id->len);
+		memcpy(nonce + nonce_len - OSCORE_PIV_MAX - id->len, id->bytes, id->len);
 	if (piv_len > 0)
-		memcpy(nonce + n - piv_len, piv, piv_len);
-	for (size_t i = 0; i < n; i++)
-		nonce[i] ^= c->common_iv[i];
+		memcpy(nonce + nonce_len - piv_len, piv, piv_len);
+	for (size_t i = 0; i < nonce_len; i++)
+		nonce[i] ^= common_iv[i];
+}
+
+void oscore_nonce_write(uint8_t nonce[OSCORE_NONCE_MAX], const struct oscore_context *c, const struct oscore_id *id,
+	const uint8_t *piv, size_t piv_len)
+{
+	oscore_nonce_mix(nonce, c->aead->nonce_len, c->common_iv, id, piv, piv_len);
 }
 
 size_t oscore_aad_write(uint8_t aad[OSCORE_AAD_MAX], const struct oscore_aead *aead, const struct oscore_request *r)

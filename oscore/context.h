@@ -22,6 +22,8 @@ enum {
 
 enum { OSCORE_AES_CCM_16_64_128 = 10 }; /* mandatory, and the default (RFC 8613 3.2, 5) */
 
+enum oscore_hkdf { OSCORE_HKDF_SHA256, OSCORE_HKDF_SHA512 }; /* the first is mandatory, and the default (RFC 8613 3.2) */
+
 /* An AEAD algorithm of the COSE registry. Lengths in bytes. */
 struct oscore_aead {
 	int alg;            /* COSE number */
@@ -78,6 +80,10 @@ size_t oscore_piv_write(uint8_t piv[OSCORE_PIV_MAX], uint64_t sequence);
 
 /* Writes the AEAD nonce, aead->nonce_len bytes (RFC 8613 5.2). `id` is the ID of the party whose Partial IV it is. */
 void oscore_nonce_write(uint8_t nonce[OSCORE_NONCE_MAX], const struct oscore_context *c, const struct oscore_id *id,
+	const uint8_t *piv, size_t piv_len);
+
+/* The same of its parts; the ID has at most nonce_len - 6 bytes. Of a Common IV that is longer the first bytes are taken. */
+void oscore_nonce_mix(uint8_t nonce[OSCORE_NONCE_MAX], size_t nonce_len, const uint8_t *common_iv, const struct oscore_id *id,
 	const uint8_t *piv, size_t piv_len);
 
 /* Writes the AAD: the Enc_structure around external_aad (RFC 8613 5.4), the same for a request and its responses.

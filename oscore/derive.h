@@ -15,8 +15,6 @@ enum {
 	OSCORE_INFO_MAX = 96,
 };
 
-enum oscore_hkdf { OSCORE_HKDF_SHA256, OSCORE_HKDF_SHA512 };
-
 struct oscore_master_key {
 	size_t len;
 	uint8_t bytes[OSCORE_MASTER_MAX];
@@ -39,6 +37,11 @@ struct oscore_parameters {
  * empty one), out_len the bytes to be derived. Returns its length, or 0 if it does not fit. */
 size_t oscore_derive_info(uint8_t info[OSCORE_INFO_MAX], const struct oscore_parameters *p, const uint8_t *id, size_t id_len,
 	const char *type, size_t out_len);
+
+/* Derives out_len bytes with that info; of *p (borrowed) the algorithm, HKDF, Master Secret, salt and ID Context count. Returns 0, or -1 if OpenSSL
+ * failed or something is over its limit. */
+int oscore_derive_bytes(const struct oscore_parameters *p, const uint8_t *id, size_t id_len, const char *type, uint8_t *out, size_t out_len)
+	__attribute__((warn_unused_result));
 
 /* Fills *c (borrows p). Returns 0, or -1 with *c wiped: algorithm not supported, an ID longer than the nonce allows, both
  * IDs the same (RFC 8613 3.3), no Master Secret, something over its limit, or OpenSSL failed. */

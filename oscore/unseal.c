@@ -37,8 +37,7 @@ void oscore_unsealer_free(struct oscore_unsealer *u)
 	free(u);
 }
 
-/* Decrypts len bytes of ciphertext, behind which the tag stands. */
-static enum oscore_unseal_result aead_open(struct oscore_unsealer *u, const struct oscore_key *key, const uint8_t *nonce,
+enum oscore_unseal_result oscore_unsealer_open(struct oscore_unsealer *u, const struct oscore_key *key, const uint8_t *nonce,
 	const uint8_t *aad, size_t aad_len, const uint8_t *sealed, size_t len, uint8_t *plain)
 {
 	uint8_t tag[OSCORE_TAG_MAX];
@@ -72,7 +71,7 @@ static enum oscore_unseal_result open_inner(struct oscore_unsealer *u, const str
 	len = payload_len - c->aead->tag_len;
 	if (capacity < len + OSCORE_UNSEAL_EXTRA)
 		return OSCORE_UNSEAL_SIZE;
-	result = aead_open(u, &from->key, nonce, aad, aad_len, payload, len, bytes + OSCORE_UNSEAL_EXTRA);
+	result = oscore_unsealer_open(u, &from->key, nonce, aad, aad_len, payload, len, bytes + OSCORE_UNSEAL_EXTRA);
 	if (result == OSCORE_UNSEAL_OK) {
 		bytes[0] = 1 << 6 | MSG_NON << 4;
 		bytes[1] = bytes[OSCORE_UNSEAL_EXTRA];

@@ -28,6 +28,11 @@ struct oscore_unsealer;
 struct oscore_unsealer *oscore_unsealer_new(const struct oscore_aead *aead) __attribute__((warn_unused_result));
 void oscore_unsealer_free(struct oscore_unsealer *u); /* accepts NULL */
 
+/* Decrypts len bytes of ciphertext, behind which the tag stands, into `plain`; what lies there is worth nothing unless it returns OK. For who
+ * has a nonce and an AAD of other rules than RFC 8613's (oscore/group_open.h). */
+enum oscore_unseal_result oscore_unsealer_open(struct oscore_unsealer *u, const struct oscore_key *key, const uint8_t *nonce,
+	const uint8_t *aad, size_t aad_len, const uint8_t *sealed, size_t len, uint8_t *plain) __attribute__((warn_unused_result));
+
 /* Opens the payload of a request that `from`, a side of *c, protected; the option has to name it (see
  * oscore_context_is_named). Fills *inner, a view into `bytes` (capacity at least payload_len + OSCORE_UNSEAL_EXTRA): code,
  * options and payload count, its type, Message ID and token mean nothing. Fills *request for the responses.

@@ -313,6 +313,8 @@ struct proxy {
 	struct renewal *renewal;        /* what a new configuration has still to decide again (renew.c), or NULL */
 	bool draining;                  /* no new exchange is begun */
 	uint64_t listener_used[CONF_SLOTS_MAX]; /* when a request last came to a listener that was accepted, by its slot */
+	struct feeds *feeds;            /* feed.c; NULL where there are none */
+	uint64_t feed_exchanges;        /* numbers of those that feeds tell of: the next, or 0 before the first */
 	struct refusals *refusals;      /* refusal_log.c */
 	struct slab *transfers;         /* blocks.c; NULL until somebody asks by it */
 	struct errands *errands;        /* errand.c; the same */
