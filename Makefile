@@ -42,7 +42,7 @@ LIBS          += $(LLHTTP)
 endif
 
 # ---- what each binary is made of --------------------------------------------------------------------------------------
-BASE_OBJS := base/buffers.o base/bytes.o base/endpoint.o base/errors.o base/hash.o base/log.o base/peer_counts.o base/ring.o base/slab.o base/wheel.o
+BASE_OBJS := base/buffers.o base/bytes.o base/endpoint.o base/errors.o base/hash.o base/log.o base/log_file.o base/peer_counts.o base/ring.o base/slab.o base/wheel.o
 COAP_OBJS := coap/link_format.o coap/message.o coap/option.o coap/signal.o coap/stream.o coap/uri.o
 CONF_OBJS := conf/arena.o conf/check.o conf/check_http.o conf/check_listeners.o conf/check_sessions.o conf/files.o conf/fixed.o conf/grammar.o conf/manual.o conf/members.o conf/pattern.o \
              conf/print.o conf/read.o conf/snapshot.o conf/value.o conf/words.o
