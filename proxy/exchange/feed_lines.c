@@ -2,7 +2,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/uio.h>
 
 int feed_lines_init(struct feed_lines *l, size_t capacity)
 {

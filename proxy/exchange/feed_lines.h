@@ -7,8 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-struct iovec;
+#include <sys/uio.h>
 
 struct feed_lines {
 	uint8_t *bytes; /* NULL: there is no memory, and nothing waits */
