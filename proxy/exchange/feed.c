@@ -109,8 +109,7 @@ static bool write_portion(struct proxy *p, struct feed_out *o)
 		feed_lines_drop(&o->lines, (size_t)written);
 		o->full = false;
 	}
-	if (o->lines.len > 0 && written < (ssize_t)n)
-		o->again_at = clock_now() + AGAIN_AFTER;
+	o->again_at = written < (ssize_t)n ? clock_now() + AGAIN_AFTER : 0;
 	return o->lines.len > 0 && n > 0 && written == (ssize_t)n;
 }
 
@@ -245,7 +244,7 @@ static int out_begin(struct feed_out *o, const struct feed *f, struct feed_out *
 	*o = kept != NULL ? *kept : (struct feed_out){ .fd = -1 };
 	o->feed = f;
 	if (kept != NULL && kept->lines.bytes != NULL && kept->lines.capacity == f->memory) {
-		*kept = (struct feed_out){ .fd = -1 };
+		*kept = (struct feed_out){ .feed = kept->feed, .fd = -1 };
 		return 0;
 	}
 	o->full = false;
