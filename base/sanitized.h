@@ -6,14 +6,16 @@
 #define BASE_SANITIZED_H
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED 1
+#define SANITIZED_BUILD 1
 #elif defined(__has_feature)
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
-#define SANITIZED 1
+#define SANITIZED_BUILD 1
 #endif
 #endif
-#ifndef SANITIZED
-#define SANITIZED 0
+#ifndef SANITIZED_BUILD
+#define SANITIZED_BUILD 0
 #endif
+
+enum { SANITIZED = SANITIZED_BUILD };
 
 #endif
