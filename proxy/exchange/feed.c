@@ -147,7 +147,7 @@ uint64_t feed_exchange_number(struct proxy *p)
 	return p->feed_exchanges++ * HOUSE_WORKERS_MAX + p->house.self;
 }
 
-static bool is_same(const struct feed *a, const struct feed *b)
+bool feed_is_same(const struct feed *a, const struct feed *b)
 {
 	return a == b || (strcmp(a->name, b->name) == 0 && strcmp(a->file, b->file) == 0 && strcmp(a->socket, b->socket) == 0);
 }
@@ -155,7 +155,7 @@ static bool is_same(const struct feed *a, const struct feed *b)
 static struct feed_out *find(struct feeds *feeds, const struct feed *f)
 {
 	for (size_t i = 0; feeds != NULL && i < feeds->conf->feed_count; i++)
-		if (is_same(feeds->out[i].feed, f))
+		if (feed_is_same(feeds->out[i].feed, f))
 			return &feeds->out[i];
 	return NULL;
 }
