@@ -27,6 +27,7 @@ struct feed_end {
 
 struct feed_ends {
 	struct event *again;
+	bool is_set;      /* it is */
 	uint64_t numbers; /* given so far */
 	struct feed_end ends[CONF_FEEDS_MAX];  /* as p->conf has them */
 	int fresh[CONF_FEEDS_MAX];             /* files of the next configuration, by its places; -1: there is none, or it stays */
@@ -109,6 +110,12 @@ static bool hand_socket_over(struct parent *p, struct place *place, size_t index
 	return true;
 }
 
+static void set_timer(struct feed_ends *f)
+{
+	if (!f->is_set)
+		f->is_set = evtimer_add(f->again, &again_after) == 0;
+}
+
 /* Whatever waits for a descriptor gets it if there is one to be had, else in a second. */
 static void serve_waiting(struct parent *p)
 {
@@ -130,8 +137,8 @@ static void serve_waiting(struct parent *p)
 		}
 		all = all && reached;
 	}
-	if (!all && !evtimer_pending(p->feeds->again, NULL))
-		evtimer_add(p->feeds->again, &again_after);
+	if (!all)
+		set_timer(p->feeds);
 }
 
 static void on_again(evutil_socket_t fd, short what, void *arg)
@@ -139,6 +146,7 @@ static void on_again(evutil_socket_t fd, short what, void *arg)
 	struct parent *p = arg;
 
 	(void)fd, (void)what;
+	p->feeds->is_set = false;
 	if (p->phase != PARENT_STOPPING)
 		serve_waiting(p);
 }
@@ -254,8 +262,7 @@ void feeds_worker_said(struct parent *p, struct place *place, const struct chann
 		return; /* it has another already */
 	e->workers[place->number].waits = true;
 	/* Not at once: whoever closes what he has just accepted would keep us busy. */
-	if (!evtimer_pending(p->feeds->again, NULL))
-		evtimer_add(p->feeds->again, &again_after);
+	set_timer(p->feeds);
 }
 
 void feeds_reopen(struct parent *p)

@@ -323,7 +323,7 @@ static void lines_that_are_too_long(void **state)
 
 static void a_file(void **state)
 {
-	char name[] = "/tmp/test_feed_XXXXXX";
+	char name[] = "/var/tmp/test-feed-XXXXXX";
 	int fd = mkstemp(name), writing = open(name, O_WRONLY | O_APPEND | O_NONBLOCK | O_CLOEXEC);
 
 	(void)state;
