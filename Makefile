@@ -59,7 +59,7 @@ CORE_OBJS := $(TRANSLATE_OBJS) oscore/option.o \
              proxy/exchange/ports.o proxy/exchange/delivery.o proxy/exchange/reachability.o \
              proxy/exchange/exchange.o proxy/exchange/receive.o proxy/exchange/requester.o proxy/exchange/forward.o proxy/exchange/forward_find.o proxy/exchange/sessions.o proxy/exchange/return_path.o proxy/exchange/forward_decide.o proxy/exchange/transmit.o proxy/exchange/respond.o \
              proxy/exchange/upstream.o proxy/exchange/observe.o proxy/exchange/local.o proxy/exchange/proxy.o \
-             proxy/exchange/group.o proxy/exchange/hold_back.o proxy/exchange/refusal_log.o proxy/exchange/access_log.o proxy/exchange/feed.o proxy/exchange/crossing.o \
+             proxy/exchange/group.o proxy/exchange/hold_back.o proxy/exchange/refusal_log.o proxy/exchange/access_log.o proxy/exchange/feed.o proxy/exchange/feed_line.o proxy/exchange/feed_lines.o proxy/exchange/crossing.o \
              proxy/exchange/crossing_rings.o proxy/exchange/renew.o proxy/exchange/blocks.o proxy/exchange/blocks_request.o \
              proxy/exchange/blocks_answer.o proxy/exchange/blocks_learned.o \
              proxy/exchange/hop.o proxy/exchange/reblock.o proxy/exchange/held.o \
@@ -79,7 +79,7 @@ PROXY_OBJS := $(BASE_OBJS) $(COAP_OBJS) $(CONF_OBJS) proxy/decide/explain.o prox
              $(TLS_OBJS) $(DTLS_OBJS) proxy/http/material.o \
              proxy/edge/websocket.o proxy/edge/websocket_handshake.o \
              proxy/http/client.o proxy/http/client_link.o proxy/http/origin.o \
-             proxy/process/parent.o proxy/process/workers.o proxy/process/reload.o proxy/process/groups.o proxy/process/route_slots.o proxy/process/route_counts.o \
+             proxy/process/parent.o proxy/process/workers.o proxy/process/reload.o proxy/process/groups.o proxy/process/route_slots.o proxy/process/feeds.o proxy/process/route_counts.o \
              proxy/process/worker.o proxy/process/worker_start.o proxy/process/worker_reload.o proxy/process/worker_reader.o proxy/process/preparing.o \
              proxy/process/channel.o proxy/process/package.o proxy/process/files.o proxy/process/privileges.o proxy/process/sandbox.o \
              proxy/process/notify.o proxy/process/activation.o proxy/exchange/resolve_files.o proxy/main.o
