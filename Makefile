@@ -97,7 +97,7 @@ UNIT     := $(patsubst tests/unit/%.c,$B/unit/%,$(wildcard tests/unit/test_*.c))
 SIM      := $(patsubst tests/sim/%.c,$B/unit/%,$(wildcard tests/sim/test_*.c))
 FUZZ     := $(patsubst tests/fuzz/%.c,$B/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 
-.PHONY: all help print-objects setup test-setup run check check-sanitizers check-cross lint fuzz fuzz-smoke fuzz-report bench bench-house bench-http bench-transports conformance install \
+.PHONY: all help print-objects setup test-setup run check check-sanitizers check-cross lint fuzz fuzz-smoke fuzz-report bench bench-house bench-http bench-transports bench-read conformance install \
         uninstall clean programs tests
 
 all: setup
@@ -114,6 +114,7 @@ help:
 	@echo 'make bench-house       several workers beside one, reload and start with 10,000 routes'
 	@echo 'make bench-http        HTTP to CoAP beside nginx from HTTP to HTTP; memory of idle connections'
 	@echo 'make bench-transports  TCP and DTLS beside UDP, libcoap and bare OpenSSL; memory of idle sessions'
+	@echo 'make bench-read        gates and taps beside pass-through, the reader beside bare OpenSSL, and a reader that stands still'
 	@echo 'make check-sanitizers  all tests under ASan and UBSan    make lint         gcc and clang with warnings as errors'
 	@echo 'make check-cross       arm64 and armhf: cross-built, unit tests and vectors under qemu'
 	@echo 'make fuzz-smoke        each fuzz target for 60 s         make fuzz-report  line coverage of the fuzz corpora'
@@ -160,12 +161,14 @@ $B/test/oscore-proxy: $(call obj,$(PROXY_OBJS) $(TEST_ONLY)) | $(LLHTTP)
 	$(LINK) $^ $(LIBS)
 $B/oscore-demo: $(call obj,$(DEMO_OBJS)) | $(LLHTTP)
 	$(LINK) $^ $(LIBS)
-$B/load/load: $(wildcard tests/load/load*.c tests/load/load*.h)
+# What seals, built like the rest of the load: not for sanitizers.
+SEALED := tests/load/sealed.c tests/load/sealed.h tools/seal.c oscore/option.c oscore/context.c oscore/derive.c base/hash.c base/random.c base/log.c base/clock.c
+$B/load/load: $(wildcard tests/load/load*.c tests/load/load*.h) $(SEALED)
 	@mkdir -p $(@D)
-	$(CC) -O2 -g -std=c11 -D_GNU_SOURCE -Wall -Wextra -o $@ $(filter %.c,$^) -lssl -lcrypto
-$B/load/origin: $(wildcard tests/load/origin*.c) tests/load/origin.h
+	$(CC) -O2 -g -std=c11 -D_GNU_SOURCE -I. -Wall -Wextra -o $@ $(filter %.c,$^) -lssl -lcrypto
+$B/load/origin: $(wildcard tests/load/origin*.c) tests/load/origin.h $(SEALED)
 	@mkdir -p $(@D)
-	$(CC) -O2 -g -std=c11 -D_GNU_SOURCE -Wall -Wextra -o $@ $(filter %.c,$^)
+	$(CC) -O2 -g -std=c11 -D_GNU_SOURCE -I. -Wall -Wextra -o $@ $(filter %.c,$^) -lcrypto
 $B/load/handshakes: tests/load/handshakes.c tests/load/load_dtls.c tests/load/load_dtls.h
 	@mkdir -p $(@D)
 	$(CC) -O2 -g -std=c11 -D_GNU_SOURCE -Wall -Wextra -o $@ $(filter %.c,$^) -lssl -lcrypto
@@ -253,6 +256,10 @@ bench-http: test-setup
 bench-transports: test-setup
 	@$(MAKE) --no-print-directory -j2 programs $(LOAD)
 	@python3 tests/load/bench_transports.py $(if $(filter quick,$(BENCH)),--quick)
+
+bench-read: test-setup
+	@$(MAKE) --no-print-directory -j2 programs $(LOAD)
+	@python3 tests/load/bench_read.py $(if $(filter quick,$(BENCH)),--quick)
 
 conformance:
 	@python3 tests/conformance/report.py
