@@ -1,7 +1,6 @@
 #include "base/log.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -10,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -30,11 +28,10 @@ static const char *const level_names[] = {
 	[LOG_LEVEL_DEBUG] = "debug",
 };
 
+/* By lseek() and not by fstat(), which is, for the C library, a call that could also name a path: not every process that logs may make it. */
 static bool has_reader(int fd)
 {
-	struct stat st;
-
-	return fstat(fd, &st) == 0 && !S_ISREG(st.st_mode);
+	return lseek(fd, 0, SEEK_CUR) < 0;
 }
 
 /* Losing a line is better than waiting for its reader: everything would stand still. The descriptor stays as it is, for it may be
@@ -72,11 +69,6 @@ int log_reopen(int fd)
 void log_name(const char *name)
 {
 	snprintf(own_name, sizeof(own_name), "%s", name);
-}
-
-int log_file_open(const char *path, int otherwise)
-{
-	return *path ? open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640) : otherwise;
 }
 
 /* gmtime_r() may open time zone files, which a confined process cannot, so the date is counted here: in years that begin in

@@ -5,7 +5,7 @@
 
 void conf_complain_route(struct conf_loader *l, const struct route *r, const char *key, const char *text)
 {
-	conf_complain(l, conf_line_of(l->routes[r->index], key), "routes.%s.%s: %s", r->name, key, text);
+	conf_complain(l, conf_line_of(l->named[GROUP_ROUTES][r->index], key), "routes.%s.%s: %s", r->name, key, text);
 }
 
 static void check_form(struct conf_loader *l, const struct route *r)
@@ -15,7 +15,7 @@ static void check_form(struct conf_loader *l, const struct route *r)
 	else if (r->deny && r->to_count > 0)
 		conf_complain_route(l, r, "to", "a route that denies sends nothing on");
 	else if (r->forward_count == 0 && r->to_count == 0 && !r->deny)
-		conf_complain(l, l->routes[r->index]->line, "routes.%s: has neither forward-to nor to nor deny", r->name);
+		conf_complain(l, l->named[GROUP_ROUTES][r->index]->line, "routes.%s: has neither forward-to nor to nor deny", r->name);
 	if (r->via && r->forward_count == 0)
 		conf_complain_route(l, r, "via", "a parent proxy needs forward-to: the targets it is asked for");
 	if (r->via && r->deny)
@@ -93,7 +93,7 @@ static void check_hidden_paths(struct conf_loader *l)
 			first = r;
 	}
 	if (first)
-		conf_warn(l, conf_line_of(l->routes[first->index], "paths"),
+		conf_warn(l, conf_line_of(l->named[GROUP_ROUTES][first->index], "paths"),
 			"routes.%s.paths: OSCORE requests hide their path; no route of this file takes them", first->name);
 }
 
@@ -113,5 +113,6 @@ void conf_check(struct conf_loader *l)
 	}
 	conf_check_http(l);
 	conf_check_sessions(l);
+	conf_check_reading(l);
 	check_hidden_paths(l);
 }

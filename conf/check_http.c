@@ -141,10 +141,10 @@ static void warn_of_bare_listeners(const struct surroundings *s)
 			secret = r;
 	}
 	if (open)
-		conf_warn(s->loader, conf_line_of(s->loader->routes[open->index], "authenticate"),
+		conf_warn(s->loader, conf_line_of(s->loader->named[GROUP_ROUTES][open->index], "authenticate"),
 			"routes.%s.authenticate: whoever reaches a listener of plain http may ask, and anybody on the way may read and change it", open->name);
 	if (secret)
-		conf_warn(s->loader, conf_line_of(s->loader->routes[secret->index], "http-path"),
+		conf_warn(s->loader, conf_line_of(s->loader->named[GROUP_ROUTES][secret->index], "http-path"),
 			"routes.%s.http-path: passwords and tokens come over plain http, where anybody on the way may read them", secret->name);
 }
 
@@ -157,7 +157,7 @@ static void warn_of_open_groups(const struct surroundings *s)
 	for (r = conf->routes; r < conf->routes + conf->route_count; r++) {
 		if (!r->multicast || !r->anonymous || r->deny)
 			continue;
-		conf_warn(s->loader, conf_line_of(s->loader->routes[r->index], "multicast"),
+		conf_warn(s->loader, conf_line_of(s->loader->named[GROUP_ROUTES][r->index], "multicast"),
 			"routes.%s.multicast: whoever asks over HTTP, by whatever name or none, speaks to all devices of a group at once", r->name);
 		return;
 	}

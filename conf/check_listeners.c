@@ -11,7 +11,7 @@ enum {
 
 static void complain(struct conf_loader *l, size_t i, const char *key, const char *text)
 {
-	conf_complain(l, conf_line_of(l->listeners[i], key), "listeners.%s.%s: %s", l->snapshot->listeners[i].name, key, text);
+	conf_complain(l, conf_line_of(l->named[GROUP_LISTENERS][i], key), "listeners.%s.%s: %s", l->snapshot->listeners[i].name, key, text);
 }
 
 /* Settings that a scheme has no use for. What is at its default cannot be told from what is not written. */
@@ -94,13 +94,13 @@ void conf_check_listeners(struct conf_loader *l)
 		conf_complain(l, 1, "listeners: there is none, so nothing could be asked");
 	for (i = 0; i < s->listener_count; i++) {
 		if (!s->listeners[i].url) {
-			conf_complain(l, l->listeners[i]->line, "listeners.%s: has no url", s->listeners[i].name);
+			conf_complain(l, l->named[GROUP_LISTENERS][i]->line, "listeners.%s: has no url", s->listeners[i].name);
 			continue;
 		}
 		check_listener(l, i);
 		for (j = 0; j < i; j++)
 			if (s->listeners[j].url && bind_together(&s->listeners[i], &s->listeners[j]))
-				conf_complain(l, l->listeners[i]->line, "listeners.%s: takes the same address as %s", s->listeners[i].name,
+				conf_complain(l, l->named[GROUP_LISTENERS][i]->line, "listeners.%s: takes the same address as %s", s->listeners[i].name,
 					s->listeners[j].name);
 	}
 }

@@ -48,9 +48,9 @@ static void add_of_listener(struct conf_loader *l, size_t i)
 
 	for (size_t k = 0; k < sizeof(rows) / sizeof(rows[0]); k++) {
 		snprintf(setting, sizeof(setting), "listeners.%s.%s", at->name, rows[k].key);
-		add(l, &(struct conf_file){rows[k].kind, rows[k].path, setting, conf_line_of(l->listeners[i], rows[k].key), at});
+		add(l, &(struct conf_file){rows[k].kind, rows[k].path, setting, conf_line_of(l->named[GROUP_LISTENERS][i], rows[k].key), at});
 	}
-	add_more_certificates(l, at, conf_line_of(l->listeners[i], "certificates"));
+	add_more_certificates(l, at, conf_line_of(l->named[GROUP_LISTENERS][i], "certificates"));
 }
 
 static bool is_https(enum uri_scheme scheme)

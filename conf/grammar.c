@@ -9,23 +9,45 @@
 
 const char conf_methods[] = "GET POST PUT DELETE FETCH PATCH iPATCH";
 
+#define MEMBERS(t, array_of, count_of, most) .element = sizeof(struct t), .array = offsetof(struct snapshot, array_of), \
+	.count_offset = offsetof(struct snapshot, count_of), .max = (most)
+
 const struct conf_group_row conf_groups[GROUP_COUNT] = {
-	[GROUP_LISTENERS] = {"listeners", true,
-		"Where requests are taken. Each member is a listener: a name of your choice and its settings."},
-	[GROUP_LIMITS] = {"limits", false, "What the gateway holds at once. At a limit it refuses; it never grows past it."},
-	[GROUP_UPSTREAM] = {"upstream", false, "The way to the origins."},
-	[GROUP_DOWNSTREAM] = {"downstream", false, "The way back to the clients."},
-	[GROUP_HTTP] = {"http", false, "HTTP, towards clients (listeners of http and https) and towards origins. Bounds hold for each message."},
-	[GROUP_TRANSPORTS] = {"transports", false,
+	[GROUP_LISTENERS] = {"listeners",
+		"Where requests are taken. Each member is a listener: a name of your choice and its settings.",
+		.member = "listener", MEMBERS(listener, listeners, listener_count, CONF_LISTENERS_MAX)},
+	[GROUP_LIMITS] = {"limits", "What the gateway holds at once. At a limit it refuses; it never grows past it."},
+	[GROUP_UPSTREAM] = {"upstream", "The way to the origins."},
+	[GROUP_DOWNSTREAM] = {"downstream", "The way back to the clients."},
+	[GROUP_HTTP] = {"http", "HTTP, towards clients (listeners of http and https) and towards origins. Bounds hold for each message."},
+	[GROUP_TRANSPORTS] = {"transports",
 		"CoAP over connections (TCP, TLS, WebSockets) and DTLS, towards clients and towards origins."},
-	[GROUP_LOG] = {"log", false,
+	[GROUP_READER] = {"reader",
+		"The process that opens OSCORE messages on routes that read. It runs where there is such a route, and is the only one that has their keys."},
+	[GROUP_LOG] = {"log",
 		"The service log, and the access log of the routes that ask for one. A file is opened for appending, and opened anew on "
 		"SIGUSR1."},
-	[GROUP_PROCESS] = {"process", false, "The processes of the gateway: a parent that keeps the sockets, and its workers."},
-	[GROUP_ROUTES] = {"routes", true,
+	[GROUP_PROCESS] = {"process", "The processes of the gateway: a parent that keeps the sockets, and its workers."},
+	[GROUP_CONTEXTS] = {"contexts",
+		"OSCORE security contexts that the gateway may read with. Each member is a set of them: a name of your choice and its settings.",
+		.member = "context", MEMBERS(context_set, contexts, context_count, CONF_CONTEXTS_MAX)},
+	[GROUP_FEEDS] = {"feeds",
+		"Where what is read is told, a line of JSON for each message. Each member is a feed: a name of your choice and its settings.",
+		.member = "feed", MEMBERS(feed, feeds, feed_count, CONF_FEEDS_MAX)},
+	[GROUP_READS] = {"reads",
+		"How OSCORE messages are read on the routes that name this. Each member is a name of your choice and its settings. One with allow, deny, "
+		"verify or rate is a gate: a request waits until it is read, and what cannot be opened is refused. Any other is a tap: the message leaves "
+		"first and is read afterwards, if the reader keeps up. Answers are read in the manner of a tap in any case. Whatever is read, "
+		"the message that leaves is the one that came, byte for byte.",
+		.member = "read", MEMBERS(read_conf, reads, read_count, CONF_READS_MAX)},
+	[GROUP_ROUTES] = {"routes",
 		"Which requests go where. Each member is a route: a name of your choice and its settings. The first route in the "
-		"file whose conditions all hold takes the request; a request that no route takes is refused."},
+		"file whose conditions all hold takes the request; a request that no route takes is refused.",
+		.member = "route", MEMBERS(route, routes, route_count, CONF_ROUTES_MAX)},
 };
+
+_Static_assert(offsetof(struct listener, name) == 0 && offsetof(struct context_set, name) == 0 && offsetof(struct feed, name) == 0 &&
+	offsetof(struct read_conf, name) == 0 && offsetof(struct route, name) == 0, "the name of a member stands first");
 
 static const char *check_power_of_two(const void *field)
 {
@@ -137,6 +159,11 @@ static const char *check_identity(const void *field)
 #define ROUTE(n, t, m, d, text) {GROUP_ROUTES, n, t, AT(route, m), .fallback = d, .doc = text}
 #define ROUTE_NUMBER(n, t, m, lo, hi, d, text) {GROUP_ROUTES, n, t, AT(route, m), RANGE(lo, hi), .fallback = d, .doc = text}
 #define ROUTE_TEXTS(n, m, c, f, text) {GROUP_ROUTES, n, TYPE_TEXTS, LIST(route, m, c), .fallback = "", .check = f, .doc = text}
+#define READ(n, t, m, d, text) {GROUP_READS, n, t, AT(read_conf, m), .fallback = d, .doc = text}
+#define READ_NUMBER(n, t, m, lo, hi, d, text) {GROUP_READS, n, t, AT(read_conf, m), RANGE(lo, hi), .fallback = d, .doc = text}
+#define READ_LIST(n, t, m, c, text) {GROUP_READS, n, t, LIST(read_conf, m, c), .fallback = "", .doc = text}
+#define FEED_PATH(n, m, text) {GROUP_FEEDS, n, TYPE_STRING, AT(feed, m), RANGE(0, PATH_MAX_BYTES), .fallback = "", .check = check_path, \
+	.doc = text}
 #define ROUTE_LIST(n, t, m, c, text) {GROUP_ROUTES, n, t, LIST(route, m, c), .fallback = "", .doc = text}
 
 const struct conf_row conf_rows[] = {
@@ -311,6 +338,13 @@ const struct conf_row conf_rows[] = {
 	{GROUP_TRANSPORTS, "security-level", TYPE_COUNT, AT(settings, transports_security_level), RANGE(0, 5), .fallback = "0",
 		.doc = "OpenSSL's security level for CoAP over TLS and DTLS. Above 0 OpenSSL refuses the suites of CCM_8, which are all that many devices have."},
 
+	{GROUP_READER, "user", TYPE_STRING, AT(settings, reader_user), RANGE(0, 32), .fallback = "oscore-reader", .fixed = true,
+		.check = check_word,
+		.doc = "The user that the reader runs as, if the gateway is started with the right to change it: another than the workers', since who "
+		"has taken over a worker must not reach its keys. \"\": the user who starts it."},
+	{GROUP_READER, "queue", TYPE_COUNT, AT(settings, reader_queue), RANGE(1, 65536), .fallback = "1024",
+		.doc = "Messages that wait for the reader at once, in each worker. Beyond it a gate refuses with 5.03, and a tap reads less, which is counted."},
+
 	{GROUP_LOG, "level", TYPE_CHOICE, AT(settings, log_level), .fallback = "info", .choices = "error warning info debug",
 		.doc = "The least important line that is written."},
 	{GROUP_LOG, "file", TYPE_STRING, AT(settings, log_file), RANGE(0, PATH_MAX_BYTES), .fallback = "", .check = check_path,
@@ -333,6 +367,44 @@ const struct conf_row conf_rows[] = {
 	PROCESS("crossing-memory", TYPE_SIZE, crossing_memory, 72 * KB, 64 * MB, "1MB", true,
 		"Size of each of the rings by which requests cross from the worker that received them to that of their origin, one for each "
 		"ordered pair of workers. A full ring is answered with 5.03."),
+
+	{GROUP_CONTEXTS, "keys", TYPE_STRING, AT(context_set, keys), RANGE(1, PATH_MAX_BYTES), .check = check_path,
+		.doc = "The provisioning file of the contexts, an absolute path: what oscore-keys(1) derives from Master Secrets on another machine. It holds "
+		"secrets, and may be readable to its owner and group alone. The reader alone reads it, at start and on reload."},
+	{GROUP_CONTEXTS, "max-failures", TYPE_COUNT, AT(context_set, max_failures), RANGE(0, MANY), .fallback = "64",
+		.doc = "After so many messages with a wrong tag or signature nothing more is opened with a context until the next reload, since they may be "
+		"attempts at its key; 0: no number is too many. Then whoever can send such messages cannot end the reading."},
+
+	FEED_PATH("file", file, "The file that lines are appended to, an absolute path. It is opened anew on SIGUSR1. A feed has this or socket."),
+	FEED_PATH("socket", socket,
+		"The Unix stream socket, an absolute path, that a monitor or a billing system listens on. Each worker connects to it, and again when it was "
+		"gone."),
+	{GROUP_FEEDS, "memory", TYPE_SIZE, AT(feed, memory), RANGE(4 * KB, 64 * MB), .fallback = "256kB",
+		.doc = "Lines that wait for who reads the feed, in each worker. Beyond it lines are lost, which is counted; the traffic never waits for a feed."},
+
+	{GROUP_READS, "context", TYPE_MEMBER, AT(read_conf, contexts), .of = GROUP_CONTEXTS,
+		.doc = "The contexts by which messages are opened."},
+	READ("fields", TYPE_FIELDS, fields, "",
+		"What may be read of a message: code, uri-path, uri-query, content-format, observe, etag, max-age, block (Block1 and Block2), size (Size1 and "
+		"Size2), payload. Access log and feed tell these alone, and the payload is read only where it is named."),
+	READ_LIST("allow", TYPE_RULES, allow, allow_count,
+		"Makes a gate: a request passes only if one of these is true of it. A rule is methods and a path, such as \"GET,PUT /lights/*\" or "
+		"\"* /public/**\", with paths as in routes: segments are compared decoded, each with its own."),
+	READ_LIST("deny", TYPE_RULES, deny, deny_count,
+		"Makes a gate: a request of which one of these is true is refused, also if it is allowed."),
+	READ("verify", TYPE_BOOL, verify, "false",
+		"Makes a gate: a request passes only if it is genuine. In the group mode of Group OSCORE this takes no key that decrypts."),
+	READ_NUMBER("rate", TYPE_COUNT, rate, 0, 1000000, "0",
+		"Makes a gate: so many requests a second of one sender (kid) pass, in each worker; 0: any number."),
+	READ_NUMBER("burst", TYPE_COUNT, burst, 1, 1000000, "10", "Requests of one sender that may come at once where there is a rate."),
+	{GROUP_READS, "unknown-kid", TYPE_CHOICE, AT(read_conf, pass_unknown), .fallback = "refuse", .choices = "refuse pass",
+		.doc = "What a gate does with requests of no context that is known here. pass: they go on unread, whatever is in them."},
+	READ_NUMBER("deadline", TYPE_DURATION, deadline, MS, 10 * SECOND, "50ms", "How long a request waits at a gate before it is refused with 5.03."),
+	READ_NUMBER("body-limit", TYPE_SIZE, body_limit, 0, 65536, "64kB",
+		"Longest request in blocks outside of OSCORE, which a gate gathers before it is read. Longer ones are refused with 4.13."),
+	{GROUP_READS, "feed", TYPE_MEMBER, AT(read_conf, feed), .of = GROUP_FEEDS, .fallback = "", .doc = "The feed that is told of each message."},
+	READ_LIST("count-paths", TYPE_PATHS, count_paths, count_path_count,
+		"Requests to each of these paths are counted by method and code. The first that fits counts."),
 
 	/* conditions */
 	ROUTE("from", TYPE_LISTENERS, listeners, "", "Condition: the request came to one of these listeners."),
@@ -422,6 +494,8 @@ const struct conf_row conf_rows[] = {
 		"Requests under way at once on this route; 0: the general limit alone."),
 	ROUTE_NUMBER("rest", TYPE_DURATION, rest, 0, HOUR, "10s",
 		"How long an origin that failed is passed over while the route has others."),
+	{GROUP_ROUTES, "read", TYPE_MEMBER, AT(route, read), .of = GROUP_READS, .fallback = "",
+		.doc = "How OSCORE messages are read here: one of reads. Without it they pass unread."},
 	/* with HTTP on either side */
 	{GROUP_ROUTES, "media", TYPE_CHOICE, AT(route, loose_media), .fallback = "strict", .choices = "strict loose",
 		.doc = "How media types become Content-Formats: by the registry alone, or also by a more general type (RFC 8075 6.3)."},

@@ -11,14 +11,19 @@
 
 /* The groups of a file, in the order in which they are printed. */
 enum conf_group {
-	GROUP_LISTENERS, GROUP_LIMITS, GROUP_UPSTREAM, GROUP_DOWNSTREAM, GROUP_HTTP, GROUP_TRANSPORTS, GROUP_LOG, GROUP_PROCESS, GROUP_ROUTES,
+	GROUP_LISTENERS, GROUP_LIMITS, GROUP_UPSTREAM, GROUP_DOWNSTREAM, GROUP_HTTP, GROUP_TRANSPORTS, GROUP_READER, GROUP_LOG, GROUP_PROCESS,
+	GROUP_CONTEXTS, GROUP_FEEDS, GROUP_READS, GROUP_ROUTES,
 	GROUP_COUNT
 };
 
 struct conf_group_row {
 	const char *name;
-	bool named; /* holds groups of settings with names of the user's choice: listeners, routes */
 	const char *doc;
+	/* Of groups that hold groups of settings with names of the user's choice: listeners, routes. What such a one is called, or NULL: */
+	const char *member;
+	size_t element;              /* size of its struct, in which the name stands first */
+	size_t array, count_offset;  /* in struct snapshot: a pointer, and a size_t */
+	size_t max;                  /* how many there may be */
 };
 extern const struct conf_group_row conf_groups[GROUP_COUNT];
 
@@ -40,8 +45,10 @@ enum conf_type {
 	TYPE_ORIGIN,    /* struct origin_conf *, or NULL for "" */
 	TYPE_SCHEME,    /* int: enum uri_scheme, or -1 for "" */
 	TYPE_TEMPLATE,  /* struct route: http_path and http_template */
+	TYPE_MEMBER,    /* a pointer to the member of that name of the row's group `of`, which is read before; or NULL for "" */
+	TYPE_FIELDS,    /* uint32_t of FIELD_BIT()s */
 	/* lists: a pointer, and a size_t at `count_offset` */
-	TYPE_NETWORKS, TYPE_HOSTS, TYPE_PATHS, TYPE_TARGETS, TYPE_ORIGINS,
+	TYPE_NETWORKS, TYPE_HOSTS, TYPE_PATHS, TYPE_TARGETS, TYPE_ORIGINS, TYPE_RULES,
 	TYPE_TEXTS      /* of char *; the row's check is for each */
 };
 
@@ -49,8 +56,9 @@ struct conf_row {
 	enum conf_group group;
 	const char *name;
 	enum conf_type type;
-	size_t offset, width; /* of the field in struct settings, listener or route */
+	size_t offset, width; /* of the field in struct settings, or in that of the group's members */
 	size_t count_offset;
+	enum conf_group of;   /* TYPE_MEMBER */
 	uint64_t min, max;    /* of numbers, in the field's unit; of strings: their length */
 	const char *fallback; /* the default as it would be written; lists: words with spaces; NULL: the setting is required */
 	const char *choices;  /* words with spaces */

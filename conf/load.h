@@ -1,7 +1,7 @@
 /*
  * load - what the steps of loading one configuration share: where things go, and what was found wrong.
  *
- * Private to conf/: snapshot.c walks the file, read.c takes the values, check.c looks at them together, files.c lists what else is read.
+ * Private to conf/: snapshot.c parses the file, tree.c walks through it, read.c takes the values, check.c looks at them together, files.c lists what else is read.
  */
 #ifndef CONF_LOAD_H
 #define CONF_LOAD_H
@@ -21,10 +21,9 @@ struct conf_loader {
 	struct arena *arena; /* the snapshot's */
 	struct snapshot *snapshot;
 	const char *name;    /* of the file */
-	char *listener_names; /* words with spaces */
-	struct members members[GROUP_COUNT];    /* names of listeners and routes, where they were taken before parsing */
-	const config_setting_t *root;           /* of the file */
-	config_setting_t **listeners, **routes; /* where each came from, by index */
+	struct members members[GROUP_COUNT];     /* names of listeners, routes and others, where they were taken before parsing */
+	const config_setting_t *root;            /* of the file */
+	const config_setting_t **named[GROUP_COUNT]; /* where each listener, route or other came from, by index */
 	struct complaint *complaints; /* from malloc */
 	size_t complaint_count, complaint_room;
 	bool failed;
@@ -38,6 +37,14 @@ void conf_warn(struct conf_loader *l, unsigned line, const char *format, ...) __
 unsigned conf_line_of(const config_setting_t *group, const char *name);
 /* The same by the name of the group; 1 where that is not written. */
 unsigned conf_line_in(const struct conf_loader *l, const char *group, const char *name);
+
+/* Takes everything that stands in l->root into l->snapshot, and looks at it. */
+void conf_read_tree(struct conf_loader *l);
+
+/* The member of a group of named ones that was read under a name, or NULL; its index. */
+void *conf_member_find(const struct conf_loader *l, enum conf_group group, const char *name, size_t *index);
+/* The name most like one that is not there, copied to out, or NULL. */
+const char *conf_member_nearest(const struct conf_loader *l, enum conf_group group, const char *name, char out[CONF_WORD_MAX]);
 
 /* Sets every field of `object` (struct settings, or a route) that belongs to the group to its default. */
 void conf_read_defaults(struct conf_loader *l, enum conf_group group, void *object);
@@ -60,11 +67,12 @@ static inline bool conf_is_secured_coap(enum uri_scheme scheme)
 	return conf_is_coap(scheme) && uri_schemes[scheme].secure;
 }
 
-/* Looks at what no single setting shows. Parts of it: listeners; what HTTP wants; sessions, their names and keys. */
+/* Looks at what no single setting shows. Parts of it: listeners; what HTTP wants; sessions, their names and keys; reading. */
 void conf_check(struct conf_loader *l);
 void conf_check_listeners(struct conf_loader *l);
 void conf_check_http(struct conf_loader *l);
 void conf_check_sessions(struct conf_loader *l);
+void conf_check_reading(struct conf_loader *l);
 
 /* Lists the files that are read for the workers, and whether there are secured CoAP origins. */
 void conf_list_files(struct conf_loader *l);

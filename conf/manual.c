@@ -11,6 +11,7 @@ static const char *const kinds[] = {
 	[TYPE_LISTENERS] = "listeners", [TYPE_METHODS] = "methods", [TYPE_REQUIRE] = "protection", [TYPE_ORIGIN] = "url",
 	[TYPE_NETWORKS] = "networks", [TYPE_HOSTS] = "hosts", [TYPE_PATHS] = "paths", [TYPE_TARGETS] = "targets",
 	[TYPE_ORIGINS] = "urls", [TYPE_SCHEME] = "word", [TYPE_TEMPLATE] = "template", [TYPE_TEXTS] = "texts",
+	[TYPE_MEMBER] = "name", [TYPE_FIELDS] = "fields", [TYPE_RULES] = "rules",
 };
 
 /* A sentence a line, as mdoc wants it; nothing that begins a line is taken for a request. */

@@ -6,6 +6,7 @@
 
 #include "base/bytes.h"
 #include "coap/option.h"
+#include "conf/grammar.h"
 
 static const char unknown_scheme[] = "has no scheme that is spoken here: coap coaps coap+tcp coaps+tcp coap+ws coaps+ws http https";
 static const char session_prefix[] = "session:";
@@ -193,6 +194,49 @@ const char *pattern_read_path(struct arena *a, const char *text, struct path_pat
 			break;
 	}
 	return NULL;
+}
+
+static const char *no_method(struct arena *a, const char *word)
+{
+	enum { SENTENCE_MAX = 120 };
+	char *sentence = arena_take(a, SENTENCE_MAX), near[CONF_WORD_MAX];
+	bool is_near = conf_word_nearest(conf_methods, word, near) != NULL;
+
+	snprintf(sentence, SENTENCE_MAX, "names \"%.30s\", which is no method%s%.10s%s", word, is_near ? "; did you mean \"" : "", is_near ? near : "",
+		is_near ? "\"?" : "");
+	return sentence;
+}
+
+/* "GET,PUT" or "*", to bits. */
+static const char *read_methods(struct arena *a, const char *text, size_t len, uint32_t *methods)
+{
+	size_t at = 0, end;
+	char *word;
+	int i;
+
+	if (len == 1 && *text == '*')
+		return NULL;
+	for (; at <= len; at = end + 1) {
+		for (end = at; end < len && text[end] != ','; end++)
+			;
+		word = arena_copy(a, text + at, end - at);
+		i = conf_word_index(conf_methods, word);
+		if (i < 0)
+			return no_method(a, word);
+		*methods |= 2u << i;
+	}
+	return NULL;
+}
+
+const char *pattern_read_rule(struct arena *a, const char *text, struct inner_rule *out)
+{
+	const char *space = strchr(text, ' '), *wrong;
+
+	out->text = arena_copy(a, text, strlen(text));
+	if (!space || space == text || space[1] != '/')
+		return "is no rule such as \"GET,PUT /lights/*\" or \"* /public/**\"";
+	wrong = read_methods(a, text, (size_t)(space - text), &out->methods);
+	return wrong ? wrong : pattern_read_path(a, space + 1, &out->path);
 }
 
 /* What the URI parser found, as the end of our sentence. */

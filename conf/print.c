@@ -4,6 +4,7 @@
 #include "conf/grammar.h"
 #include "conf/snapshot.h"
 #include "conf/value.h"
+#include "oscore/opening.h"
 
 /* Strings of a snapshot hold no control characters, so two characters need an escape. */
 static void print_string(FILE *out, const char *text)
@@ -38,6 +39,8 @@ static void print_bits(FILE *out, const struct snapshot *s, const struct conf_ro
 			continue;
 		if (row->type == TYPE_LISTENERS)
 			print_element(out, &first, s->listeners[i].name);
+		else if (row->type == TYPE_FIELDS)
+			print_element(out, &first, conf_word_at(opening_field_names, i, word));
 		else
 			print_element(out, &first, row->type == TYPE_METHODS ? conf_word_at(conf_methods, i - 1, word) : "oscore");
 	}
@@ -67,6 +70,9 @@ static void print_array(FILE *out, const struct conf_row *row, const void *array
 			break;
 		case TYPE_TARGETS:
 			print_element(out, &first, ((const struct target_pattern *)array)[i].text);
+			break;
+		case TYPE_RULES:
+			print_element(out, &first, ((const struct inner_rule *)array)[i].text);
 			break;
 		case TYPE_TEXTS:
 			print_element(out, &first, ((char *const *)array)[i]);
@@ -130,7 +136,7 @@ static void print_value(FILE *out, const struct snapshot *s, const struct conf_r
 	const struct origin_conf *origin;
 	char text[VALUE_TEXT_MAX];
 	uint32_t ports[2];
-	char *string;
+	char *string, *const *member; /* the name of one stands first */
 	int scheme;
 
 	switch (row->type) {
@@ -144,6 +150,10 @@ static void print_value(FILE *out, const struct snapshot *s, const struct conf_r
 	case TYPE_ORIGIN:
 		memcpy(&origin, field, sizeof(origin));
 		print_string(out, origin ? origin->text : "");
+		break;
+	case TYPE_MEMBER:
+		memcpy(&member, field, sizeof(member));
+		print_string(out, member ? *member : "");
 		break;
 	case TYPE_SCHEME:
 		memcpy(&scheme, field, sizeof(scheme));
@@ -174,26 +184,31 @@ static void print_rows(FILE *out, const struct snapshot *s, enum conf_group g, c
 	}
 }
 
-static void print_named(FILE *out, const struct snapshot *s, enum conf_group g, const char *name, const void *object)
+/* The name of each stands first in its struct. */
+static void print_members(FILE *out, const struct snapshot *s, enum conf_group g)
 {
-	fprintf(out, "\t%s: {\n", name);
-	print_rows(out, s, g, "\t\t", object);
-	fputs("\t};\n", out);
+	const struct conf_group_row *row = &conf_groups[g];
+	const char *array, *name;
+	size_t i, count;
+
+	memcpy(&array, (const char *)s + row->array, sizeof(array));
+	memcpy(&count, (const char *)s + row->count_offset, sizeof(count));
+	for (i = 0; i < count; i++, array += row->element) {
+		memcpy(&name, array, sizeof(name));
+		fprintf(out, "\t%s: {\n", name);
+		print_rows(out, s, g, "\t\t", array);
+		fputs("\t};\n", out);
+	}
 }
 
 void snapshot_print(const struct snapshot *s, FILE *out)
 {
 	enum conf_group g;
-	size_t i;
 
 	for (g = 0; g < GROUP_COUNT; g++) {
 		fprintf(out, "%s: {\n", conf_groups[g].name);
-		if (g == GROUP_LISTENERS)
-			for (i = 0; i < s->listener_count; i++)
-				print_named(out, s, g, s->listeners[i].name, &s->listeners[i]);
-		else if (g == GROUP_ROUTES)
-			for (i = 0; i < s->route_count; i++)
-				print_named(out, s, g, s->routes[i].name, &s->routes[i]);
+		if (conf_groups[g].member)
+			print_members(out, s, g);
 		else
 			print_rows(out, s, g, "\t", &s->settings);
 		fputs("};\n", out);

@@ -6,6 +6,7 @@
 #include "conf/load.h"
 #include "conf/pattern.h"
 #include "conf/value.h"
+#include "oscore/opening.h"
 #include "translate/map_template.h"
 
 enum { WHY_MAX = 160, SCALAR_MAX = 64 };
@@ -34,11 +35,14 @@ static const struct type_row {
 	[TYPE_ORIGIN] = {WRITTEN_STRING, 0, "a URL in quotes"},
 	[TYPE_SCHEME] = {WRITTEN_STRING, 0, "a scheme in quotes"},
 	[TYPE_TEMPLATE] = {WRITTEN_STRING, 0, "a path or template in quotes"},
+	[TYPE_MEMBER] = {WRITTEN_STRING, 0, "a name in quotes"},
+	[TYPE_FIELDS] = {WRITTEN_LIST, 0, "a list of fields"},
 	[TYPE_NETWORKS] = {WRITTEN_LIST, sizeof(struct network), "a list of networks"},
 	[TYPE_HOSTS] = {WRITTEN_LIST, sizeof(struct host_pattern), "a list of hosts"},
 	[TYPE_PATHS] = {WRITTEN_LIST, sizeof(struct path_pattern), "a list of paths"},
 	[TYPE_TARGETS] = {WRITTEN_LIST, sizeof(struct target_pattern), "a list of targets"},
 	[TYPE_ORIGINS] = {WRITTEN_LIST, sizeof(struct origin_conf), "a list of origins"},
+	[TYPE_RULES] = {WRITTEN_LIST, sizeof(struct inner_rule), "a list of rules"},
 	[TYPE_TEXTS] = {WRITTEN_LIST, sizeof(char *), "a list of texts"},
 };
 
@@ -172,6 +176,65 @@ static const char *read_template(struct conf_loader *l, const char *text, struct
 	return why;
 }
 
+/* "wrong; did you mean ...?", where something is near. */
+static const char *did_you_mean(const char *near, const char *wrong, char why[WHY_MAX])
+{
+	if (near)
+		snprintf(why, WHY_MAX, "%s; did you mean \"%s\"?", wrong, near);
+	else
+		snprintf(why, WHY_MAX, "%s", wrong);
+	return why;
+}
+
+static const char *no_member(const struct conf_loader *l, enum conf_group group, const char *text, char why[WHY_MAX])
+{
+	char near[CONF_WORD_MAX], wrong[48];
+
+	snprintf(wrong, sizeof(wrong), "is no %s of this file", conf_groups[group].member);
+	return did_you_mean(conf_member_nearest(l, group, text, near), wrong, why);
+}
+
+static const char *read_member(const struct conf_loader *l, const struct conf_row *row, const char *text, void *field, char why[WHY_MAX])
+{
+	size_t index;
+	void *member = *text ? conf_member_find(l, row->of, text, &index) : NULL;
+
+	memcpy(field, &member, sizeof(member));
+	return *text && !member ? no_member(l, row->of, text, why) : NULL;
+}
+
+/* Sets the bit of one word in a mask. */
+static const char *read_bit(const struct conf_loader *l, const struct conf_row *row, const char *text, uint64_t *mask, char why[WHY_MAX])
+{
+	char near[CONF_WORD_MAX];
+	const char *words, *wrong;
+	unsigned first = 0;
+	size_t index;
+	int i;
+
+	if (row->type == TYPE_LISTENERS) {
+		if (!conf_member_find(l, GROUP_LISTENERS, text, &index))
+			return no_member(l, GROUP_LISTENERS, text, why);
+		*mask |= 1ull << index;
+		return NULL;
+	}
+	words = "oscore";
+	wrong = "is nothing that can be required: oscore";
+	if (row->type == TYPE_METHODS) {
+		words = conf_methods;
+		wrong = "is no method";
+		first = 1;
+	} else if (row->type == TYPE_FIELDS) {
+		words = opening_field_names;
+		wrong = "is no field that can be read";
+	}
+	i = conf_word_index(words, text);
+	if (i < 0)
+		return did_you_mean(conf_word_nearest(words, text, near), wrong, why);
+	*mask |= 1ull << (first + (unsigned)i);
+	return NULL;
+}
+
 /* A single value from its text. */
 static const char *read_scalar(struct conf_loader *l, const struct conf_row *row, const char *text, void *object, char why[WHY_MAX])
 {
@@ -195,6 +258,8 @@ static const char *read_scalar(struct conf_loader *l, const struct conf_row *row
 		return read_scheme(text, field);
 	case TYPE_TEMPLATE:
 		return read_template(l, text, object, why);
+	case TYPE_MEMBER:
+		return read_member(l, row, text, field, why);
 	case TYPE_PORTS:
 		wrong = value_read_ports(text, &ports[0], &ports[1]);
 		if (!wrong)
@@ -203,31 +268,6 @@ static const char *read_scalar(struct conf_loader *l, const struct conf_row *row
 	default:
 		return read_number(row, text, field, why);
 	}
-}
-
-static const char *did_you_mean(const char *words, const char *text, const char *wrong, char why[WHY_MAX])
-{
-	char near[CONF_WORD_MAX];
-
-	if (conf_word_nearest(words, text, near))
-		snprintf(why, WHY_MAX, "%s; did you mean \"%s\"?", wrong, near);
-	else
-		snprintf(why, WHY_MAX, "%s", wrong);
-	return why;
-}
-
-/* Sets the bit of one word in a mask. */
-static const char *read_bit(struct conf_loader *l, const struct conf_row *row, const char *text, uint64_t *mask, char why[WHY_MAX])
-{
-	const char *words = row->type == TYPE_LISTENERS ? l->listener_names : row->type == TYPE_METHODS ? conf_methods : "oscore";
-	int i = conf_word_index(words, text);
-
-	if (i < 0)
-		return did_you_mean(words, text,
-			row->type == TYPE_LISTENERS ? "is no listener of this file" : row->type == TYPE_METHODS ? "is no method" :
-			"is nothing that can be required: oscore", why);
-	*mask |= 1ull << (row->type == TYPE_METHODS ? i + 1 : i);
-	return NULL;
 }
 
 static const char *read_text(struct conf_loader *l, const struct conf_row *row, const char *text, void *at)
@@ -253,6 +293,8 @@ static const char *read_element(struct conf_loader *l, const struct conf_row *ro
 		return pattern_read_target(l->arena, text, at);
 	case TYPE_ORIGINS:
 		return pattern_read_origin(l->arena, text, at);
+	case TYPE_RULES:
+		return pattern_read_rule(l->arena, text, at);
 	case TYPE_TEXTS:
 		return read_text(l, row, text, at);
 	default:

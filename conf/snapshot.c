@@ -10,7 +10,7 @@
 #include "conf/load.h"
 #include "translate/map_template.h"
 
-enum { FILE_MAX = 64 << 20, COMPLAINT_MAX = 400, PATH_TEXT_MAX = 2 * CONF_NAME_MAX };
+enum { FILE_MAX = 64 << 20, COMPLAINT_MAX = 400 };
 
 /* What a snapshot pointer points into. */
 struct owner {
@@ -83,191 +83,6 @@ static void write_complaints(struct conf_loader *l, FILE *errors)
 	l->complaints = NULL;
 }
 
-unsigned conf_line_of(const config_setting_t *group, const char *name)
-{
-	const config_setting_t *member = config_setting_get_member(group, name);
-
-	return member ? member->line : group->line;
-}
-
-unsigned conf_line_in(const struct conf_loader *l, const char *group, const char *name)
-{
-	const config_setting_t *g = config_setting_get_member(l->root, group);
-
-	return g ? conf_line_of(g, name) : 1;
-}
-
-/* Takes every member of a group of settings into `object`. */
-static void read_members(struct conf_loader *l, enum conf_group group, const config_setting_t *g, const char *path, void *object)
-{
-	const config_setting_t *member;
-	const struct conf_row *row;
-	const char *near;
-	unsigned i;
-
-	for (i = 0; (member = config_setting_get_elem(g, i)); i++) {
-		row = conf_row_find(group, member->name);
-		if (row) {
-			conf_read_setting(l, row, member, path, object);
-			continue;
-		}
-		near = conf_row_nearest(group, member->name);
-		conf_complain(l, member->line, near ? "%s%s: is not known; did you mean \"%s\"?" : "%s%s: is not known", path, member->name,
-			near);
-	}
-}
-
-/* The name and the settings of one listener or route. */
-static void read_named(struct conf_loader *l, enum conf_group group, const config_setting_t *g, size_t i, char **name, void *object)
-{
-	const struct members *taken = &l->members[group];
-	char path[PATH_TEXT_MAX];
-
-	*name = taken->all ? taken->all[i].name : arena_copy(l->arena, g->name, strlen(g->name));
-	if (strlen(*name) > CONF_NAME_MAX)
-		conf_complain(l, g->line, "%s.%.20s...: has a name of more than %d characters", conf_groups[group].name, *name, CONF_NAME_MAX);
-	else if (!config_setting_is_group(g))
-		conf_complain(l, g->line, "%s.%s: must be a group of settings in { }", conf_groups[group].name, *name);
-	else {
-		snprintf(path, sizeof(path), "%s.%s.", conf_groups[group].name, *name);
-		read_members(l, group, g, path, object);
-	}
-}
-
-static void read_listeners(struct conf_loader *l, const config_setting_t *g)
-{
-	size_t i, count = (size_t)config_setting_length(g), used = 0, room = count * (CONF_NAME_MAX + 2) + 1;
-	struct snapshot *s = l->snapshot;
-
-	if (count > CONF_LISTENERS_MAX) {
-		conf_complain(l, g->line, "listeners: are more than %d", CONF_LISTENERS_MAX);
-		count = CONF_LISTENERS_MAX;
-	}
-	s->listeners = arena_take(l->arena, count * sizeof(s->listeners[0]));
-	l->listeners = arena_take(l->arena, count * sizeof(l->listeners[0]));
-	l->listener_names = arena_take(l->arena, room);
-	for (i = 0; i < count; i++) {
-		l->listeners[i] = config_setting_get_elem(g, (unsigned)i);
-		conf_read_defaults(l, GROUP_LISTENERS, &s->listeners[i]);
-		read_named(l, GROUP_LISTENERS, l->listeners[i], i, &s->listeners[i].name, &s->listeners[i]);
-		used += (size_t)snprintf(l->listener_names + used, room - used, "%s%.*s", i > 0 ? " " : "", CONF_NAME_MAX, s->listeners[i].name);
-	}
-	s->listener_count = count;
-}
-
-static void read_routes(struct conf_loader *l, const config_setting_t *g)
-{
-	size_t i, count = (size_t)config_setting_length(g);
-	struct snapshot *s = l->snapshot;
-	struct route defaults = {0};
-
-	if (count > CONF_ROUTES_MAX) {
-		conf_complain(l, g->line, "routes: are more than %d", CONF_ROUTES_MAX);
-		count = CONF_ROUTES_MAX;
-	}
-	conf_read_defaults(l, GROUP_ROUTES, &defaults);
-	s->routes = arena_take(l->arena, count * sizeof(s->routes[0]));
-	l->routes = arena_take(l->arena, count * sizeof(l->routes[0]));
-	for (i = 0; i < count; i++) {
-		l->routes[i] = config_setting_get_elem(g, (unsigned)i);
-		s->routes[i] = defaults;
-		s->routes[i].index = (unsigned)i;
-		read_named(l, GROUP_ROUTES, l->routes[i], i, &s->routes[i].name, &s->routes[i]);
-	}
-	s->route_count = count;
-}
-
-/* Finds the groups of the file; complains of everything else that stands there. */
-static void find_groups(struct conf_loader *l, const config_setting_t *root, const config_setting_t *found[GROUP_COUNT])
-{
-	const config_setting_t *member;
-	const char *near;
-	unsigned i, g;
-
-	for (i = 0; (member = config_setting_get_elem(root, i)); i++) {
-		for (g = 0; g < GROUP_COUNT && strcmp(conf_groups[g].name, member->name) != 0; g++)
-			;
-		if (g == GROUP_COUNT) {
-			near = conf_group_nearest(member->name);
-			conf_complain(l, member->line, near ? "%.60s: is not known; did you mean \"%s\"?" : "%.60s: is not known", member->name, near);
-		} else if (!config_setting_is_group(member) && !l->members[g].all)
-			conf_complain(l, member->line, "%s: must be a group of settings in { }", member->name);
-		else
-			found[g] = member;
-	}
-}
-
-static int by_name(const void *a, const void *b)
-{
-	const struct member *x = *(const struct member *const *)a, *y = *(const struct member *const *)b;
-	int order = strcmp(x->name, y->name);
-
-	return order != 0 ? order : x < y ? -1 : 1;
-}
-
-static void find_duplicates(struct conf_loader *l, enum conf_group g)
-{
-	const struct members *taken = &l->members[g];
-	const struct member **sorted = arena_take(l->arena, taken->count * sizeof(*sorted));
-	size_t i;
-
-	for (i = 0; i < taken->count; i++)
-		sorted[i] = &taken->all[i];
-	qsort(sorted, taken->count, sizeof(*sorted), by_name);
-	for (i = 1; i < taken->count; i++)
-		if (strcmp(sorted[i]->name, sorted[i - 1]->name) == 0)
-			conf_complain(l, sorted[i]->line, "%s.%.63s: has the name of the one in line %u", conf_groups[g].name, sorted[i]->name,
-				sorted[i - 1]->line);
-}
-
-/* Where nothing came before, a listener's number is its place. */
-static void place_by_index(struct snapshot *s)
-{
-	size_t i;
-
-	memset(s->listener_of_slot, CONF_NO_LISTENER, sizeof(s->listener_of_slot));
-	for (i = 0; i < s->listener_count; i++) {
-		s->listeners[i].slot = (unsigned)i;
-		s->listener_of_slot[i] = (uint8_t)i;
-	}
-	for (i = 0; i < s->route_count; i++)
-		s->routes[i].metrics_slot = (uint32_t)i;
-}
-
-/* ---- the whole ---- */
-
-static void read_tree(struct conf_loader *l)
-{
-	const config_setting_t *found[GROUP_COUNT] = {NULL};
-	char path[PATH_TEXT_MAX];
-	enum conf_group g;
-
-	/* a file without them has empty arrays, not none */
-	l->listener_names = arena_copy(l->arena, "", 0);
-	l->snapshot->listeners = arena_take(l->arena, 0);
-	l->snapshot->routes = arena_take(l->arena, 0);
-	find_groups(l, l->root, found);
-	for (g = 0; g < GROUP_COUNT; g++) {
-		if (conf_groups[g].named)
-			find_duplicates(l, g);
-		if (!conf_groups[g].named) {
-			conf_read_defaults(l, g, &l->snapshot->settings);
-			snprintf(path, sizeof(path), "%s.", conf_groups[g].name);
-			if (found[g])
-				read_members(l, g, found[g], path, &l->snapshot->settings);
-		} else if (found[g] && g == GROUP_LISTENERS)
-			read_listeners(l, found[g]);
-		else if (found[g])
-			read_routes(l, found[g]);
-	}
-	place_by_index(l->snapshot);
-	/* What the checks would say about half a configuration misleads. */
-	if (!l->failed)
-		conf_check(l);
-	if (!l->failed)
-		conf_list_files(l);
-}
-
 /* The line of an @include, or 0. One file is the whole configuration: a reload sends its text to processes that open none. */
 static unsigned find_include(const char *text)
 {
@@ -290,7 +105,7 @@ static bool parse(struct conf_loader *l, config_t *config, const char *text)
 	enum conf_group g;
 
 	for (g = 0; g < GROUP_COUNT; g++)
-		if (conf_groups[g].named)
+		if (conf_groups[g].member)
 			members_take(l->arena, copy, conf_groups[g].name, &l->members[g]);
 	if (config_read_string(config, copy) == CONFIG_TRUE)
 		return true;
@@ -314,7 +129,7 @@ struct snapshot *conf_load_text(const char *text, const char *name, FILE *errors
 		conf_complain(&l, find_include(text), "@include: a configuration is one file");
 	else if (parse(&l, &config, text)) {
 		l.root = config_root_setting(&config);
-		read_tree(&l);
+		conf_read_tree(&l);
 	}
 	write_complaints(&l, errors);
 	config_destroy(&config);

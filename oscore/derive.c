@@ -62,6 +62,23 @@ static int derive(EVP_KDF_CTX *ctx, const struct oscore_parameters *p, const uin
 	return hkdf(ctx, p, info, info_len, out, out_len);
 }
 
+int oscore_derive_bytes(const struct oscore_parameters *p, const uint8_t *id, size_t id_len, const char *type, uint8_t *out, size_t out_len)
+{
+	EVP_KDF *kdf;
+	EVP_KDF_CTX *ctx;
+	int result = -1;
+
+	if (p->master->len == 0 || p->master->len > OSCORE_MASTER_MAX || p->salt_len > OSCORE_SALT_MAX)
+		return -1;
+	kdf = EVP_KDF_fetch(NULL, "HKDF", NULL);
+	ctx = kdf == NULL ? NULL : EVP_KDF_CTX_new(kdf);
+	if (ctx != NULL)
+		result = derive(ctx, p, id, id_len, type, out, out_len);
+	EVP_KDF_CTX_free(ctx);
+	EVP_KDF_free(kdf);
+	return result;
+}
+
 static bool parameters_are_sound(const struct oscore_parameters *p, const struct oscore_aead *aead)
 {
 	size_t id_max = aead->nonce_len - 6u;

@@ -38,6 +38,11 @@ struct oscore_parameters {
 size_t oscore_derive_info(uint8_t info[OSCORE_INFO_MAX], const struct oscore_parameters *p, const uint8_t *id, size_t id_len,
 	const char *type, size_t out_len);
 
+/* Derives out_len bytes with that info; of *p (borrowed) the algorithm, HKDF, Master Secret, salt and ID Context count. Returns 0, or -1 if OpenSSL
+ * failed or something is over its limit. */
+int oscore_derive_bytes(const struct oscore_parameters *p, const uint8_t *id, size_t id_len, const char *type, uint8_t *out, size_t out_len)
+	__attribute__((warn_unused_result));
+
 /* Fills *c (borrows p). Returns 0, or -1 with *c wiped: algorithm not supported, an ID longer than the nonce allows, both
  * IDs the same (RFC 8613 3.3), no Master Secret, something over its limit, or OpenSSL failed. */
 int oscore_derive_context(struct oscore_context *c, const struct oscore_parameters *p) __attribute__((warn_unused_result));

@@ -20,6 +20,7 @@ static const uint64_t stall_time = 60 * CLOCK_SECOND; /* without the peer having
 
 static struct {
 	struct proxy *proxy;
+	struct stream_sockets sockets;
 	struct stream_link *due, *lingering;
 } links;
 
@@ -182,10 +183,15 @@ void stream_link_send(struct stream_link *l, const uint8_t *bytes, size_t len)
 	mind_held(l);
 }
 
+size_t stream_links_held(void)
+{
+	return links.sockets.held;
+}
+
 /* Where all of them together hold more than messages may take, everybody who holds something is slow. */
 static bool is_slow(const struct stream_link *l)
 {
-	uint32_t least = stream_sockets_held() > settings()->queue_memory / links.proxy->house.count ? 0 : STREAM_LINK_SLOW;
+	uint32_t least = stream_links_held() > settings()->queue_memory / links.proxy->house.count ? 0 : STREAM_LINK_SLOW;
 
 	return l->state <= LINK_RELEASED && l->socket.held > least;
 }
@@ -483,8 +489,6 @@ static void on_ready(struct stream_socket *s)
 	stream_link_note_due(l);
 }
 
-static const struct stream_socket_calls socket_calls = { on_readable, on_writable, on_ready };
-
 /* ---- the beginning ---- */
 
 void stream_link_start(struct stream_link *l)
@@ -516,7 +520,7 @@ struct stream_link *stream_link_new(const struct stream_link_begin *b)
 {
 	struct stream_link *l = calloc(1, sizeof *l);
 
-	if (l == NULL || stream_socket_open(&l->socket, b->fd, b->connecting) < 0) {
+	if (l == NULL || stream_socket_open(&l->socket, &links.sockets, b->fd, b->connecting) < 0) {
 		if (l == NULL)
 			close(b->fd);
 		SSL_free(b->tls);
@@ -548,7 +552,7 @@ struct stream_link *stream_link_new(const struct stream_link_begin *b)
 void stream_links_open(struct event_base *base, struct proxy *p)
 {
 	links.proxy = p;
-	stream_sockets_open(base, &socket_calls);
+	links.sockets = (struct stream_sockets){ .base = base, .readable = on_readable, .writable = on_writable, .ready = on_ready };
 }
 
 void stream_links_close(void)

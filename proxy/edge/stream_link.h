@@ -112,6 +112,8 @@ void stream_links_open(struct event_base *base, struct proxy *p);
 void stream_links_close(void);
 /* The end of a turn: each link that has something to send, to tell or to end. Returns whether there was any. */
 bool stream_links_flush(void);
+/* Bytes that all of them hold. */
+size_t stream_links_held(void);
 
 struct stream_link_begin {
 	const struct stream_link_calls *calls;

@@ -16,8 +16,7 @@
 enum {
 	CHUNK = 4080,       /* bytes of one, so that it has 4 kB in all */
 	CHUNKS_KEPT = 64,   /* that nobody uses, when there is little to do */
-	PIECES = 16,        /* written by one call */
-	RECORD = 16384,     /* bytes of the longest record of TLS */
+	PIECES = 20,        /* written by one call: more than what is held of an HTTP answer */
 };
 
 struct stream_chunk {
@@ -26,15 +25,11 @@ struct stream_chunk {
 	uint8_t bytes[CHUNK];
 };
 
-static struct event_base *base;
-static const struct stream_socket_calls *calls;
-
 /* ---- chunks ---- */
 
 static struct {
 	struct stream_chunk *free;
 	size_t kept, used, peak; /* how many: free, in use, in use at once since they were last looked at */
-	size_t held;             /* bytes */
 } chunks;
 
 static struct stream_chunk *chunk_new(void)
@@ -64,11 +59,6 @@ static void chunk_free(struct stream_chunk *c)
 	chunks.kept++;
 }
 
-size_t stream_sockets_held(void)
-{
-	return chunks.held;
-}
-
 void stream_sockets_trim(bool all)
 {
 	/* What a turn has used the next may use again; what none has used for long goes one by one. */
@@ -88,7 +78,7 @@ static void take_out(struct stream_socket *s, size_t len)
 {
 	s->held -= (uint32_t)len;
 	s->taken += (uint32_t)len;
-	chunks.held -= len;
+	s->of->held -= len;
 	while (s->first != NULL) {
 		struct stream_chunk *c = s->first;
 		size_t there = c->end - c->begin;
@@ -129,7 +119,7 @@ void stream_socket_write(struct stream_socket *s, const void *bytes, size_t len)
 		memcpy(c->bytes + c->end, at, part);
 		c->end += (uint32_t)part;
 		s->held += (uint32_t)part;
-		chunks.held += part;
+		s->of->held += part;
 		at += part;
 		len -= part;
 	}
@@ -151,9 +141,9 @@ static void on_event(evutil_socket_t fd, short what, void *arg)
 	if (what & EV_WRITE)
 		stream_socket_flush(s);
 	if (what & EV_READ)
-		calls->readable(s);
+		s->of->readable(s);
 	else
-		calls->writable(s);
+		s->of->writable(s);
 }
 
 /* Waits for what there is to wait for. */
@@ -169,16 +159,16 @@ static void watch(struct stream_socket *s)
 	s->watched = 0;
 	if (wanted == 0 || s->failed)
 		return;
-	if (event_assign(&s->event, base, s->fd, (short)(wanted | EV_PERSIST), on_event, s) < 0 || event_add(&s->event, NULL) < 0) {
+	if (event_assign(&s->event, s->of->base, s->fd, (short)(wanted | EV_PERSIST), on_event, s) < 0 || event_add(&s->event, NULL) < 0) {
 		s->failed = true;
 		return;
 	}
 	s->watched = wanted;
 }
 
-int stream_socket_open(struct stream_socket *s, int fd, bool connecting)
+int stream_socket_open(struct stream_socket *s, struct stream_sockets *of, int fd, bool connecting)
 {
-	*s = (struct stream_socket){ .fd = fd, .connecting = connecting, .wants_bytes = true };
+	*s = (struct stream_socket){ .of = of, .fd = fd, .connecting = connecting, .wants_bytes = true };
 	watch(s);
 	if (!s->failed)
 		return 0;
@@ -270,7 +260,7 @@ static ssize_t read_secure(struct stream_socket *s, uint8_t *bytes, size_t room)
 	ssize_t got;
 
 	take_turn(s);
-	got = SSL_read(s->ssl, bytes, room < RECORD ? (int)room : RECORD);
+	got = SSL_read(s->ssl, bytes, room < STREAM_SOCKET_RECORD ? (int)room : STREAM_SOCKET_RECORD);
 	if (got > 0)
 		return got;
 	got = what_failed(s, (int)got);
@@ -281,14 +271,14 @@ static ssize_t read_secure(struct stream_socket *s, uint8_t *bytes, size_t room)
 /* What leaves in one record. */
 static const uint8_t *gather(const struct stream_socket *s, size_t *len)
 {
-	static uint8_t record[RECORD];
+	static uint8_t record[STREAM_SOCKET_RECORD];
 
 	*len = s->first->end - s->first->begin;
 	if (s->first->next == NULL)
 		return s->first->bytes + s->first->begin;
 	*len = 0;
-	for (const struct stream_chunk *c = s->first; c != NULL && *len < RECORD; c = c->next) {
-		size_t there = c->end - c->begin, part = there < RECORD - *len ? there : RECORD - *len;
+	for (const struct stream_chunk *c = s->first; c != NULL && *len < STREAM_SOCKET_RECORD; c = c->next) {
+		size_t there = c->end - c->begin, part = there < STREAM_SOCKET_RECORD - *len ? there : STREAM_SOCKET_RECORD - *len;
 
 		memcpy(record + *len, c->bytes + c->begin, part);
 		*len += part;
@@ -362,9 +352,9 @@ static void go_on_opening(struct stream_socket *s, short what)
 
 	watch(s);
 	if (s->failed)
-		calls->readable(s);
+		s->of->readable(s);
 	else if (ready)
-		calls->ready(s);
+		s->of->ready(s);
 }
 
 int stream_socket_secure(struct stream_socket *s, SSL *ssl)
@@ -444,6 +434,24 @@ void stream_socket_finish(struct stream_socket *s)
 	shutdown(s->fd, SHUT_WR);
 }
 
+static void stop_watching(struct stream_socket *s)
+{
+	if (s->watched != 0)
+		event_del(&s->event);
+	s->watched = 0;
+}
+
+int stream_socket_release(struct stream_socket *s, SSL **ssl)
+{
+	int fd = s->fd;
+
+	stop_watching(s);
+	*ssl = s->ssl;
+	s->ssl = NULL;
+	s->fd = -1;
+	return fd;
+}
+
 void stream_socket_close(struct stream_socket *s, bool reset)
 {
 	static const struct linger at_once = { .l_onoff = 1, .l_linger = 0 };
@@ -457,15 +465,7 @@ void stream_socket_close(struct stream_socket *s, bool reset)
 		end_secure(s);
 	SSL_free(s->ssl);
 	s->ssl = NULL;
-	if (s->watched != 0)
-		event_del(&s->event);
-	s->watched = 0;
+	stop_watching(s);
 	close(s->fd);
 	s->fd = -1;
-}
-
-void stream_sockets_open(struct event_base *of, const struct stream_socket_calls *told)
-{
-	base = of;
-	calls = told;
 }

@@ -1,8 +1,11 @@
 /*
  * stream_socket - the bytes of one connection, both ways: of its socket, or of TLS over it, as client or as server.
  *
- * Descriptors are watched by one event each. What is to be sent is gathered in chunks that all connections share, and handed over in one
- * call; an idle connection has none. A stream socket is part of a link, in one place. Nothing calls back before a function of it returns.
+ * Both are read and written by calls on the descriptor, watched by one event. Through a bufferevent an answer costs several calls more, for
+ * how many bytes wait, and for the wish to write and its end; and a connection of TLS over a kilobyte more while it is idle. What is to be
+ * sent is gathered in chunks that all connections share, and handed over in one call; an idle connection has none.
+ *
+ * A stream socket is part of a connection, in one place. Nothing calls back before a function of it returns.
  */
 #ifndef PROXY_EDGE_STREAM_SOCKET_H
 #define PROXY_EDGE_STREAM_SOCKET_H
@@ -21,15 +24,20 @@ enum {
 	STREAM_SOCKET_ENDED = 0,   /* the other end sends nothing more */
 	STREAM_SOCKET_LATER = -1,  /* nothing is there now */
 	STREAM_SOCKET_FAILED = -2, /* the connection is broken */
+	STREAM_SOCKET_RECORD = 16384, /* bytes of the longest record of TLS, which holds so many at most of what it has read */
 };
 
-struct stream_socket_calls {
+/* Connections of one kind: whose events they are, and who is told of them. */
+struct stream_sockets {
+	struct event_base *base;
+	size_t held; /* bytes that all of them hold */
 	void (*readable)(struct stream_socket *s); /* bytes, the end or a failure: stream_socket_read() tells. Some of what was held may have left */
 	void (*writable)(struct stream_socket *s); /* some of what was held may have left, or sending failed */
 	void (*ready)(struct stream_socket *s);    /* it is connected, or its handshake is over */
 };
 
 struct stream_socket {
+	struct stream_sockets *of;
 	SSL *ssl;                         /* NULL: plain */
 	struct stream_chunk *first, *last; /* what the kernel has not taken */
 	struct event event;
@@ -42,12 +50,9 @@ struct stream_socket {
 	bool wants_bytes, blocked, ended, failed; /* blocked: the kernel takes no more for now */
 };
 
-/* Whose events they are, and who is told of them. Before the first is opened. */
-void stream_sockets_open(struct event_base *base, const struct stream_socket_calls *calls);
-
 /* Begins on a socket that does not block (takes it, also where it fails), and reads; `connecting`: connect() is under way. Returns 0, or -1
  * without memory. */
-int stream_socket_open(struct stream_socket *s, int fd, bool connecting) __attribute__((warn_unused_result));
+int stream_socket_open(struct stream_socket *s, struct stream_sockets *of, int fd, bool connecting) __attribute__((warn_unused_result));
 /* From now on it is TLS, whose handshake begins (takes ssl, also where it fails), as the server or client that it is of. Returns 0, or -1 without
  * memory. The handshake may be over when it returns (`securing` is false), and then `ready` does not tell of it. */
 int stream_socket_secure(struct stream_socket *s, SSL *ssl) __attribute__((warn_unused_result));
@@ -56,6 +61,9 @@ void stream_socket_adopt(struct stream_socket *s, SSL *ssl);
 
 /* Closes it; `reset`: so that the other end sees it was cut off. What is held is lost. */
 void stream_socket_close(struct stream_socket *s, bool reset);
+/* Its socket is somebody else's from now on, and its TLS, of which *ssl is told (NULL: plain); nothing is held. What is left is to be closed,
+ * of which the other end sees nothing. Returns the socket. */
+int stream_socket_release(struct stream_socket *s, SSL **ssl);
 /* Nothing more is sent: the other end sees the end, and may still send. */
 void stream_socket_finish(struct stream_socket *s);
 
@@ -71,9 +79,7 @@ void stream_socket_write(struct stream_socket *s, const void *bytes, size_t len)
 /* Hands over what is held, as far as it is taken; `writable` tells of the rest. Keeps it while a handshake is under way. */
 void stream_socket_flush(struct stream_socket *s);
 
-/* Bytes that all of them hold. */
-size_t stream_sockets_held(void);
-/* At the end of a turn: gives back memory that nobody has used for some time; or all that nobody uses. */
+/* At the end of a turn: gives back memory that no connection of any kind has used for some time; or all that none uses. */
 void stream_sockets_trim(bool all);
 
 #endif

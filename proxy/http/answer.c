@@ -19,7 +19,7 @@ static const uint64_t date_interval = CLOCK_SECOND / 4; /* how often the wall cl
 
 static void write_bytes(struct http_connection *c, const void *bytes, size_t len)
 {
-	stream_write(&c->stream, bytes, len);
+	stream_socket_write(&c->socket, bytes, len);
 	c->written += len;
 }
 
@@ -126,7 +126,7 @@ void http_connection_answer_data(struct http_connection *c, const uint8_t *bytes
 
 size_t http_connection_room(struct http_connection *c)
 {
-	size_t held = stream_held(&c->stream) + CHUNK_OVERHEAD;
+	size_t held = c->socket.held + CHUNK_OVERHEAD;
 
 	c->room_asked = true;
 	return held < BLOCKS_HELD ? BLOCKS_HELD - held : 0;

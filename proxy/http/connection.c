@@ -108,7 +108,7 @@ static void note_failed_handshake(const struct http_connection *c)
 	proxy_count(c->proxy, COUNT_HTTP_HANDSHAKES_FAILED);
 	if (log_enabled(LOG_LEVEL_DEBUG))
 		log_debug("%s: no TLS handshake: %s", endpoint_format(&c->peer, peer),
-			c->stream.error != 0 ? tls_describe(c->stream.error, reason) : "the connection ended");
+			c->socket.error != 0 ? tls_describe(c->socket.error, reason) : "the connection ended");
 }
 
 static void destroy(struct http_connection *c, bool reset, bool stalled)
@@ -116,11 +116,11 @@ static void destroy(struct http_connection *c, bool reset, bool stalled)
 	struct http_request *r = c->request;
 
 	if (!reset)
-		stream_flush(&c->stream);
+		stream_socket_flush(&c->socket);
 	if (c->state == CONNECTION_SECURING)
 		note_failed_handshake(c);
 	c->request = NULL;
-	c->written -= stream_held(&c->stream); /* it is lost */
+	c->written -= c->socket.held; /* it is lost */
 	c->answer_ended = true;
 	if (r != NULL)
 		http_request_gone(r, stalled);
@@ -133,7 +133,7 @@ static void destroy(struct http_connection *c, bool reset, bool stalled)
 	http_reading_end(c, false);
 	http_connection_free_buffer(&c->in);
 	http_connection_free_buffer(&c->body);
-	stream_close(&c->stream, reset);
+	stream_socket_close(&c->socket, reset);
 	free(c);
 }
 
@@ -150,7 +150,7 @@ static bool finish(struct http_connection *c)
 		destroy(c, c->reset, false);
 		return false;
 	}
-	stream_finish(&c->stream);
+	stream_socket_finish(&c->socket);
 	c->thrown_away = 0;
 	http_connection_free_buffer(&c->in);
 	http_connection_enter(c, CONNECTION_LINGER);
@@ -170,7 +170,7 @@ static bool begin_requests(struct http_connection *c)
 	if (!c->is_secure)
 		return true;
 	ssl = tls_accept(c->slot);
-	if (ssl != NULL && stream_secure(&c->stream, ssl) == 0)
+	if (ssl != NULL && stream_socket_secure(&c->socket, ssl) == 0)
 		return true;
 	destroy(c, true, false);
 	return false;
@@ -194,7 +194,7 @@ static bool take_prefix(struct http_connection *c, const uint8_t *bytes, size_t 
 	if (http_server_admit(c))
 		return true;
 	if (!c->is_secure)
-		http_server_send_refusal(c->stream.fd);
+		http_server_send_refusal(c->socket.fd);
 	return false;
 }
 
@@ -217,8 +217,8 @@ static bool read_prefix(struct http_connection *c)
 			break;
 		if (whole == have)
 			return begin_requests(c);
-		got = stream_read(&c->stream, bytes + have, whole - have);
-		if (got == STREAM_LATER && http_reading_hold(c, bytes, have) == 0)
+		got = stream_socket_read(&c->socket, bytes + have, whole - have);
+		if (got == STREAM_SOCKET_LATER && http_reading_hold(c, bytes, have) == 0)
 			return true;
 		if (got <= 0)
 			break;
@@ -230,9 +230,9 @@ static bool read_prefix(struct http_connection *c)
 
 /* ---- what the loop tells ---- */
 
-static void on_readable(struct stream *s)
+static void on_readable(struct stream_socket *s)
 {
-	struct http_connection *c = wheel_owner(s, struct http_connection, stream);
+	struct http_connection *c = wheel_owner(s, struct http_connection, socket);
 
 	if (http_reading_gather(c))
 		return;
@@ -254,22 +254,27 @@ static void on_readable(struct stream *s)
 	http_server_note_due(c);
 }
 
-static void on_writable(struct stream *s)
+static void on_writable(struct stream_socket *s)
 {
 	clock_update();
-	http_server_note_due(wheel_owner(s, struct http_connection, stream));
+	http_server_note_due(wheel_owner(s, struct http_connection, socket));
 }
 
-static void on_secured(struct stream *s)
+static void on_secured(struct stream_socket *s)
 {
-	struct http_connection *c = wheel_owner(s, struct http_connection, stream);
+	struct http_connection *c = wheel_owner(s, struct http_connection, socket);
 
 	clock_update();
 	http_connection_enter(c, CONNECTION_IDLE);
 	http_server_note_due(c);
 }
 
-static const struct stream_calls calls = { on_readable, on_writable, on_secured };
+static struct stream_sockets sockets = { .readable = on_readable, .writable = on_writable, .ready = on_secured };
+
+void http_connections_open(struct event_base *base)
+{
+	sockets.base = base;
+}
 
 /* ---- time ---- */
 
@@ -348,12 +353,12 @@ static bool send_held(struct http_connection *c)
 	size_t held;
 	uint64_t sent;
 
-	stream_flush(&c->stream);
-	if (c->stream.failed || c->stream.dropped) {
+	stream_socket_flush(&c->socket);
+	if (c->socket.failed) {
 		destroy(c, true, false);
 		return false;
 	}
-	held = stream_held(&c->stream);
+	held = c->socket.held;
 	sent = c->written - held;
 	if (held == 0)
 		c->write_due = 0;
@@ -372,9 +377,9 @@ static void watch(struct http_connection *c)
 {
 	bool wants = c->state != CONNECTION_LAST && http_reading_has_room(c);
 
-	if (wants == c->stream.wants_bytes)
+	if (wants == c->socket.wants_bytes)
 		return;
-	stream_want(&c->stream, wants);
+	stream_socket_want(&c->socket, wants);
 	if (c->state != CONNECTION_REQUEST)
 		return;
 	if (wants)
@@ -404,7 +409,7 @@ static void hand_over(struct http_connection *c)
 
 	if (!send_held(c))
 		return;
-	if (stream_held(&c->stream) > 0) {
+	if (c->socket.held > 0) {
 		watch(c);
 		arm(c);
 		return;
@@ -415,7 +420,7 @@ static void hand_over(struct http_connection *c)
 	}
 	if (c->in == NULL || ahead != NULL) {
 		c->taker = NULL;
-		fd = stream_release(&c->stream, &ssl);
+		fd = stream_socket_release(&c->socket, &ssl);
 		take(c->taken_with, fd, ssl, ahead, len);
 	}
 	destroy(c, false, false);
@@ -440,12 +445,12 @@ void http_connection_turn(struct http_connection *c)
 
 /* ---- its beginning and its end ---- */
 
-struct http_connection *http_connection_new(struct event_base *base, struct proxy *p, const struct listener *l, int fd,
-	const struct endpoint *peer, struct peer_count *count)
+struct http_connection *http_connection_new(struct proxy *p, const struct listener *l, int fd, const struct endpoint *peer,
+	struct peer_count *count)
 {
 	struct http_connection *c = calloc(1, sizeof *c);
 
-	if (c == NULL || stream_open(&c->stream, base, fd, &calls) < 0)
+	if (c == NULL || stream_socket_open(&c->socket, &sockets, fd, false) < 0)
 		goto fail;
 	c->proxy = p;
 	c->timer.run = on_time;
@@ -453,7 +458,7 @@ struct http_connection *http_connection_new(struct event_base *base, struct prox
 	c->is_secure = l->scheme == URI_HTTPS;
 	c->count = count;
 	c->peer = *peer;
-	accepting_local(c->stream.fd, &c->local, &c->local_port);
+	accepting_local(c->socket.fd, &c->local, &c->local_port);
 	c->state = l->proxy_protocol ? CONNECTION_PREFIX : c->is_secure ? CONNECTION_SECURING : CONNECTION_IDLE;
 	http_connection_wait(c);
 	return l->proxy_protocol || begin_requests(c) ? c : NULL;
@@ -474,7 +479,7 @@ void http_connection_end(struct http_connection *c, bool at_end)
 		destroy(c, true, false);
 		break;
 	case CONNECTION_IDLE:
-		if (c->in == NULL && stream_held(&c->stream) == 0)
+		if (c->in == NULL && c->socket.held == 0)
 			destroy(c, false, false);
 		else
 			http_connection_enter_last(c);
@@ -522,7 +527,7 @@ bool http_connection_is_fresh(const struct http_connection *c)
 
 const SSL *http_connection_tls(const struct http_connection *c)
 {
-	return stream_tls(&c->stream);
+	return c->socket.ssl;
 }
 
 struct evbuffer *http_connection_body(struct http_connection *c)
@@ -532,7 +537,7 @@ struct evbuffer *http_connection_body(struct http_connection *c)
 
 void http_connection_body_taken(struct http_connection *c)
 {
-	if (!c->stream.wants_bytes)
+	if (!c->socket.wants_bytes)
 		http_server_note_due(c);
 }
 

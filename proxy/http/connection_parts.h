@@ -8,13 +8,13 @@
 #ifndef PROXY_HTTP_CONNECTION_PARTS_H
 #define PROXY_HTTP_CONNECTION_PARTS_H
 
+#include "base/peer_counts.h"
 #include "base/wheel.h"
+#include "proxy/edge/stream_socket.h"
 #include "proxy/exchange/blocks.h"
 #include "proxy/exchange/proxy.h"
 #include "proxy/http/connection.h"
 #include "proxy/http/parse.h"
-#include "base/peer_counts.h"
-#include "proxy/http/stream.h"
 
 enum connection_state {
 	CONNECTION_PREFIX,   /* the header of the PROXY protocol is being read */
@@ -38,7 +38,7 @@ enum answer_form {
 };
 
 struct http_connection {
-	struct stream stream;
+	struct stream_socket socket;
 	struct wheel_timer timer;
 	struct http_connection *next, **link;         /* of all */
 	struct http_connection *next_due, **due_link; /* of those whose turn comes; due_link NULL: not among them */
@@ -81,9 +81,11 @@ struct http_connection {
 
 /* ---- connection.c ---- */
 
+/* What all of them need. */
+void http_connections_open(struct event_base *base);
 /* A connection that was just accepted (takes fd, also where it fails). count: to be given back with it. Returns NULL without memory. */
-struct http_connection *http_connection_new(struct event_base *base, struct proxy *p, const struct listener *l, int fd,
-	const struct endpoint *peer, struct peer_count *count);
+struct http_connection *http_connection_new(struct proxy *p, const struct listener *l, int fd, const struct endpoint *peer,
+	struct peer_count *count);
 /* Its turn: goes on with what has come, sends what is held. It may be freed by this. */
 void http_connection_turn(struct http_connection *c);
 /* No other request is read behind the one under way; without one it is closed. `at_end`: the gateway drains, which the request is told. */

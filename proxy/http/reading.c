@@ -214,7 +214,7 @@ static bool is_parsing(const struct http_connection *c)
 {
 	switch ((enum connection_state)c->state) {
 	case CONNECTION_IDLE:
-		return stream_held(&c->stream) < BLOCKS_HELD;
+		return c->socket.held < BLOCKS_HELD;
 	case CONNECTION_HEAD:
 	case CONNECTION_REST:
 		return true;
@@ -305,7 +305,7 @@ int http_reading_hold(struct http_connection *c, const uint8_t *bytes, size_t le
 /* How many bytes may be read: what a request is to take and what waits behind it are held up to BLOCKS_HELD, together. */
 static size_t room_to_read(const struct http_connection *c)
 {
-	size_t held = length_of(c->in) + length_of(c->body) + (c->is_secure ? STREAM_SECURE_HELD : 0);
+	size_t held = length_of(c->in) + length_of(c->body) + (c->is_secure ? STREAM_SOCKET_RECORD : 0);
 
 	return held < BLOCKS_HELD ? BLOCKS_HELD - held : 0;
 }
@@ -315,7 +315,7 @@ static void take(struct http_connection *c, const uint8_t *bytes, size_t len)
 	size_t used = c->in == NULL ? parse(c, bytes, len) : 0;
 
 	if (http_reading_hold(c, bytes + used, len - used) < 0)
-		c->stream.failed = true;
+		c->socket.failed = true;
 }
 
 void http_reading_read(struct http_connection *c)
@@ -325,8 +325,8 @@ void http_reading_read(struct http_connection *c)
 
 	if (room < READ_LEAST)
 		return;
-	got = stream_read(&c->stream, fresh, room);
-	if (got == STREAM_ENDED)
+	got = stream_socket_read(&c->socket, fresh, room);
+	if (got == STREAM_SOCKET_ENDED)
 		c->peer_ended = true;
 	if (got > 0)
 		take(c, fresh, (size_t)got);
@@ -341,9 +341,9 @@ bool http_reading_gather(struct http_connection *c)
 
 	if (!begins_request || c->is_secure || c->in != NULL)
 		return false;
-	got = stream_read(&c->stream, gathered.bytes + gathered.used, GATHERED_READ);
+	got = stream_socket_read(&c->socket, gathered.bytes + gathered.used, GATHERED_READ);
 	if (got <= 0) {
-		c->peer_ended |= got == STREAM_ENDED;
+		c->peer_ended |= got == STREAM_SOCKET_ENDED;
 		http_server_note_due(c);
 		return true;
 	}
@@ -386,23 +386,23 @@ void http_reading_forget_gathered(const struct http_connection *c)
 
 void http_reading_throw_away(struct http_connection *c)
 {
-	ssize_t got = stream_read(&c->stream, fresh, sizeof fresh);
+	ssize_t got = stream_socket_read(&c->socket, fresh, sizeof fresh);
 
 	if (got > 0)
 		c->thrown_away += (uint32_t)got;
-	if (got == STREAM_ENDED || c->thrown_away > THROWN_AWAY_MAX)
+	if (got == STREAM_SOCKET_ENDED || c->thrown_away > THROWN_AWAY_MAX)
 		c->peer_ended = true;
 }
 
 bool http_reading_has_room(const struct http_connection *c)
 {
-	return room_to_read(c) >= (c->stream.wants_bytes ? READ_LEAST : READ_AGAIN);
+	return room_to_read(c) >= (c->socket.wants_bytes ? READ_LEAST : READ_AGAIN);
 }
 
 /* Of what TLS has read ahead. */
 static bool may_read_more(const struct http_connection *c)
 {
-	return stream_has_bytes(&c->stream) && c->state >= CONNECTION_IDLE && c->state < CONNECTION_LAST && room_to_read(c) >= READ_LEAST;
+	return stream_socket_has_bytes(&c->socket) && c->state >= CONNECTION_IDLE && c->state < CONNECTION_LAST && room_to_read(c) >= READ_LEAST;
 }
 
 bool http_reading_may_go_on(const struct http_connection *c)

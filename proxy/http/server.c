@@ -12,7 +12,6 @@ enum {
 };
 
 static struct {
-	struct event_base *base;
 	struct proxy *proxy;
 	struct peer_counts *peers;
 	struct evbuffer *nothing;
@@ -77,6 +76,8 @@ bool http_server_flush(void)
 		forget_due(c);
 		http_connection_turn(c);
 	}
+	if (any)
+		stream_sockets_trim(false);
 	/* Behind the answers, which have had their way already. */
 	return http_reading_take_gathered() || any;
 }
@@ -151,7 +152,7 @@ static void take(const struct listener *l, int fd, const struct endpoint *peer)
 		turn_away(l, fd);
 		return;
 	}
-	c = http_connection_new(server.base, server.proxy, l, fd, peer, count);
+	c = http_connection_new(server.proxy, l, fd, peer, count);
 	if (c != NULL)
 		remember(c);
 }
@@ -201,11 +202,11 @@ void http_server_remove_listener(unsigned slot)
 
 int http_server_open(struct event_base *base, struct proxy *p)
 {
-	server.base = base;
 	server.proxy = p;
 	server.peers = peer_counts_create();
 	server.nothing = evbuffer_new();
 	server.draining = false;
+	http_connections_open(base);
 	accepting_open(&server.accepting, base, p, take);
 	return server.peers != NULL && server.nothing != NULL ? 0 : -1;
 }
@@ -216,6 +217,7 @@ void http_server_close(void)
 	while (server.all != NULL)
 		http_connection_destroy(server.all, false);
 	http_reading_forget_parsers();
+	stream_sockets_trim(true);
 	peer_counts_destroy(server.peers);
 	server.peers = NULL;
 	if (server.nothing != NULL)

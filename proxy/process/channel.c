@@ -19,6 +19,7 @@ static const struct rule {
 	[CHANNEL_DRAIN] = { true, 0, 0 },
 	[CHANNEL_STOP] = { true, 0, 0 },
 	[CHANNEL_LOGS] = { true, 2, 2 },
+	[CHANNEL_READER] = { true, 1, 1 },
 	[CHANNEL_STEER] = { true, 0, 0 },
 	[CHANNEL_READY] = { false, 0, 0 },
 	[CHANNEL_PREPARED] = { false, 0, 0 },

@@ -28,6 +28,7 @@ enum channel_kind {
 	CHANNEL_DRAIN,          /* begin nothing new */
 	CHANNEL_STOP,           /* answer what is under way, end */
 	CHANNEL_LOGS,           /* the service log, and the access log: write there from now on */
+	CHANNEL_READER,         /* the worker's end of a pair to a reader, in place of the one it may have (oscore/opening.h) */
 	CHANNEL_STEER,          /* test build alone */
 	/* from a worker */
 	CHANNEL_READY,          /* it serves */

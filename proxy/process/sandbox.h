@@ -14,17 +14,10 @@
 
 #include <stdbool.h>
 
-/* Sanitizers open /proc, write reports to files and trace their own process: in such builds neither layer is put on. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANDBOX_LEFT_OUT 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
-#define SANDBOX_LEFT_OUT 1
-#endif
-#endif
-#ifndef SANDBOX_LEFT_OUT
-#define SANDBOX_LEFT_OUT 0
-#endif
+#include "base/sanitized.h"
+
+/* In builds with sanitizers neither layer is put on. */
+#define SANDBOX_LEFT_OUT SANITIZED
 
 /* What is there; the text says why a layer is not (constant, NULL where it is). */
 struct sandbox_report {

@@ -124,6 +124,10 @@ static void take_message(struct worker *w, const struct channel_message *m, stru
 		worker_use_logs(w, got->fds[0], got->fds[1]);
 		got->count = 0;
 		break;
+	case CHANNEL_READER:
+		worker_take_reader(w, got->fds[0]);
+		got->count = 0;
+		break;
 	case CHANNEL_STEER:
 		steer_worker_obey(w, m);
 		break;

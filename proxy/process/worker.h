@@ -59,6 +59,12 @@ void worker_close(struct worker *w);
 /* Writes to these from now on (takes both, which may be one and the same). */
 void worker_use_logs(struct worker *w, int log_fd, int access_log_fd);
 
+/* ---- worker_reader.c ---- */
+
+/* This worker's end of a pair to the reader, which neither blocks (takes it), in place of the one that it may have: that reader is gone, and
+ * with it what it was asked. There may be no route that reads yet, or none any more. */
+void worker_take_reader(struct worker *w, int fd);
+
 /* ---- worker_reload.c ---- */
 
 /* A socket for a listener: served at once if the configuration in force has it, or (lingering) had it; kept for the next otherwise. */

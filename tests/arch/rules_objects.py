@@ -24,7 +24,7 @@ POWERS = {
 # Which object has which, and why. Every other object has none.
 PERMITTED = {
     # in the parent, or before a worker is confined
-    "base/log.o": ("files",),                       # log files
+    "base/log_file.o": ("files",),
     "conf/snapshot.o": ("files",),                  # the configuration
     "proxy/exchange/resolve_files.o": ("files",),   # resolv.conf and hosts
     "proxy/edge/own_addresses.o": ("sockets",),     # the interfaces are asked for

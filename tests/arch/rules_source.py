@@ -11,7 +11,7 @@ ROOMS = {
     "coap": ["base"],
     "translate": ["base", "coap"],
     "oscore": ["base", "coap"],
-    "conf": ["base", "coap", "translate"],
+    "conf": ["base", "coap", "translate", "oscore"],
     "proxy": ["base", "coap", "translate", "oscore", "conf"],
     "tools": ["base", "coap", "translate", "oscore"],
 }

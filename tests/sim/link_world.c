@@ -131,7 +131,7 @@ void link_world_close(void)
 {
 	forget_link();
 	stream_links_close();
-	assert_int_equal(stream_sockets_held(), 0);
+	assert_int_equal(stream_links_held(), 0);
 	wheel_destroy(world.proxy.wheel);
 	event_base_free(world.base);
 }

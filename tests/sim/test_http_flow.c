@@ -1,4 +1,4 @@
-/* objects: tests/sim/http_world.o proxy/edge/accepting.o proxy/http/server.o proxy/http/connection.o proxy/http/reading.o proxy/http/answer.o proxy/http/stream.o proxy/http/backlog.o proxy/edge/tls_socket.o base/peer_counts.o proxy/http/proxy_protocol.o proxy/http/parse.o proxy/http/framing.o proxy/http/lines.o translate/http_message.o base/bytes.o base/endpoint.o coap/message.o coap/uri.o base/hash.o base/log.o base/wheel.o base/clock_steered.o base/random_seeded.o */
+/* objects: tests/sim/http_world.o proxy/edge/accepting.o proxy/http/server.o proxy/http/connection.o proxy/http/reading.o proxy/http/answer.o proxy/edge/stream_socket.o proxy/edge/tls_socket.o base/peer_counts.o proxy/http/proxy_protocol.o proxy/http/parse.o proxy/http/framing.o proxy/http/lines.o translate/http_message.o base/bytes.o base/endpoint.o coap/message.o coap/uri.o base/hash.o base/log.o base/wheel.o base/clock_steered.o base/random_seeded.o */
 /*
  * Clients of the HTTP server that are slower or faster than the other side, or leave.
  */
@@ -137,11 +137,11 @@ static void test_an_answer_goes_as_fast_as_it_is_read(void **state)
 	answer_much(0, total, total);
 	world_run();
 	assert_true(world.requests[0].to_send > total / 2);
-	assert_true(stream_held(&connection->stream) <= BLOCKS_HELD);
+	assert_true(connection->socket.held <= BLOCKS_HELD);
 	for (unsigned round = 0; round < 100000 && got < total; round++) {
 		got += caller_read_some(c, 300000);
 		caller_forget(c);
-		assert_true(stream_held(&connection->stream) <= BLOCKS_HELD);
+		assert_true(connection->socket.held <= BLOCKS_HELD);
 	}
 	assert_true(got > total);
 	assert_int_equal(world.requests[0].to_send, 0);

@@ -1,4 +1,4 @@
-/* objects: tests/sim/http_world.o proxy/edge/accepting.o proxy/http/server.o proxy/http/connection.o proxy/http/reading.o proxy/http/answer.o proxy/http/stream.o proxy/http/backlog.o proxy/edge/tls_socket.o base/peer_counts.o proxy/http/proxy_protocol.o proxy/http/parse.o proxy/http/framing.o proxy/http/lines.o translate/http_message.o base/bytes.o base/endpoint.o coap/message.o coap/uri.o base/hash.o base/log.o base/wheel.o base/clock_steered.o base/random_seeded.o */
+/* objects: tests/sim/http_world.o proxy/edge/accepting.o proxy/http/server.o proxy/http/connection.o proxy/http/reading.o proxy/http/answer.o proxy/edge/stream_socket.o proxy/edge/tls_socket.o base/peer_counts.o proxy/http/proxy_protocol.o proxy/http/parse.o proxy/http/framing.o proxy/http/lines.o translate/http_message.o base/bytes.o base/endpoint.o coap/message.o coap/uri.o base/hash.o base/log.o base/wheel.o base/clock_steered.o base/random_seeded.o */
 /*
  * The HTTP server under TLS: the same requests, back-pressure and limits, and ends that are not said.
  */
@@ -274,7 +274,7 @@ static void test_an_answer_goes_as_fast_as_it_is_read(void **state)
 	world_run();
 	assert_true(world.requests[0].to_send > total / 2);
 	for (unsigned round = 0; round < 100000 && got < total; round++) {
-		assert_true(stream_held(&connection->stream) <= BLOCKS_HELD);
+		assert_true(connection->socket.held <= BLOCKS_HELD);
 		got += secure_read_some(s, 300000);
 		s->len = 0;
 		world_turn();
@@ -316,7 +316,7 @@ static void test_a_body_that_is_not_taken_is_not_read(void **state)
 		world_turn();
 	}
 	assert_true(pushed < total);
-	assert_true(r->most <= BLOCKS_HELD - STREAM_SECURE_HELD);
+	assert_true(r->most <= BLOCKS_HELD - STREAM_SOCKET_RECORD);
 	r->takes = true;
 	r->taken = evbuffer_get_length(http_connection_body(r->connection));
 	evbuffer_drain(http_connection_body(r->connection), r->taken);

@@ -324,7 +324,7 @@ static void test_who_takes_nothing(void **state)
 	}
 	assert_int_equal(world.ended, 1);
 	assert_int_equal(world.error, ERR_OVERLOAD);
-	assert_int_equal(stream_sockets_held(), 0);
+	assert_int_equal(stream_links_held(), 0);
 }
 
 static void test_all_together_hold_too_much(void **state)

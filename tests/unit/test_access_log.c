@@ -1,4 +1,4 @@
-/* objects: proxy/edge/traits.o proxy/exchange/access_log.o oscore/option.o base/bytes.o base/clock_steered.o base/endpoint.o base/hash.o base/log.o base/random_seeded.o coap/message.o coap/uri.o CONF_OBJS translate/map_template.o */
+/* objects: proxy/edge/traits.o proxy/exchange/access_log.o oscore/option.o base/bytes.o base/clock_steered.o base/endpoint.o base/hash.o base/log.o base/random_seeded.o coap/message.o coap/uri.o CONF_OBJS translate/map_template.o coap/option.o */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

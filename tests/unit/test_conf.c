@@ -1,4 +1,4 @@
-/* objects: CONF_OBJS base/clock.o base/endpoint.o base/log.o coap/message.o coap/uri.o base/bytes.o translate/map_template.o */
+/* objects: CONF_OBJS base/clock.o base/endpoint.o base/log.o coap/message.o coap/uri.o base/bytes.o translate/map_template.o coap/option.o */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -241,6 +241,8 @@ static void test_fixed_differences(void **state)
 		{"process: { workers = \"auto\"; user = \"oscore-proxy\"; crossing-memory = 1000000; };", NULL},
 		{"process: { workers = 1; };", "process.workers"},
 		{"process: { user = \"\"; };", "process.user"},
+		{"reader: { user = \"\"; };", "reader.user"},
+		{"reader: { queue = 7; }; contexts: { c: { keys = \"/x\"; }; }; feeds: { f: { file = \"/y\"; }; };", NULL},
 		{"process: { crossing-memory = \"2MB\"; };", "process.crossing-memory"},
 		{"limits: { dedup-memory = \"129MB\"; };", "limits.dedup-memory"},
 		{"limits: { dedup-memory = \"129MB\"; }; process: { workers = 2; };", "limits.dedup-memory"},
@@ -475,7 +477,7 @@ static void test_manual_names_every_setting(void **state)
 		assert_true(strlen(conf_rows[i].doc) > 10);
 		fixed += conf_rows[i].fixed;
 	}
-	assert_int_equal(fixed, 5);
+	assert_int_equal(fixed, 6);
 	for (at = text; (at = strstr(at, "\nFixed until restart.\n")); at++)
 		fixed--;
 	assert_int_equal(fixed, 0);

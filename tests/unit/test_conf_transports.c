@@ -1,4 +1,4 @@
-/* objects: CONF_OBJS base/clock.o base/endpoint.o base/log.o coap/message.o coap/uri.o base/bytes.o translate/map_template.o */
+/* objects: CONF_OBJS base/clock.o base/endpoint.o base/log.o coap/message.o coap/uri.o base/bytes.o translate/map_template.o coap/option.o */
 /* What the configuration says of sessions and of what carries CoAP. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,4 +1,4 @@
-/* objects: TLS_OBJS proxy/process/files.o proxy/http/credentials.o translate/http_message.o proxy/http/material.o CONF_OBJS base/bytes.o base/clock.o base/endpoint.o base/log.o coap/message.o coap/uri.o translate/map_template.o tests/unit/certificates.o */
+/* objects: TLS_OBJS proxy/process/files.o proxy/http/credentials.o translate/http_message.o proxy/http/material.o CONF_OBJS base/bytes.o base/clock.o base/endpoint.o base/log.o coap/message.o coap/uri.o translate/map_template.o tests/unit/certificates.o coap/option.o */
 /* The files that a configuration names: what the parent takes, what it refuses, and how it says so. */
 #include <setjmp.h>
 #include <stdarg.h>

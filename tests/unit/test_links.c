@@ -1,4 +1,4 @@
-/* objects: CONF_OBJS base/clock.o base/endpoint.o base/log.o coap/uri.o base/bytes.o coap/message.o coap/link_format.o translate/link_hc.o translate/map_template.o translate/http_message.o proxy/decide/links.o */
+/* objects: CONF_OBJS base/clock.o base/endpoint.o base/log.o coap/uri.o base/bytes.o coap/message.o coap/link_format.o translate/link_hc.o translate/map_template.o translate/http_message.o proxy/decide/links.o coap/option.o */
 /* What /.well-known/core says of a configuration, asked at each of its listeners. */
 #include "proxy/decide/links.h"
 #include "tests/unit/covers.h"

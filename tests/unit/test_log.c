@@ -1,4 +1,4 @@
-/* objects: base/log.o base/clock.o */
+/* objects: base/log.o base/log_file.o base/clock.o */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

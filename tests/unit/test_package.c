@@ -1,4 +1,4 @@
-/* objects: proxy/process/package.o proxy/http/material.o proxy/process/route_slots.o proxy/edge/own_addresses.o proxy/exchange/resolve_files.o CONF_OBJS base/bytes.o base/clock.o base/endpoint.o base/log.o coap/message.o coap/uri.o translate/map_template.o */
+/* objects: proxy/process/package.o proxy/http/material.o proxy/process/route_slots.o proxy/edge/own_addresses.o proxy/exchange/resolve_files.o CONF_OBJS base/bytes.o base/clock.o base/endpoint.o base/log.o coap/message.o coap/uri.o translate/map_template.o coap/option.o */
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>

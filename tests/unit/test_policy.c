@@ -1,4 +1,4 @@
-/* objects: CONF_OBJS base/clock.o base/endpoint.o base/log.o coap/message.o coap/uri.o base/errors.o proxy/decide/policy.o base/bytes.o translate/map_template.o */
+/* objects: CONF_OBJS base/clock.o base/endpoint.o base/log.o coap/message.o coap/uri.o base/errors.o proxy/decide/policy.o base/bytes.o translate/map_template.o coap/option.o */
 #include <stdlib.h>
 
 #include "proxy/decide/policy.h"

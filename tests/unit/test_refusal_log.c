@@ -1,4 +1,4 @@
-/* objects: proxy/exchange/refusal_log.o base/clock_steered.o base/endpoint.o base/errors.o base/hash.o base/log.o base/random_seeded.o base/wheel.o coap/message.o coap/uri.o CONF_OBJS base/bytes.o translate/map_template.o */
+/* objects: proxy/exchange/refusal_log.o base/clock_steered.o base/endpoint.o base/errors.o base/hash.o base/log.o base/random_seeded.o base/wheel.o coap/message.o coap/uri.o CONF_OBJS base/bytes.o translate/map_template.o coap/option.o */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,4 +1,4 @@
-/* objects: TLS_OBJS proxy/http/stream.o proxy/http/backlog.o base/endpoint.o coap/uri.o coap/message.o base/bytes.o proxy/http/material.o base/log.o base/clock.o tests/unit/certificates.o */
+/* objects: TLS_OBJS proxy/edge/stream_socket.o base/endpoint.o coap/uri.o coap/message.o base/bytes.o proxy/http/material.o base/log.o base/clock.o tests/unit/certificates.o */
 /* libs: -levent_core */
 /* The bytes of connections, plain and by TLS: what comes, what goes, how they end. */
 #include <setjmp.h>
@@ -19,11 +19,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "proxy/edge/stream_socket.h"
 #include "proxy/edge/tls.h"
-#include "proxy/http/stream.h"
 #include "tests/unit/certificates.h"
 
-enum { TURNS = 200, MUCH = 300000 };
+enum { TURNS = 200, MUCH = 300000, MANY = 100 /* more than the chunks that are kept in any case */ };
 
 static struct made_certificate gateway;
 static struct event_base *base;
@@ -36,35 +36,35 @@ const struct listener *snapshot_listener(const struct snapshot *s, unsigned slot
 	return NULL;
 }
 
-/* A stream, and what is at the other end of its socket. */
+/* One of them, and what is at the other end. */
 struct world {
-	struct stream stream;
+	struct stream_socket socket;
 	int fd;
 	SSL *client; /* NULL: plain */
 	unsigned readable, writable, secured;
 };
 
-static struct world *world_of(struct stream *s)
+static struct world *world_of(struct stream_socket *s)
 {
 	return (struct world *)(void *)s; /* its first member */
 }
 
-static void on_readable(struct stream *s)
+static void on_readable(struct stream_socket *s)
 {
 	world_of(s)->readable++;
 }
 
-static void on_writable(struct stream *s)
+static void on_writable(struct stream_socket *s)
 {
 	world_of(s)->writable++;
 }
 
-static void on_secured(struct stream *s)
+static void on_secured(struct stream_socket *s)
 {
 	world_of(s)->secured++;
 }
 
-static const struct stream_calls calls = { on_readable, on_writable, on_secured };
+static struct stream_sockets all = { .readable = on_readable, .writable = on_writable, .ready = on_secured };
 
 static int begin_all(void **state)
 {
@@ -80,7 +80,7 @@ static int begin_all(void **state)
 	assert_int_equal(material_add(&m, path, (const uint8_t *)both, strlen(both)), 0);
 	server_context = tls_server_new(NULL, &l, &m, error, sizeof error);
 	client_context = SSL_CTX_new(TLS_client_method());
-	base = event_base_new();
+	base = all.base = event_base_new();
 	free(both);
 	for (size_t i = 0; i < MUCH; i++)
 		much[i] = (uint8_t)(i * 7 + i / 251);
@@ -90,11 +90,12 @@ static int begin_all(void **state)
 static int end_all(void **state)
 {
 	(void)state;
+	stream_sockets_trim(true);
 	certificate_free(&gateway);
 	SSL_CTX_free(server_context);
 	SSL_CTX_free(client_context);
 	event_base_free(base);
-	return 0;
+	return all.held == 0 ? 0 : -1;
 }
 
 static void turn(void)
@@ -102,7 +103,7 @@ static void turn(void)
 	event_base_loop(base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
 }
 
-/* An open stream; `secure`: of TLS, with its handshake done. */
+/* An open one; `secure`: of TLS, with its handshake done. */
 static void open_world(struct world *w, bool secure)
 {
 	int pair[2], size = 8192;
@@ -112,25 +113,25 @@ static void open_world(struct world *w, bool secure)
 	setsockopt(pair[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
 	setsockopt(pair[1], SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
 	w->fd = pair[1];
-	assert_int_equal(stream_open(&w->stream, base, pair[0], &calls), 0);
+	assert_int_equal(stream_socket_open(&w->socket, &all, pair[0], false), 0);
 	if (!secure)
 		return;
 	w->client = SSL_new(client_context);
 	SSL_set_fd(w->client, w->fd);
-	assert_int_equal(stream_secure(&w->stream, SSL_new(server_context)), 0);
+	assert_int_equal(stream_socket_secure(&w->socket, SSL_new(server_context)), 0);
 	for (int i = 0; i < TURNS && (w->secured == 0 || SSL_do_handshake(w->client) != 1); i++) {
 		SSL_connect(w->client);
-		stream_flush(&w->stream); /* in between it does no harm */
+		stream_socket_flush(&w->socket); /* in between it does no harm */
 		turn();
 	}
 	ERR_clear_error();
 	assert_int_equal(w->secured, 1);
-	assert_non_null(stream_tls(&w->stream));
+	assert_non_null(w->socket.ssl);
 }
 
 static void close_world(struct world *w)
 {
-	stream_close(&w->stream, false);
+	stream_socket_close(&w->socket, false);
 	SSL_free(w->client);
 	close(w->fd);
 }
@@ -171,25 +172,25 @@ static void check_bytes_go_both_ways(bool secure)
 	uint8_t bytes[16];
 
 	open_world(&w, secure);
-	assert_int_equal(stream_read(&w.stream, bytes, sizeof bytes), STREAM_LATER);
+	assert_int_equal(stream_socket_read(&w.socket, bytes, sizeof bytes), STREAM_SOCKET_LATER);
 	client_write(&w, "hello", 5);
 	turn();
 	assert_int_equal(w.readable, 1);
-	assert_int_equal(stream_read(&w.stream, bytes, sizeof bytes), 5);
+	assert_int_equal(stream_socket_read(&w.socket, bytes, sizeof bytes), 5);
 	assert_memory_equal(bytes, "hello", 5);
-	assert_int_equal(stream_read(&w.stream, bytes, sizeof bytes), STREAM_LATER);
-	stream_write(&w.stream, "an", 2);
-	stream_write(&w.stream, "swer", 4);
-	assert_int_equal(stream_held(&w.stream), 6);
-	stream_flush(&w.stream);
-	assert_int_equal(stream_held(&w.stream), 0);
+	assert_int_equal(stream_socket_read(&w.socket, bytes, sizeof bytes), STREAM_SOCKET_LATER);
+	stream_socket_write(&w.socket, "an", 2);
+	stream_socket_write(&w.socket, "swer", 4);
+	assert_int_equal(w.socket.held, 6);
+	stream_socket_flush(&w.socket);
+	assert_int_equal(w.socket.held, 0);
 	assert_int_equal(client_read(&w, bytes, sizeof bytes), 6); /* and in one piece */
 	assert_memory_equal(bytes, "answer", 6);
-	stream_want(&w.stream, false);
+	stream_socket_want(&w.socket, false);
 	client_write(&w, "x", 1);
 	turn();
 	assert_int_equal(w.readable, 1);
-	stream_want(&w.stream, true);
+	stream_socket_want(&w.socket, true);
 	turn();
 	assert_int_equal(w.readable, 2);
 	close_world(&w);
@@ -198,25 +199,29 @@ static void check_bytes_go_both_ways(bool secure)
 /* A client that takes its time gets all of it, in order; what it has not taken is held. */
 static void check_much_goes_out(bool secure)
 {
+	static const size_t sizes[] = { 1, 300, 4080, 1000, 4081, 0, 16384, 9000, 4079, 70000 };
 	size_t got = 0, held = MUCH;
 	struct world w;
 
 	open_world(&w, secure);
-	for (size_t at = 0; at < MUCH; at += 1000) {
-		stream_write(&w.stream, much + at, 1000);
-		if (at % 7000 == 0)
-			stream_flush(&w.stream);
+	for (size_t at = 0, i = 0, len; at < MUCH; at += len, i++) {
+		len = sizes[i % (sizeof sizes / sizeof sizes[0])];
+		len = len < MUCH - at ? len : MUCH - at;
+		stream_socket_write(&w.socket, much + at, len);
+		if (i % 7 == 0)
+			stream_socket_flush(&w.socket);
 	}
-	stream_flush(&w.stream);
-	assert_true(stream_held(&w.stream) > MUCH / 2);
+	stream_socket_flush(&w.socket);
+	assert_true(w.socket.held > MUCH / 2);
 	for (int i = 0; i < 10000 && got < MUCH; i++) {
 		int n = client_read(&w, came + got, (int)(MUCH - got < 5000 ? MUCH - got : 5000));
 
 		assert_true(n > 0 || n == -1);
 		got += n > 0 ? (size_t)n : 0;
 		turn();
-		assert_true(stream_held(&w.stream) <= held);
-		held = stream_held(&w.stream);
+		assert_true(w.socket.held <= held);
+		held = w.socket.held;
+		assert_int_equal(all.held, held);
 	}
 	assert_int_equal(got, MUCH);
 	assert_memory_equal(came, much, MUCH);
@@ -233,15 +238,15 @@ static void test_a_record_is_taken_in_pieces(void **state)
 
 	(void)state;
 	open_world(&w, true);
-	assert_false(stream_has_bytes(&w.stream));
+	assert_false(stream_socket_has_bytes(&w.socket));
 	client_write(&w, much, 4000);
 	turn();
 	while (got < 4000) {
-		ssize_t n = stream_read(&w.stream, came + got, 1500);
+		ssize_t n = stream_socket_read(&w.socket, came + got, 1500);
 
 		assert_true(n > 0);
 		got += (size_t)n;
-		assert_int_equal(stream_has_bytes(&w.stream), got < 4000);
+		assert_int_equal(stream_socket_has_bytes(&w.socket), got < 4000);
 	}
 	assert_memory_equal(came, much, 4000);
 	close_world(&w);
@@ -252,7 +257,7 @@ static void check_the_other_end(bool secure, bool says_so)
 {
 	struct world w;
 	uint8_t bytes[16];
-	ssize_t end = says_so ? STREAM_ENDED : STREAM_FAILED;
+	ssize_t end = says_so ? STREAM_SOCKET_ENDED : STREAM_SOCKET_FAILED;
 
 	open_world(&w, secure);
 	client_write(&w, "last", 4);
@@ -260,17 +265,17 @@ static void check_the_other_end(bool secure, bool says_so)
 		SSL_shutdown(w.client);
 	shutdown(w.fd, SHUT_WR);
 	turn();
-	assert_int_equal(stream_read(&w.stream, bytes, sizeof bytes), 4);
-	assert_int_equal(stream_read(&w.stream, bytes, sizeof bytes), end);
-	assert_int_equal(stream_read(&w.stream, bytes, sizeof bytes), end);
-	assert_int_equal(w.stream.failed, !says_so);
-	assert_true(says_so || tls_is_cut(w.stream.error));
-	assert_false(stream_has_bytes(&w.stream));
+	assert_int_equal(stream_socket_read(&w.socket, bytes, sizeof bytes), 4);
+	assert_int_equal(stream_socket_read(&w.socket, bytes, sizeof bytes), end);
+	assert_int_equal(stream_socket_read(&w.socket, bytes, sizeof bytes), end);
+	assert_int_equal(w.socket.failed, !says_so);
+	assert_true(says_so || tls_is_cut(w.socket.error));
+	assert_false(stream_socket_has_bytes(&w.socket));
 	w.readable = 0;
 	turn();
 	assert_true(!says_so || w.readable == 0); /* not told again and again */
-	stream_write(&w.stream, "answer", 6);
-	stream_flush(&w.stream);
+	stream_socket_write(&w.socket, "answer", 6);
+	stream_socket_flush(&w.socket);
 	assert_true(!says_so || client_read(&w, bytes, sizeof bytes) == 6);
 	close_world(&w);
 }
@@ -281,16 +286,67 @@ static void check_our_end(bool secure)
 	uint8_t bytes[16];
 
 	open_world(&w, secure);
-	stream_finish(&w.stream);
+	stream_socket_finish(&w.socket);
 	assert_int_equal(client_read(&w, bytes, sizeof bytes), 0);
 	client_write(&w, "more", 4); /* which goes on */
 	turn();
-	assert_int_equal(stream_read(&w.stream, bytes, sizeof bytes), 4);
+	assert_int_equal(stream_socket_read(&w.socket, bytes, sizeof bytes), 4);
 	close_world(&w);
 	open_world(&w, secure);
-	stream_close(&w.stream, false);
+	stream_socket_close(&w.socket, false);
 	assert_int_equal(client_read(&w, bytes, sizeof bytes), 0);
 	close_world(&w); /* closed already, which does no harm */
+}
+
+/* What many hold at once is told apart, counted, and given back. */
+static void test_many_hold_something(void **state)
+{
+	static struct world worlds[MANY];
+	uint8_t bytes[16];
+
+	(void)state;
+	for (unsigned i = 0; i < MANY; i++) {
+		open_world(&worlds[i], false);
+		stream_socket_write(&worlds[i].socket, much + i, 10);
+	}
+	assert_int_equal(all.held, MANY * 10);
+	for (unsigned i = 0; i < MANY; i++) {
+		stream_socket_flush(&worlds[i].socket);
+		stream_sockets_trim(false);
+		assert_int_equal(client_read(&worlds[i], bytes, sizeof bytes), 10);
+		assert_memory_equal(bytes, much + i, 10);
+		stream_socket_write(&worlds[i].socket, much, 10); /* and is lost */
+		close_world(&worlds[i]);
+	}
+	assert_int_equal(all.held, 0);
+}
+
+/* Who takes it over goes on where it stood; what is left of it says nothing to the other end. */
+static void check_another_takes_it_over(bool secure)
+{
+	struct world w;
+	uint8_t bytes[16];
+	SSL *tls;
+	int fd;
+
+	open_world(&w, secure);
+	stream_socket_write(&w.socket, "first", 5);
+	stream_socket_flush(&w.socket);
+	fd = stream_socket_release(&w.socket, &tls);
+	assert_true((tls != NULL) == secure);
+	stream_socket_close(&w.socket, false);
+	assert_int_equal(client_read(&w, bytes, sizeof bytes), 5);
+	assert_int_equal(client_read(&w, bytes, sizeof bytes), -1);
+	assert_int_equal(stream_socket_open(&w.socket, &all, fd, false), 0);
+	if (secure)
+		stream_socket_adopt(&w.socket, tls);
+	stream_socket_write(&w.socket, "second", 6);
+	stream_socket_flush(&w.socket);
+	assert_int_equal(client_read(&w, bytes, sizeof bytes), 6);
+	client_write(&w, "third", 5);
+	turn();
+	assert_int_equal(stream_socket_read(&w.socket, bytes, sizeof bytes), 5);
+	close_world(&w);
 }
 
 static void test_plain(void **state)
@@ -300,6 +356,7 @@ static void test_plain(void **state)
 	check_much_goes_out(false);
 	check_the_other_end(false, true);
 	check_our_end(false);
+	check_another_takes_it_over(false);
 }
 
 static void test_secure(void **state)
@@ -310,6 +367,7 @@ static void test_secure(void **state)
 	check_the_other_end(true, true);
 	check_the_other_end(true, false);
 	check_our_end(true);
+	check_another_takes_it_over(true);
 }
 
 static void test_an_answer_that_is_cut_does_not_look_whole(void **state)
@@ -319,9 +377,9 @@ static void test_an_answer_that_is_cut_does_not_look_whole(void **state)
 
 	(void)state;
 	open_world(&w, true);
-	stream_write(&w.stream, "half", 4);
-	stream_flush(&w.stream);
-	stream_close(&w.stream, true);
+	stream_socket_write(&w.socket, "half", 4);
+	stream_socket_flush(&w.socket);
+	stream_socket_close(&w.socket, true);
 	assert_int_equal(client_read(&w, bytes, sizeof bytes), 4);
 	assert_int_equal(client_read(&w, bytes, sizeof bytes), -2);
 	close_world(&w);
@@ -339,16 +397,16 @@ static void test_connections_are_kept_apart(void **state)
 	client_write(&one, "1", 1);
 	client_write(&two, "22", 2);
 	turn();
-	assert_int_equal(stream_read(&two.stream, bytes, sizeof bytes), 2);
-	assert_int_equal(stream_read(&one.stream, bytes, sizeof bytes), 1);
-	stream_write(&two.stream, "for two", 7);
-	stream_write(&one.stream, "for one", 7);
-	stream_flush(&one.stream);
-	stream_flush(&two.stream);
+	assert_int_equal(stream_socket_read(&two.socket, bytes, sizeof bytes), 2);
+	assert_int_equal(stream_socket_read(&one.socket, bytes, sizeof bytes), 1);
+	stream_socket_write(&two.socket, "for two", 7);
+	stream_socket_write(&one.socket, "for one", 7);
+	stream_socket_flush(&one.socket);
+	stream_socket_flush(&two.socket);
 	shutdown(one.fd, SHUT_WR);
 	turn();
-	assert_int_equal(stream_read(&one.stream, bytes, sizeof bytes), STREAM_FAILED);
-	assert_int_equal(stream_read(&two.stream, bytes, sizeof bytes), STREAM_LATER);
+	assert_int_equal(stream_socket_read(&one.socket, bytes, sizeof bytes), STREAM_SOCKET_FAILED);
+	assert_int_equal(stream_socket_read(&two.socket, bytes, sizeof bytes), STREAM_SOCKET_LATER);
 	assert_int_equal(client_read(&one, bytes, sizeof bytes), 7);
 	assert_memory_equal(bytes, "for one", 7);
 	assert_int_equal(client_read(&two, bytes, sizeof bytes), 7);
@@ -367,21 +425,21 @@ static void test_what_is_no_tls_ends_the_connection(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof first / sizeof first[0]; i++) {
 		open_world(&w, false);
-		assert_int_equal(stream_secure(&w.stream, SSL_new(server_context)), 0);
+		assert_int_equal(stream_socket_secure(&w.socket, SSL_new(server_context)), 0);
 		client_write(&w, first[i], (int)strlen(first[i]));
 		shutdown(w.fd, SHUT_WR);
-		for (int t = 0; t < 3 && !w.stream.failed; t++)
+		for (int t = 0; t < 3 && !w.socket.failed; t++)
 			turn();
-		assert_true(w.stream.failed && w.readable == 1 && w.secured == 0);
-		assert_string_not_equal(tls_describe(w.stream.error, text), "");
-		assert_int_equal(stream_read(&w.stream, bytes, sizeof bytes), STREAM_FAILED);
+		assert_true(w.socket.failed && w.readable == 1 && w.secured == 0);
+		assert_string_not_equal(tls_describe(w.socket.error, text), "");
+		assert_int_equal(stream_socket_read(&w.socket, bytes, sizeof bytes), STREAM_SOCKET_FAILED);
 		close_world(&w);
 	}
 	open_world(&w, true); /* and later */
 	assert_int_equal(write(w.fd, "\x17\x03\x03\x00\x20 not what was agreed upon at all..", 37), 37);
 	turn();
-	assert_int_equal(stream_read(&w.stream, bytes, sizeof bytes), STREAM_FAILED);
-	assert_true(w.stream.failed);
+	assert_int_equal(stream_socket_read(&w.socket, bytes, sizeof bytes), STREAM_SOCKET_FAILED);
+	assert_true(w.socket.failed);
 	close_world(&w);
 }
 
@@ -390,6 +448,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_plain),
 		cmocka_unit_test(test_secure),
+		cmocka_unit_test(test_many_hold_something),
 		cmocka_unit_test(test_a_record_is_taken_in_pieces),
 		cmocka_unit_test(test_an_answer_that_is_cut_does_not_look_whole),
 		cmocka_unit_test(test_connections_are_kept_apart),
