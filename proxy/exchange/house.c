@@ -181,13 +181,6 @@ void house_route_metrics(const struct house *h, unsigned slot, struct route_metr
 	}
 }
 
-void house_read_metrics(const struct house *h, unsigned slot, struct read_metrics *sum)
-{
-	memset(sum, 0, sizeof *sum);
-	for (unsigned w = 0; w < h->count; w++)
-		read_metrics_add(sum, &h->cells[w].reads[slot]);
-}
-
 /* ---- waking ---- */
 
 /* What was published before must be seen by whoever goes to sleep now, so the two sides need a full barrier between their store and

@@ -137,7 +137,6 @@ uint32_t house_return_paths(const struct house *h);
 uint32_t house_route_exchanges(const struct house *h, unsigned slot);
 void house_metrics(const struct house *h, struct metrics *sum);
 void house_route_metrics(const struct house *h, unsigned slot, struct route_metrics *sum);
-void house_read_metrics(const struct house *h, unsigned slot, struct read_metrics *sum);
 
 /* Wakes a worker if it sleeps in its loop. */
 void house_wake(const struct house *h, unsigned worker);

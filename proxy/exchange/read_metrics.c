@@ -1,8 +1,10 @@
 #include "proxy/exchange/read_metrics.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 #include "coap/message.h"
+#include "proxy/exchange/house.h"
 
 enum { PATH_SHIFT = 8, METHOD_SHIFT = 24, LOOKS = 16 };
 
@@ -60,6 +62,13 @@ void read_metrics_add(struct read_metrics *sum, const struct read_metrics *m)
 		if (key != 0)
 			count(sum, key, atomic_load_explicit(&m->labels[i].count, memory_order_relaxed));
 	}
+}
+
+void read_metrics_of_house(const struct house *h, unsigned slot, struct read_metrics *sum)
+{
+	memset(sum, 0, sizeof *sum);
+	for (unsigned w = 0; w < h->count; w++)
+		read_metrics_add(sum, &h->cells[w].reads[slot]);
 }
 
 static const char *path_text(const struct read_conf *r, uint16_t path)

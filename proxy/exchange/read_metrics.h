@@ -60,6 +60,10 @@ void read_metrics_label(struct read_metrics *m, uint8_t method, uint16_t path, u
 /* Adds what m has. */
 void read_metrics_add(struct read_metrics *sum, const struct read_metrics *m);
 
+/* Of all workers, for the read at this slot. */
+struct house;
+void read_metrics_of_house(const struct house *h, unsigned slot, struct read_metrics *sum);
+
 /* Writes "read.NAME.COUNTER value" and "read.NAME.METHOD.PATH[.CODE] value" lines of what is not zero; "-" is a part that is not known or may not
  * be told, "other" a path that is none of count-paths. */
 void read_metrics_print(const struct read_metrics *m, const struct read_conf *r, FILE *out);
