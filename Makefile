@@ -51,19 +51,22 @@ TRANSLATE_OBJS := translate/outer.o translate/http_message.o translate/map_templ
                   translate/map_oscore.o translate/map_etag.o translate/map_freshness.o \
                   translate/map_request.o translate/map_request_http.o translate/map_response.o translate/map_response_http.o
 GROUP_OBJS := oscore/group.o oscore/group_aad.o oscore/group_cipher.o oscore/group_open.o oscore/group_verify.o
-CORE_OBJS := $(TRANSLATE_OBJS) oscore/option.o oscore/opening.o \
-             proxy/edge/traits.o proxy/decide/route.o proxy/decide/http_route.o proxy/decide/links.o proxy/decide/policy.o proxy/decide/target.o proxy/decide/outgoing.o proxy/decide/inner.o \
+# what a worker does on routes that read
+READING_OBJS := oscore/opening.o proxy/decide/inner.o proxy/exchange/forward_read.o proxy/exchange/read_metrics.o proxy/exchange/reader_link.o \
+                proxy/exchange/reading.o proxy/exchange/reading_gate.o proxy/exchange/reading_tell.o
+CORE_OBJS := $(TRANSLATE_OBJS) oscore/option.o \
+             proxy/edge/traits.o proxy/decide/route.o proxy/decide/http_route.o proxy/decide/links.o proxy/decide/policy.o proxy/decide/target.o proxy/decide/outgoing.o \
              proxy/exchange/message_ids.o proxy/exchange/congestion.o proxy/exchange/duplicates.o proxy/exchange/duplicates_map.o \
              proxy/exchange/resolve.o proxy/exchange/resolve_dns.o proxy/exchange/resolve_texts.o \
-             proxy/exchange/metrics.o proxy/exchange/read_metrics.o proxy/exchange/house.o proxy/exchange/house_sessions.o proxy/exchange/client.o proxy/exchange/origin.o \
+             proxy/exchange/metrics.o proxy/exchange/house.o proxy/exchange/house_sessions.o proxy/exchange/client.o proxy/exchange/origin.o \
              proxy/exchange/ports.o proxy/exchange/delivery.o proxy/exchange/reachability.o \
-             proxy/exchange/exchange.o proxy/exchange/receive.o proxy/exchange/requester.o proxy/exchange/forward.o proxy/exchange/forward_find.o proxy/exchange/forward_read.o proxy/exchange/sessions.o proxy/exchange/return_path.o proxy/exchange/forward_decide.o proxy/exchange/transmit.o proxy/exchange/respond.o \
+             proxy/exchange/exchange.o proxy/exchange/receive.o proxy/exchange/requester.o proxy/exchange/forward.o proxy/exchange/forward_find.o proxy/exchange/sessions.o proxy/exchange/return_path.o proxy/exchange/forward_decide.o proxy/exchange/transmit.o proxy/exchange/respond.o \
              proxy/exchange/upstream.o proxy/exchange/observe.o proxy/exchange/local.o proxy/exchange/proxy.o \
-             proxy/exchange/group.o proxy/exchange/hold_back.o proxy/exchange/refusal_log.o proxy/exchange/access_log.o proxy/exchange/reader_link.o proxy/exchange/reading.o proxy/exchange/reading_gate.o proxy/exchange/reading_tell.o proxy/exchange/feed.o proxy/exchange/crossing.o \
+             proxy/exchange/group.o proxy/exchange/hold_back.o proxy/exchange/refusal_log.o proxy/exchange/access_log.o proxy/exchange/feed.o proxy/exchange/feed_line.o proxy/exchange/feed_lines.o proxy/exchange/crossing.o \
              proxy/exchange/crossing_rings.o proxy/exchange/renew.o proxy/exchange/blocks.o proxy/exchange/blocks_request.o \
              proxy/exchange/blocks_answer.o proxy/exchange/blocks_learned.o \
              proxy/exchange/hop.o proxy/exchange/reblock.o proxy/exchange/held.o \
-             proxy/exchange/errand.o proxy/exchange/errand_table.o proxy/exchange/errand_upload.o proxy/exchange/errand_answer.o
+             proxy/exchange/errand.o proxy/exchange/errand_table.o proxy/exchange/errand_upload.o proxy/exchange/errand_answer.o $(READING_OBJS)
 HTTP_OBJS  := proxy/http/lines.o proxy/http/framing.o proxy/http/parse.o \
               proxy/http/server.o proxy/http/connection.o proxy/http/reading.o proxy/http/answer.o proxy/http/proxy_protocol.o \
               proxy/http/request.o proxy/http/reply.o proxy/http/events.o proxy/http/poll.o proxy/http/access.o proxy/http/cors.o \
@@ -79,7 +82,7 @@ PROXY_OBJS := $(BASE_OBJS) $(COAP_OBJS) $(CONF_OBJS) proxy/decide/explain.o prox
              $(TLS_OBJS) $(DTLS_OBJS) proxy/http/material.o \
              proxy/edge/websocket.o proxy/edge/websocket_handshake.o \
              proxy/http/client.o proxy/http/client_link.o proxy/http/origin.o \
-             proxy/process/parent.o proxy/process/workers.o proxy/process/reload.o proxy/process/groups.o proxy/process/route_slots.o proxy/process/route_counts.o \
+             proxy/process/parent.o proxy/process/workers.o proxy/process/reload.o proxy/process/groups.o proxy/process/route_slots.o proxy/process/feeds.o proxy/process/route_counts.o \
              proxy/process/worker.o proxy/process/worker_start.o proxy/process/worker_reload.o proxy/process/worker_reader.o proxy/process/preparing.o \
              proxy/process/channel.o proxy/process/package.o proxy/process/files.o proxy/process/privileges.o proxy/process/sandbox.o \
              proxy/process/notify.o proxy/process/activation.o proxy/exchange/resolve_files.o proxy/main.o

@@ -379,7 +379,7 @@ const struct conf_row conf_rows[] = {
 	FEED_PATH("socket", socket,
 		"The Unix stream socket, an absolute path, that a monitor or a billing system listens on. Each worker connects to it, and again when it was "
 		"gone."),
-	{GROUP_FEEDS, "memory", TYPE_SIZE, AT(feed, memory), RANGE(4 * KB, 64 * MB), .fallback = "256kB",
+	{GROUP_FEEDS, "memory", TYPE_SIZE, AT(feed, memory), RANGE(64 * KB, 64 * MB), .fallback = "256kB",
 		.doc = "Lines that wait for who reads the feed, in each worker. Beyond it lines are lost, which is counted; the traffic never waits for a feed."},
 
 	{GROUP_READS, "context", TYPE_MEMBER, AT(read_conf, contexts), .of = GROUP_CONTEXTS,

@@ -4,11 +4,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "oscore/option.h"
 #include "proxy/exchange/exchange.h"
 #include "proxy/exchange/reading.h"
 
-enum { LINE_BYTES = 4096, HASH_SHOWN = 4 /* bytes */, NUMBER_MAX = 32 };
+enum { LINE_BYTES = 4096, NUMBER_MAX = 32 };
 
 /* Everything that is put in is short; what would not fit is left away, never the newline. */
 struct line {
@@ -32,15 +33,15 @@ static void put(struct line *l, const char *text)
 /* Of our own names only those of interfaces can hold anything unusual: no space, but quotes and worse. */
 static void put_escaped(struct line *l, const char *text)
 {
-	char one[8];
-
 	for (; *text != '\0'; text++) {
-		unsigned char c = (unsigned char)*text;
+		char one[JSON_ESCAPED + 1] = { *text };
+		uint8_t c = (uint8_t)*text;
+		bool plain = json_is_plain(c) && c != ' ';
 
-		if (c <= ' ' || c >= 0x7f || c == '"' || c == '\\')
-			snprintf(one, sizeof one, l->json ? "\\u%04x" : "\\x%02x", c);
-		else
-			snprintf(one, sizeof one, "%c", c);
+		if (!plain && l->json)
+			json_escape(one, c);
+		else if (!plain)
+			snprintf(one, sizeof one, "\\x%02x", c);
 		put(l, one);
 	}
 }
@@ -114,10 +115,8 @@ static void finish(struct proxy *p, struct line *l)
 void access_log_note(struct exchange *x, const struct msg_view *m)
 {
 	const struct msg_option *option = x->oscore ? msg_option(m, OPT_OSCORE) : NULL;
-	enum kid_form form = x->conf->settings.log_kid;
 	struct oscore_option o;
-	uint64_t hash;
-	size_t len;
+	int len;
 
 	x->accounted = false;
 	x->kid_len = 0;
@@ -126,17 +125,9 @@ void access_log_note(struct exchange *x, const struct msg_view *m)
 		x->crossing->sent_at = 0;
 		x->crossing->retransmissions = 0;
 	}
-	if (form == KID_NONE || option == NULL || oscore_option_parse(&o, option->value, option->len, OSCORE_FLAG_GROUP) < 0 ||
-		o.kid == NULL)
+	if (option == NULL || oscore_option_parse(&o, option->value, option->len, OSCORE_FLAG_GROUP) < 0)
 		return;
-	len = o.kid_len < sizeof x->kid ? o.kid_len : sizeof x->kid;
-	if (form == KID_PLAIN) {
-		memcpy(x->kid, o.kid, len);
-	} else {
-		hash = oscore_option_kid_hash(&o, &x->proxy->hash_key);
-		len = HASH_SHOWN;
-		memcpy(x->kid, &hash, len);
-	}
+	len = kid_tell(&o, x->conf->settings.log_kid, &x->proxy->hash_key, x->kid);
 	x->kid_len = (uint8_t)(len + 1);
 }
 

@@ -5,6 +5,7 @@
 #include "proxy/exchange/crossing.h"
 #include "proxy/exchange/errand.h"
 #include "proxy/exchange/exchange.h"
+#include "proxy/exchange/feed.h"
 #include "proxy/exchange/observe.h"
 #include "proxy/exchange/origin.h"
 #include "proxy/exchange/ports.h"
@@ -85,7 +86,7 @@ struct proxy *proxy_create(struct snapshot *conf, struct resolver *resolver, con
 	p->bindings = calloc((size_t)BINDING_SETS * BINDING_WAYS, sizeof *p->bindings);
 	p->rates = calloc(RATE_BUCKETS, sizeof *p->rates);
 	if (create_tables(p) < 0 || p->wheel == NULL || p->duplicates == NULL || p->buffers == NULL || p->bindings == NULL ||
-		p->rates == NULL || crossings_create(p) < 0 || refusal_log_create(p) < 0)
+		p->rates == NULL || crossings_create(p) < 0 || refusal_log_create(p) < 0 || feeds_renew(p) < 0)
 		goto fail;
 	return p;
 fail:
@@ -126,6 +127,7 @@ void proxy_destroy(struct proxy *p)
 	sessions_destroy(p);
 	return_paths_destroy(p);
 	refusal_log_destroy(p);
+	feeds_destroy(p);
 	slab_destroy(p->transfers);
 	free(p->learned);
 	slab_destroy(p->exchanges);

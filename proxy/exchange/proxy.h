@@ -27,6 +27,7 @@
 #include "proxy/exchange/congestion.h"
 #include "proxy/exchange/duplicates.h"
 #include "proxy/exchange/house.h"
+#include "proxy/exchange/kid.h"
 #include "proxy/exchange/message_ids.h"
 #include "proxy/exchange/metrics.h"
 #include "proxy/exchange/resolve.h"
@@ -151,7 +152,7 @@ struct exchange {
 	bool client_acknowledged;     /* an Empty ACK was sent: the response will be separate */
 	bool accounted;               /* the access log has its line */
 	uint8_t kid_len;              /* bytes in `kid`, and one; 0: the access log does not name it */
-	uint8_t kid[8];               /* of the OSCORE option, or its hash, as the configuration wants it */
+	uint8_t kid[KID_TOLD_MAX];    /* of the OSCORE option, or its hash, as the configuration wants it */
 	/* what is asked */
 	uint8_t code;
 	uint8_t observe;              /* enum observe_ask */

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "proxy/exchange/client.h"
+#include "proxy/exchange/feed.h"
 #include "proxy/exchange/forward.h"
 #include "proxy/exchange/observe.h"
 #include "proxy/exchange/reachability.h"
@@ -139,6 +140,8 @@ void proxy_renew(struct proxy *p, struct snapshot *next)
 	renew_limits(p, &before->settings);
 	snapshot_release(before);
 	return_paths_renew(p);
+	if (feeds_renew(p) < 0)
+		log_warning("not enough memory for what waits for feeds: their lines are lost");
 	if (r == NULL) {
 		log_warning("not enough memory to look at the observations again: they go on as they are");
 		return;

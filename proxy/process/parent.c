@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "proxy/exchange/metrics.h"
+#include "proxy/process/feeds.h"
 #include "proxy/process/notify.h"
 #include "proxy/process/reload.h"
 #include "proxy/process/sandbox.h"
@@ -207,6 +208,9 @@ void parent_worker_said(struct parent *p, struct place *place, const struct chan
 		if (m->number[0] < CONF_SLOTS_MAX)
 			groups_retire(&p->groups, (unsigned)m->number[0], place->number);
 		break;
+	case CHANNEL_FEED_GONE:
+		feeds_worker_said(p, place, m);
+		break;
 	case CHANNEL_DRAINED:
 		place->drained = true;
 		if (p->phase == PARENT_DRAINING && workers_are_drained(p))
@@ -254,6 +258,7 @@ static void on_signal(evutil_socket_t number, short what, void *arg)
 		break;
 	case SIGUSR1:
 		reopen_logs(p);
+		feeds_reopen(p);
 		break;
 	case SIGUSR2:
 		print_counters(p);
@@ -440,6 +445,7 @@ out:
 	steer_close();
 	workers_destroy(&p);
 	reload_close(&p);
+	feeds_close(&p);
 	route_counts_free(&p.route_counts);
 	groups_close(&p.groups);
 	close_events(&p);
