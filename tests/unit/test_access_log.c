@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "proxy/exchange/access_log.h"
 #include "proxy/exchange/exchange.h"
+#include "proxy/exchange/reading.h"
 #include "tests/unit/made.h"
 #include "tests/unit/plain_edge.h"
 
