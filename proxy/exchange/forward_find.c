@@ -234,24 +234,29 @@ void passage_find_origin(struct passage *g)
 		passage_refuse(g->p, x, resolve_error(result), 0);
 }
 
-/* The request of a look-up again, from the message that was kept: that is *message now, for the caller to drop. Returns false if it cannot be read. */
-static bool read_again(struct passage *g, struct lookup *l, struct buffer *message, struct msg_view *m, struct outer_request *r)
+bool passage_again(struct passage *g, struct proxy *p, struct exchange *x, const struct buffer *message, struct msg_view *m,
+	struct outer_request *r)
 {
-	struct exchange *x = l->exchange;
-	struct endpoint asked = { .port = snapshot_listener(x->conf, x->client->listener)->address.port,
-		.transport = x->client->peer.transport };
+	const struct listener *l = snapshot_listener(x->conf, x->client->listener);
+	struct endpoint asked = { .port = l != NULL ? l->address.port : 0, .transport = x->client->peer.transport, .scope = x->local.ifindex };
 	uint16_t offender;
 	enum error e;
 
-	passage_begin(g, l->proxy, x, m, r);
+	passage_begin(g, p, x, m, r);
 	memcpy(asked.addr, x->local.addr, sizeof asked.addr);
-	*message = l->message;
-	l->message = (struct buffer){ 0 };
 	if (msg_parse_datagram(m, message->bytes, message->len) != MSG_OK || outer_read_reliable_request(m, r, &offender) != ERR_NONE ||
 		!passage_read(g, &asked, &e))
 		return false;
 	g->target.question.forward = x->forward; /* as was decided */
 	return true;
+}
+
+/* The request of a look-up again: that is *message now, for the caller to drop. Returns false if it cannot be read. */
+static bool read_again(struct passage *g, struct lookup *l, struct buffer *message, struct msg_view *m, struct outer_request *r)
+{
+	*message = l->message;
+	l->message = (struct buffer){ 0 };
+	return passage_again(g, l->proxy, l->exchange, message, m, r);
 }
 
 static void on_resolved(struct resolve_waiter *w, enum resolve_result result, const struct endpoint *addresses, size_t count)
