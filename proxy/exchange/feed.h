@@ -46,6 +46,9 @@ struct feed_record {
 /* The number of an exchange whose messages will be told: no two have the same, in whatever worker and also over restarts. Never 0. */
 uint64_t feed_exchange_number(struct proxy *p);
 
+/* Whether one of another configuration is the same: by name and path. */
+bool feed_is_same(const struct feed *a, const struct feed *b);
+
 /* Tells it to a feed, which may be one of a snapshot that is not in force any more. Never fails: what cannot be told is counted. */
 void feed_tell(struct proxy *p, const struct feed *f, const struct feed_record *r);
 

@@ -234,7 +234,24 @@ void passage_find_origin(struct passage *g)
 		passage_refuse(g->p, x, resolve_error(result), 0);
 }
 
-/* The request of a look-up once more, from the message that was kept for it. */
+bool passage_again(struct passage *g, struct proxy *p, struct exchange *x, const struct buffer *message, struct msg_view *m,
+	struct outer_request *r)
+{
+	const struct listener *l = snapshot_listener(x->conf, x->client->listener);
+	struct endpoint asked = { .port = l != NULL ? l->address.port : 0, .transport = x->client->peer.transport, .scope = x->local.ifindex };
+	uint16_t offender;
+	enum error e;
+
+	passage_begin(g, p, x, m, r);
+	memcpy(asked.addr, x->local.addr, sizeof asked.addr);
+	if (msg_parse_datagram(m, message->bytes, message->len) != MSG_OK || outer_read_reliable_request(m, r, &offender) != ERR_NONE ||
+		!passage_read(g, &asked, &e))
+		return false;
+	g->target.question.forward = x->forward; /* as was decided */
+	return true;
+}
+
+/* The request of a look-up again, from the message that was kept for it. */
 struct kept_request {
 	struct passage g;
 	struct outer_request r;
@@ -242,33 +259,15 @@ struct kept_request {
 	struct buffer message; /* borrowed by the others; for the caller of take_up() to drop */
 };
 
-static bool read_again(struct kept_request *k, struct lookup *l)
-{
-	struct exchange *x = l->exchange;
-	struct passage *g = &k->g;
-	struct endpoint asked = { .port = snapshot_listener(x->conf, x->client->listener)->address.port,
-		.transport = x->client->peer.transport };
-	uint16_t offender;
-	enum error e;
-
-	passage_begin(g, l->proxy, x, &k->m, &k->r);
-	memcpy(asked.addr, x->local.addr, sizeof asked.addr);
-	k->message = l->message;
-	l->message = (struct buffer){ 0 };
-	if (msg_parse_datagram(&k->m, k->message.bytes, k->message.len) != MSG_OK ||
-		outer_read_reliable_request(&k->m, &k->r, &offender) != ERR_NONE || !passage_read(g, &asked, &e))
-		return false;
-	g->target.question.forward = x->forward; /* as was decided */
-	return true;
-}
-
 /* Returns false if it cannot be read: it is refused then. */
 static bool take_up(struct kept_request *k, struct lookup *l)
 {
 	struct exchange *x = l->exchange;
 	struct proxy *p = l->proxy;
 
-	if (read_again(k, l))
+	k->message = l->message;
+	l->message = (struct buffer){ 0 };
+	if (passage_again(&k->g, p, x, &k->message, &k->m, &k->r))
 		return true;
 	passage_refuse(p, x, ERR_INTERNAL, 0);
 	buffers_drop(p->buffers, &k->message);

@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "proxy/process/feeds.h"
 #include "proxy/process/steer.h"
 
 enum {
@@ -201,6 +202,7 @@ static void tell_start(struct parent *p, struct place *place)
 		if (serves(&p->groups.slots[i], place->number))
 			workers_tell(p, place, &m, &p->groups.slots[i].fds[place->number], 1);
 	}
+	feeds_worker_starts(p, place);
 }
 
 static int start_one(struct parent *p, struct place *place)
