@@ -52,6 +52,7 @@ static void write_out(const char *text, size_t len)
 
 static void print_counters(struct parent *p)
 {
+	static struct read_metrics read;
 	struct metrics sum;
 	char *text = NULL;
 	size_t len = 0;
@@ -66,6 +67,10 @@ static void print_counters(struct parent *p)
 
 		route_counts_get(&p->route_counts, &p->house, p->conf->routes[i].metrics_slot, &route);
 		metrics_print_route(&route, p->conf->routes[i].name, out);
+	}
+	for (size_t i = 0; i < p->conf->read_count; i++) {
+		read_metrics_of_house(&p->house, p->conf->reads[i].slot, &read);
+		read_metrics_print(&read, &p->conf->reads[i], out);
 	}
 	if (fclose(out) == 0)
 		write_out(text, len);
