@@ -45,38 +45,6 @@ def begin(directory, files, routes=ROUTES, identity="gw", sections="", listener=
     return p
 
 
-@pytest.fixture(scope="module")
-def shared_dtls(tmp_path_factory, files):
-    p = begin(tmp_path_factory.mktemp("dtls"), files)
-    yield p
-    if p.process.poll() is None:
-        p.stop()
-
-
-@pytest.fixture
-def gw(shared_dtls):
-    yield shared_dtls
-    shared_dtls.close_peers()
-    shared_dtls.check()
-
-
-@pytest.fixture
-def own(tmp_path, files):
-    """own(sections=..., identity=...): a gateway of this test alone."""
-    started = []
-
-    def run(**kw):
-        directory = tmp_path / ("gateway%d" % len(started))
-        directory.mkdir()
-        started.append(begin(directory, files, **kw))
-        return started[-1]
-
-    yield run
-    for p in started:
-        if p.process.poll() is None:
-            p.stop()
-
-
 def meter(gw, name="meter-1", key=None, **kw):
     return SecureClient(gw, dtls.Context({name: key or KEYS[name]}), to=gw.secure, **kw).connect()
 

@@ -10,7 +10,7 @@ import subprocess
 import coap
 import pytest
 from harness import ANYBODY, fresh_address, free_port
-from house import PATIENCE, reload
+from house import reload
 from http_client import PROXY_SIGNATURE, WebPair, proxy_header
 from test_https import Files, client_context
 

@@ -25,24 +25,14 @@ ROUTES += "".join("""  h%d: { from = ["web"]; http-path = "/a/long/path/to/devic
 SIZES = (1025, 3000, 16384)
 
 
-@pytest.fixture(scope="module")
-def shared_gateway(tmp_path_factory):
+def begin(directory):
     host, port, web = "127.0.0.1", free_port(), free_port()
     listeners = ('coap: { url = "coap://%s:%d"; }; tcp: { url = "coap+tcp://%s:%d"; }; web: { url = "http://%s:%d"; public-url = "http://gw.example"; };'
                  % (host, port, host, port, host, web))
-    p = Proxy(tmp_path_factory.mktemp("reblock"), routes=ROUTES, listeners=listeners, port=port,
+    p = Proxy(directory, routes=ROUTES, listeners=listeners, port=port,
               sections='downstream: { trusted = ["127.0.0.0/8"]; };')
     p.web = (host, web)
-    yield p
-    if p.process.poll() is None:
-        p.stop()
-
-
-@pytest.fixture
-def gw(shared_gateway):
-    yield shared_gateway
-    shared_gateway.close_peers()
-    shared_gateway.check()
+    return p
 
 
 def client(gw, **kw):

@@ -39,41 +39,6 @@ def begin(directory, files, to="coap://%(device)s:5683", sections="", **kw):
     return gw
 
 
-@pytest.fixture(scope="module")
-def shared_returns(tmp_path_factory, files):
-    p = begin(tmp_path_factory.mktemp("returns"), files)
-    yield p
-    if p.process.poll() is None:
-        p.stop()
-
-
-@pytest.fixture
-def gw(shared_returns):
-    yield shared_returns
-    for peer in shared_returns.peers:
-        if hasattr(peer, "goodbye"):
-            peer.goodbye()
-    shared_returns.close_peers()
-    shared_returns.advance(1000)
-    shared_returns.check()
-
-
-@pytest.fixture
-def own(tmp_path, files):
-    started = []
-
-    def run(**kw):
-        directory = tmp_path / ("gateway%d" % len(started))
-        directory.mkdir()
-        started.append(begin(directory, files, **kw))
-        return started[-1]
-
-    yield run
-    for p in started:
-        if p.process.poll() is None:
-            p.stop()
-
-
 class Server:
     """The little of an LwM2M server that is asked here: registrations, reads, observations. `device`: the scripted origin it speaks by."""
 

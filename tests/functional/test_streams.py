@@ -34,21 +34,6 @@ def begin(directory, sections="", listener="", routes=ROUTES, **kw):
     return Proxy(directory, routes=routes, listeners=listeners, port=port, sections=sections, **kw)
 
 
-@pytest.fixture(scope="module")
-def shared_streams(tmp_path_factory):
-    p = begin(tmp_path_factory.mktemp("streams"))
-    yield p
-    if p.process.poll() is None:
-        p.stop()
-
-
-@pytest.fixture
-def gw(shared_streams):
-    yield shared_streams
-    shared_streams.close_peers()
-    shared_streams.check()
-
-
 def client(gw, **kw):
     return connect(gw, gw.address, **kw)
 

@@ -29,26 +29,16 @@ def files(tmp_path_factory):
     return f
 
 
-@pytest.fixture(scope="module")
-def shared_secure(tmp_path_factory, files):
+def begin(directory, files):
     port = free_port()
     secure = free_tcp_port()
     device = fresh_address()
     listeners = ('coap: { url = "coap://127.0.0.1:%d"; }; tls: { url = "coaps+tcp://127.0.0.1:%d"; certificate = "%s"; key = "%s"; '
                  'client-ca = "%s"; };' % (port, secure, files.gw_pem, files.gw_key, files.ca_pem))
-    p = Proxy(tmp_path_factory.mktemp("secure"), routes=ROUTES % {"device": device, "allow": ALLOW}, listeners=listeners, port=port,
+    p = Proxy(directory, routes=ROUTES % {"device": device, "allow": ALLOW}, listeners=listeners, port=port,
               sections='upstream: { ca = "%s"; };' % files.ca_pem)
     p.secure, p.device_host = ("127.0.0.1", secure), device
-    yield p
-    if p.process.poll() is None:
-        p.stop()
-
-
-@pytest.fixture
-def gw(shared_secure):
-    yield shared_secure
-    shared_secure.close_peers()
-    shared_secure.check()
+    return p
 
 
 def context(files, shown=None, alpn=("coap",)):

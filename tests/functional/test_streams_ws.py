@@ -29,21 +29,11 @@ def files(tmp_path_factory):
     return f
 
 
-@pytest.fixture(scope="module")
-def shared_gateway_of_websockets(tmp_path_factory, files):
+def begin(directory, files):
     port = free_port()
-    p = Proxy(tmp_path_factory.mktemp("ws"), routes=ROUTES, listeners='coap: { url = "coap://127.0.0.1:%d"; };' % port, port=port,
+    p = Proxy(directory, routes=ROUTES, listeners='coap: { url = "coap://127.0.0.1:%d"; };' % port, port=port,
               sections='upstream: { ca = "%s"; };' % files.ca_pem)
-    yield p
-    if p.process.poll() is None:
-        p.stop()
-
-
-@pytest.fixture
-def gw(shared_gateway_of_websockets):
-    yield shared_gateway_of_websockets
-    shared_gateway_of_websockets.close_peers()
-    shared_gateway_of_websockets.check()
+    return p
 
 
 class Socket:

@@ -64,21 +64,6 @@ def begin(directory, files, sections=""):
     return p
 
 
-@pytest.fixture(scope="module")
-def shared_faults(tmp_path_factory, files):
-    p = begin(tmp_path_factory.mktemp("faults"), files)
-    yield p
-    if p.process.poll() is None:
-        p.stop()
-
-
-@pytest.fixture
-def gw(shared_faults):
-    yield shared_faults
-    shared_faults.close_peers()
-    shared_faults.check()
-
-
 def ask(origin, code=GET, options=(), payload=b"", path="p", **kw):
     scheme = origin.url.split(":")[0]
     target = [(coap.PROXY_SCHEME, scheme), (coap.URI_HOST, origin.host), (coap.URI_PORT, origin.port), (coap.URI_PATH, path)]

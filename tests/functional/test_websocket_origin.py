@@ -14,21 +14,11 @@ ROUTES = """
 """
 
 
-@pytest.fixture(scope="module")
-def shared_origins(tmp_path_factory, files):  # noqa: F811
+def begin(directory, files):  # noqa: F811
     port = free_port()
-    p = Proxy(tmp_path_factory.mktemp("websockets"), routes=ROUTES, port=port,
+    p = Proxy(directory, routes=ROUTES, port=port,
               sections='upstream: { ca = "%s"; };' % files.ca_pem)
-    yield p
-    if p.process.poll() is None:
-        p.stop()
-
-
-@pytest.fixture
-def gw(shared_origins):
-    yield shared_origins
-    shared_origins.close_peers()
-    shared_origins.check()
+    return p
 
 
 def request(origin, code=GET, **kw):
