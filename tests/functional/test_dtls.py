@@ -8,7 +8,7 @@ import pytest
 
 import coap
 from coap import ACK, CON, GET, NON, POST, PUT, Message
-from harness import Proxy, fresh_address, free_port
+from harness import Proxy, ask, fresh_address, free_port
 from secured import SecureClient, SecureDevice, dtls
 from test_https import Files
 
@@ -47,16 +47,6 @@ def begin(directory, files, routes=ROUTES, identity="gw", sections="", listener=
 
 def meter(gw, name="meter-1", key=None, **kw):
     return SecureClient(gw, dtls.Context({name: key or KEYS[name]}), to=gw.secure, **kw).connect()
-
-
-def target(origin, path="p", scheme=None, host=None):
-    return [(coap.PROXY_SCHEME, scheme or origin.url.split(":")[0]), (coap.URI_HOST, host or origin.host), (coap.URI_PORT, origin.port),
-            (coap.URI_PATH, path)]
-
-
-def ask(origin, code=GET, options=(), payload=b"", **kw):
-    names = {k: kw.pop(k) for k in ("path", "scheme", "host") if k in kw}
-    return Message(code, kw.pop("type", CON), kw.pop("mid", None), kw.pop("token", None), target(origin, **names) + list(options), payload)
 
 
 # ---- clients ----

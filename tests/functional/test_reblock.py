@@ -9,7 +9,7 @@ import coap
 from coap import (ACCEPT, BLOCK1, BLOCK2, CHANGED, CON, CONTENT, CONTINUE, ETAG, GET, OBSERVE, OSCORE, POST, PUT, REQUEST_TAG, SIZE1, SIZE2, Message,
                   block, block_parts)
 from coap_stream import BLOCK_WISE, MAX_MESSAGE_SIZE, Origin, connect
-from harness import Proxy, fresh_address, free_port
+from harness import Proxy, ask, fresh_address, free_port
 from http_bodies import Web
 
 BERT = 7
@@ -37,11 +37,6 @@ def begin(directory):
 
 def client(gw, **kw):
     return connect(gw, gw.address, **kw)
-
-
-def ask(origin, code=GET, options=(), payload=b"", path="p", **kw):
-    named = [(coap.PROXY_SCHEME, origin.url.split(":")[0]), (coap.URI_HOST, origin.host), (coap.URI_PORT, origin.port)]
-    return Message(code, options=named + ([(coap.URI_PATH, path)] if path else []) + list(options), payload=payload, **kw)
 
 
 def sealed(origin, option, **kw):

@@ -5,9 +5,9 @@ import pytest
 import coap
 from coap import GET, POST, PUT, Message
 from coap_stream import ABORT, CSM, PING, PONG, RELEASE, Origin, connect, frame
-from harness import fresh_address
+from harness import ask, fresh_address, target
 from house import reload
-from test_streams import ask, begin, client, target, upstream  # noqa: F401
+from test_streams import begin, client, upstream  # noqa: F401
 
 
 # ---- time ----

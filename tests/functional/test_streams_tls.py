@@ -6,9 +6,9 @@ import subprocess
 import pytest
 
 import coap
-from coap import GET, POST, Message
+from coap import POST, Message
 from coap_stream import ABORT, CSM, PING, PONG, RELEASE, Origin, connect
-from harness import Proxy, fresh_address, free_port, free_tcp_port
+from harness import Proxy, ask, fresh_address, free_port, free_tcp_port
 from test_https import Files
 
 ROUTES = """
@@ -63,16 +63,12 @@ def client(gw, files, name="a.example", **kw):
     return connect(gw, gw.secure, tls=context(files, **kw), name=name)
 
 
-def target(origin):
-    return [(coap.PROXY_SCHEME, origin.url.split(":")[0]), (coap.URI_HOST, origin.host), (coap.URI_PORT, origin.port), (coap.URI_PATH, "p")]
-
-
 @pytest.mark.covers("C8323-9-1", "C8323-8.2-1")
 def test_a_client_is_let_in(gw, files):
     c, device = client(gw, files), gw.device()
     assert c.socket.selected_alpn_protocol() == "coap"
     for size in (0, 10, 1000):
-        c.send(Message(POST, options=target(device), payload=b"x" * size))
+        c.send(ask(device, POST, payload=b"x" * size))
         up = device.recv()
         device.piggyback(up, coap.CHANGED, payload=up.payload)
         assert c.recv().payload == b"x" * size
@@ -113,7 +109,7 @@ def test_strangers_are_not_let_in(gw, files):
 
 def test_an_origin_is_asked(gw, files):
     c, origin = gw.client(), Origin(gw, "127.0.0.1", tls=server(files))
-    sent = c.send(Message(POST, options=target(origin), payload=b"x" * 300))
+    sent = c.send(ask(origin, POST, payload=b"x" * 300))
     link = origin.accept()
     assert link.socket.selected_alpn_protocol() == "coap"
     up = link.recv()
@@ -126,7 +122,7 @@ def test_an_origin_is_asked(gw, files):
 @pytest.mark.parametrize("name, alpn", [("elsewhere", ("coap",)), ("stranger", ("coap",)), ("device", ())])
 def test_an_origin_that_is_not_believed(gw, files, name, alpn):
     c, origin = gw.client(), Origin(gw, "127.0.0.1", tls=server(files, name, alpn))
-    c.send(Message(GET, options=target(origin)))
+    c.send(ask(origin))
     with pytest.raises((ssl.SSLError, ConnectionError, AssertionError, OSError)):
         origin.accept().recv()
     assert c.recv().code == coap.code("5.02")

@@ -10,9 +10,9 @@ import struct
 import pytest
 
 import coap
-from coap import GET, POST, Message
+from coap import POST, Message
 from coap_stream import ABORT, CSM, OUR_CSM, PING, PONG, Connection, frame
-from harness import Proxy, free_port
+from harness import Proxy, ask, free_port
 from test_https import Files
 
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
@@ -120,8 +120,8 @@ class Server:
         proxy.peers.append(self)
 
     @property
-    def scheme(self):
-        return "coaps+ws" if self.tls else "coap+ws"
+    def url(self):
+        return "%s://%s:%d" % ("coaps+ws" if self.tls else "coap+ws", self.host, self.port)
 
     def close(self):
         self.socket.close()
@@ -159,11 +159,6 @@ class Server:
         return Connection(self.proxy, Socket(c, **kw), csm=csm)
 
 
-def ask(server, code=GET, payload=b"", host=None, options=()):
-    return Message(code, options=[(coap.PROXY_SCHEME, server.scheme), (coap.URI_HOST, host or server.host), (coap.URI_PORT, server.port),
-                                  (coap.URI_PATH, "p")] + list(options), payload=payload)
-
-
 def secure(files):
     c = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     c.load_cert_chain(files.folder / "device.pem", files.folder / "device.key")
@@ -175,7 +170,7 @@ def secure(files):
 @pytest.mark.parametrize("tls", [False, True])
 def test_an_origin_is_asked(gw, files, tls):
     c, server = gw.client(), Server(gw, secure(files) if tls else None)
-    sent = c.send(ask(server, POST, b"x" * 300))
+    sent = c.send(ask(server, POST, payload=b"x" * 300))
     link = server.open()
     line, fields = server.fields()
     assert line == "GET /.well-known/coap HTTP/1.1"
@@ -189,7 +184,7 @@ def test_an_origin_is_asked(gw, files, tls):
     down = c.recv()
     assert (down.code, down.token, down.payload) == (coap.CHANGED, sent.token, b"y" * 900)
     for n in range(3):
-        c.send(ask(server, POST, b"%d" % n))
+        c.send(ask(server, POST, payload=b"%d" % n))
         up = link.recv()
         link.answer(up, coap.CHANGED, payload=up.payload)
         assert c.recv().payload == b"%d" % n

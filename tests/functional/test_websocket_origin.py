@@ -4,8 +4,8 @@ import pytest
 
 import coap
 import web_socket
-from coap import CON, GET, POST, Message
-from harness import Proxy, fresh_address, free_port
+from coap import GET, POST
+from harness import Proxy, ask, fresh_address, free_port
 from test_streams_tls import files, server  # noqa: F401
 from web_socket import ABORT, BINARY, CLOSE, COAP_PING, COAP_PONG, CSM, PING, PONG, TEXT, WebSocketOrigin
 
@@ -21,28 +21,23 @@ def begin(directory, files):  # noqa: F811
     return p
 
 
-def request(origin, code=GET, **kw):
-    return Message(code, CON, options=[(coap.PROXY_SCHEME, origin.url.split(":")[0]), (coap.URI_HOST, origin.host),
-                                       (coap.URI_PORT, origin.port), (coap.URI_PATH, "p")], **kw)
-
-
 @pytest.mark.parametrize("secure", [False, True])
 @pytest.mark.covers("C8323-4.1-1")
 def test_an_origin_is_asked(gw, files, secure):  # noqa: F811
     host = "127.0.0.1" if secure else fresh_address()  # the name in the certificate
     origin = WebSocketOrigin(gw, host, tls=server(files, alpn=("http/1.1",)) if secure else None)
     client = gw.client()
-    client.send(request(origin))
+    client.send(ask(origin))
     ws = origin.accept().open()
     for i in range(3):
         if i > 0:
-            client.send(request(origin))
+            client.send(ask(origin))
         up = ws.recv()
         assert up.code == GET and up.all(coap.URI_PATH) == [b"p"]
         ws.answer(up, payload=b"%d" % i)
         assert client.recv().payload == b"%d" % i
     # masks are drawn anew for each frame, so no two look the same
-    client.send(request(origin, POST, payload=bytes(40)))
+    client.send(ask(origin, POST, payload=bytes(40)))
     up = ws.recv()
     ws.answer(up, coap.CHANGED)
     assert client.recv().code == coap.CHANGED and up.payload == bytes(40)
@@ -50,7 +45,7 @@ def test_an_origin_is_asked(gw, files, secure):  # noqa: F811
 
 def test_an_answer_in_pieces_with_messages_behind_it(gw):
     origin, client = WebSocketOrigin(gw, fresh_address()), gw.client()
-    client.send(request(origin))
+    client.send(ask(origin))
     ws = origin.accept()
     raw = ws.agreement() + web_socket.frame(web_socket.message(CSM), mask=False)
     for i in range(0, len(raw), 25):
@@ -76,7 +71,7 @@ REFUSALS = {
 def test_an_origin_that_does_not_agree(gw, name):
     """Nothing is sent to it, and whoever asked is told that it did not get there."""
     origin, client = WebSocketOrigin(gw, fresh_address()), gw.client()
-    client.send(request(origin, POST))
+    client.send(ask(origin, POST))
     ws = origin.accept()
     ws.http.send_raw(ws.agreement(**REFUSALS[name]))
     answer = client.recv()
@@ -87,7 +82,7 @@ def test_an_origin_that_does_not_agree(gw, name):
 def test_an_origin_that_does_not_answer(gw):
     """Neither to TCP's beginning nor to the request for a WebSocket: both have their time."""
     origin, client = WebSocketOrigin(gw, fresh_address()), gw.client()
-    client.send(request(origin, POST))
+    client.send(ask(origin, POST))
     ws = origin.accept()
     gw.advance(5000)
     assert client.recv().is_empty
@@ -102,7 +97,7 @@ def test_an_origin_that_does_not_answer(gw):
 def test_an_origin_that_breaks_the_rules(gw, what):
     """Whoever waits for an answer gets one, of the gateway's."""
     origin, client = WebSocketOrigin(gw, fresh_address()), gw.client()
-    client.send(request(origin))
+    client.send(ask(origin))
     ws = origin.accept().open()
     ws.recv()
     payload, opcode, how, status = {
@@ -122,13 +117,13 @@ def test_an_origin_that_breaks_the_rules(gw, what):
 def test_an_origin_closes(gw):
     """What waits for it is answered, and the next request has a WebSocket of its own."""
     origin, client = WebSocketOrigin(gw, fresh_address()), gw.client()
-    client.send(request(origin))
+    client.send(ask(origin))
     ws = origin.accept().open()
     ws.recv()
     ws.send_frame(b"\x03\xe9", CLOSE)
     assert client.recv().code in (coap.code("5.02"), coap.code("5.04"))
     assert ws.ended() == 1001
-    client.send(request(origin))
+    client.send(ask(origin))
     ws = origin.accept().open()
     ws.answer(ws.recv())
     assert client.recv().code == coap.CONTENT
@@ -137,7 +132,7 @@ def test_an_origin_closes(gw):
 def test_an_origins_pings(gw):
     """Those of WebSockets and those of CoAP."""
     origin, client = WebSocketOrigin(gw, fresh_address()), gw.client()
-    client.send(request(origin))
+    client.send(ask(origin))
     ws = origin.accept().open()
     ws.answer(ws.recv())
     assert client.recv().code == coap.CONTENT
@@ -151,7 +146,7 @@ def test_an_origins_pings(gw):
 @pytest.mark.parametrize("fragment", [1, 100])
 def test_an_answer_in_fragments(gw, fragment):
     origin, client = WebSocketOrigin(gw, fresh_address()), gw.client()
-    client.send(request(origin))
+    client.send(ask(origin))
     ws = origin.accept().open()
     up = ws.recv()
     raw = web_socket.message(coap.CONTENT, up.token, payload=b"x" * 900)
