@@ -27,10 +27,8 @@ def files(tmp_path_factory):
     f = Files(tmp_path_factory.mktemp("made"))
     f.make("device", "device", "ca", "subjectAltName=IP:127.0.0.1,DNS:localhost")
     f.make("elsewhere", "elsewhere", "ca", "subjectAltName=DNS:elsewhere.example")
-    (f.folder / "keys").write_text("".join("%s:%s\n" % (name, key.hex()) for name, key in KEYS.items() if name != "stranger"))
-    (f.folder / "ours").write_text("".join("%s:%s\n" % (name, key.hex()) for name, key in OURS.items()))
-    for name in f.folder.iterdir():
-        name.chmod(0o600)
+    f.share("keys", {name: key for name, key in KEYS.items() if name != "stranger"})
+    f.share("ours", OURS)
     return f
 
 

@@ -24,8 +24,6 @@ def files(tmp_path_factory):
     f = Files(tmp_path_factory.mktemp("made"))
     f.make("device", "device", "ca", "subjectAltName=IP:127.0.0.1,DNS:localhost")
     f.make("elsewhere", "elsewhere", "ca", "subjectAltName=DNS:elsewhere.example")
-    for name in f.folder.iterdir():
-        name.chmod(0o600)
     return f
 
 
@@ -166,8 +164,6 @@ def test_who_is_no_longer_let_in_has_to_go(tmp_path, tmp_path_factory):
     """Whose authority or key a reload has withdrawn is sent away; others stay, and so do those whom nobody vouches for."""
     f = Files(tmp_path_factory.mktemp("own"))
     (f.folder / "known").write_bytes(f.ca_pem.read_bytes())
-    for name in f.folder.iterdir():
-        name.chmod(0o600)
     port, secure, keyed = free_port(), free_tcp_port(), free_tcp_port()
     gw = Proxy(tmp_path, port=port, listeners=(
         'coap: { url = "coap://127.0.0.1:%d"; }; tls: { url = "coaps+tcp://127.0.0.1:%d"; certificate = "%s"; key = "%s"; client-ca = "%s"; }; '

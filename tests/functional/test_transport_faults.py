@@ -44,10 +44,8 @@ def files(tmp_path_factory):
     f = Expiring(tmp_path_factory.mktemp("made"))
     f.make("device", "device", "ca", "subjectAltName=IP:127.0.0.1")
     f.make_expired("expired", "subjectAltName=IP:127.0.0.1")
-    for name, keys in (("keys", KEYS), ("ours", OURS)):
-        (f.folder / name).write_text("".join("%s:%s\n" % (who, key.hex()) for who, key in keys.items()))
-    for name in f.folder.iterdir():
-        name.chmod(0o600)
+    f.share("keys", KEYS)
+    f.share("ours", OURS)
     return f
 
 

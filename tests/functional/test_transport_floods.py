@@ -23,10 +23,7 @@ FLOOD = 48 << 20  # more than the kernel's buffers of both ends and the gateway'
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
-    f = Files(tmp_path_factory.mktemp("made"))
-    for name in f.folder.iterdir():
-        name.chmod(0o600)
-    return f
+    return Files(tmp_path_factory.mktemp("made"))
 
 
 def begin(directory, files):
