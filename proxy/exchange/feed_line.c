@@ -11,10 +11,11 @@ static const char *const message_names[FEED_MESSAGES] = {
 	[FEED_REQUEST] = "request", [FEED_RESPONSE] = "response", [FEED_NOTIFICATION] = "notification",
 };
 
-static const char *const verdict_names[FEED_UNREAD + 1] = {
-	[OPENING_OPENED] = "opened", [OPENING_VERIFIED] = "verified", [OPENING_UNKNOWN] = "unknown", [OPENING_NO_KEY] = "no-key",
-	[OPENING_MALFORMED] = "malformed", [OPENING_BAD] = "bad", [OPENING_INNER] = "no-message", [OPENING_CLOSED] = "closed",
-	[OPENING_FAILED] = "failed", [FEED_UNREAD] = "unread",
+/* As the access log calls them (reading_tell.c). */
+static const char *const verdict_names[FEED_VERDICTS] = {
+	[OPENING_OPENED] = "opened", [OPENING_VERIFIED] = "verified", [OPENING_UNKNOWN] = "unknown", [OPENING_NO_KEY] = "no_key",
+	[OPENING_MALFORMED] = "malformed", [OPENING_BAD] = "bad", [OPENING_INNER] = "bad_inside", [OPENING_CLOSED] = "closed",
+	[OPENING_FAILED] = "failed", [FEED_MISSED] = "missed", [FEED_PARTIAL] = "partial",
 };
 
 /* ---- members ---- */

@@ -172,12 +172,13 @@ static const struct endpoint *origin_of(const struct reading *d)
 }
 
 static void tell_feed(struct reading *d, enum reading_kind kind, bool current, const struct reader_ticket *t, const struct opening_answer *a,
-	enum error refused)
+	enum reading_result result, enum error refused)
 {
+	const uint8_t verdict = result == READING_PARTIAL ? FEED_PARTIAL : FEED_MISSED;
 	static const enum feed_message messages[] = { FEED_REQUEST, FEED_RESPONSE, FEED_NOTIFICATION };
 	const struct read_conf *r = d->route->read;
 	struct feed_record record = { .message = messages[kind], .exchange = d->number, .route = d->route, .read = r, .client = &d->client,
-		.origin = origin_of(d), .verdict = a != NULL ? a->verdict : FEED_UNREAD, .seen = a != NULL && a->seen,
+		.origin = origin_of(d), .verdict = a != NULL ? a->verdict : verdict, .seen = a != NULL && a->seen,
 		.unverified = a != NULL && a->unverified, .refused = refused,
 		.inner = a != NULL && a->verdict == OPENING_OPENED ? &a->inner : NULL };
 	const uint8_t *request = current ? reading_option(d) : NULL;
@@ -206,7 +207,7 @@ void reading_tell(struct reading *d, enum reading_kind kind, bool current, const
 	else
 		note_answer(d, kind, current, a, result);
 	alarm_of(d, kind, a, refused);
-	tell_feed(d, kind, current, t, a, refused);
+	tell_feed(d, kind, current, t, a, result, refused);
 }
 
 /* ---- the access log ---- */

@@ -305,7 +305,7 @@ static void a_reader_who_leaves_in_the_middle(void **state)
 static void lines_that_are_too_long(void **state)
 {
 	static char long_name[8000];
-	struct feed_record r = { .exchange = 1, .route = &route, .read = &reads, .verdict = FEED_UNREAD, .name = long_name };
+	struct feed_record r = { .exchange = 1, .route = &route, .read = &reads, .verdict = FEED_MISSED, .name = long_name };
 	int ends[2];
 
 	(void)state;
