@@ -308,7 +308,7 @@ static void others_cost_nothing(void **state)
 	(void)state;
 	ask(0, 1, MSG_CON, CODE_POST, 1, UNREAD, OSCORE, "sealed bytes");
 	answer(next_to_origin(), MSG_ACK, 0, CODE_CHANGED, "9=", "x");
-	ask(0, 1, MSG_CON, CODE_GET, 2, TAP, "11='a'", NULL);
+	ask(0, 1, MSG_CON, CODE_GET, 2, GATE, "11='a'", NULL);
 	answer(next_to_origin(), MSG_ACK, 0, CODE_CONTENT, "", "x");
 	settle();
 	next_to_client(), next_to_client();
