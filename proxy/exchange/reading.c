@@ -96,7 +96,7 @@ static void clear(struct reading *d)
 		reading_write_line(d);
 	buffers_drop(d->proxy->buffers, &d->path);
 	d->round++;
-	d->answered = false;
+	d->answered = d->request_asked = false;
 	d->request = d->response = READING_UNASKED;
 	d->seen = false;
 	d->method = d->code = CODE_EMPTY;
@@ -195,6 +195,7 @@ bool reading_ask(struct reading *d, enum reading_kind kind, struct opening_quest
 		memcpy(t->note, q->option, q->option_len);
 	}
 	d->asked++;
+	d->request_asked = d->request_asked || kind == READING_REQUEST;
 	return true;
 }
 
@@ -232,9 +233,9 @@ void reading_tap(struct reading *d, const struct msg_view *m, bool whole)
 {
 	const struct msg_option *option = msg_option(m, OPT_OSCORE);
 
-	if (whole)
+	if (whole && !d->request_asked)
 		tap(d, READING_REQUEST, option, m->payload, m->payload_len);
-	else if (d->asked == 0) /* nor did anybody gather all of it (reading_tap_body()) */
+	else if (!d->request_asked) /* nor has anybody gathered all of it (reading_tap_body()) */
 		reading_tell(d, READING_REQUEST, true, NULL, NULL, READING_PARTIAL, ERR_NONE);
 	d->held = false;
 	reading_check(d);
@@ -244,7 +245,7 @@ void reading_tap_body(struct exchange *x, const struct msg_view *head, const uin
 {
 	const struct msg_option *option = msg_option(head, OPT_OSCORE);
 
-	if (x->reading != NULL && x->reading->request == READING_UNASKED && x->reading->asked == 0 && option != NULL)
+	if (x->reading != NULL && !x->reading->request_asked && option != NULL)
 		tap(x->reading, READING_REQUEST, option, body, len);
 }
 

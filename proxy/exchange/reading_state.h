@@ -37,6 +37,7 @@ struct reading {
 	uint32_t listener;
 	uint16_t asked;              /* questions that are not settled */
 	bool held, has_origin;
+	bool request_asked;          /* about the request */
 	bool answered;               /* what answers the request is known: nothing more comes for its line */
 	/* the request */
 	uint8_t round;               /* counts the requests of an observation */
