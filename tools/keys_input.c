@@ -153,10 +153,10 @@ static void take_member(void *arg, const struct keys_word *values)
 	struct input *in = arg;
 	struct oscore_group *g = &in->block->group;
 	struct oscore_group_member *m = &g->members[g->member_count];
-	bool server = keys_word_is(&values[1], "server");
+	bool server = keys_word_is(&values[1], "server"), client = keys_word_is(&values[1], "client");
 	size_t len;
 
-	if ((!server && !keys_word_is(&values[1], "client")) || !keys_word_is(&values[2], "credential") || !keys_word_is(&values[4], "public-key")) {
+	if (!(server || client) || !keys_word_is(&values[2], "credential") || !keys_word_is(&values[4], "public-key")) {
 		keys_lines_error(&in->lines, in->lines.line, "a member is: member ID client|server credential HEX public-key HEX");
 		return;
 	}

@@ -1,6 +1,6 @@
 /*
- * oscore-keys - derives what a gateway may have of OSCORE security contexts from their Master Secrets, on a machine that may have these, and
- * writes it as a provisioning file. It reads them from a file or from standard input, and never takes one from its command line.
+ * oscore-keys - derives what a gateway may have of OSCORE security contexts from their Master Secrets, on a machine that may have these,
+ * and writes it as a provisioning file. It reads them from a file or from standard input, and never takes one from its command line.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -60,7 +60,7 @@ static void derive_context(struct run *r, const struct keys_input *b, struct key
 	struct keys_context c = { 0 };
 
 	if (oscore_derive_context(&c.context, &p) < 0) {
-		keys_lines_error(l, b->line, "the keys cannot be derived: an ID is longer than the nonce of the algorithm has room for, or OpenSSL failed");
+		keys_lines_error(l, b->line, "the keys cannot be derived: an ID is longer than the nonce has room for, or OpenSSL failed");
 	} else {
 		snprintf(c.name, sizeof c.name, "%s", b->name);
 		c.sender_has_key = wanted(r, &c.context.sender.id);
@@ -187,7 +187,8 @@ static int run(struct run *r, const char *from, const char *to)
 		fprintf(stderr, "oscore-keys: nobody has the ID of --only-sender\n");
 		goto out;
 	}
-	if (fflush(r->out) == 0 && output_check(output, output_len, to == NULL ? "the output" : to) == 0 && output_write(to, output, output_len) == 0)
+	if (fflush(r->out) == 0 && output_check(output, output_len, to == NULL ? "the output" : to) == 0 &&
+	    output_write(to, output, output_len) == 0)
 		status = 0;
 out:
 	if (r->out != NULL)

@@ -153,8 +153,8 @@ def test_install_and_uninstall(tmp_path, prefix):
     assert status == 0, text
     at = prefix.lstrip("/") + "/"
     doc = at + "share/doc/oscore-proxy/"
-    files = {at + name for name in ("sbin/oscore-proxy", "bin/oscore-keys", "share/man/man1/oscore-keys.1", "share/man/man8/oscore-proxy.8", "share/man/man5/oscore-proxy.conf.5",
-                                    "lib/systemd/system/oscore-proxy.service", "lib/sysusers.d/oscore-proxy.conf")}
+    files = {at + name for name in ("sbin/oscore-proxy", "bin/oscore-keys", "share/man/man1/oscore-keys.1", "share/man/man8/oscore-proxy.8",
+                                    "share/man/man5/oscore-proxy.conf.5", "lib/systemd/system/oscore-proxy.service", "lib/sysusers.d/oscore-proxy.conf")}
     files |= {doc + name for name in ("README.md", "LICENSE", "SECURITY.md", "OPERATING.md", "proxy.conf.example", "oscore-proxy.socket")}
     assert installed_files(tmp_path) == files
     for name in files:
