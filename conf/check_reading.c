@@ -4,6 +4,8 @@
 #include "conf/load.h"
 #include "oscore/opening.h"
 
+enum { SOCKET_PATH_MAX = 107 }; /* of the kernel */
+
 static void complain(struct conf_loader *l, enum conf_group group, size_t i, const char *name, const char *key, const char *text)
 {
 	conf_complain(l, conf_line_of(l->named[group][i], key), "%s.%s.%s: %s", conf_groups[group].name, name, key, text);
@@ -43,12 +45,15 @@ static void check_feeds(struct conf_loader *l)
 	const struct snapshot *s = l->snapshot;
 
 	for (size_t i = 0; i < s->feed_count; i++) {
-		const struct feed *f = &s->feeds[i];
+		struct feed *f = &s->feeds[i];
 
+		f->line = conf_line_of(l->named[GROUP_FEEDS][i], "file");
 		if (*f->file != '\0' && *f->socket != '\0')
 			complain(l, GROUP_FEEDS, i, f->name, "socket", "a feed has file or socket, not both");
 		else if (*f->file == '\0' && *f->socket == '\0')
 			conf_complain(l, l->named[GROUP_FEEDS][i]->line, "feeds.%s: has neither file nor socket", f->name);
+		else if (strlen(f->socket) > SOCKET_PATH_MAX)
+			complain(l, GROUP_FEEDS, i, f->name, "socket", "is longer than the path of a socket may be");
 	}
 }
 

@@ -4,10 +4,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "oscore/option.h"
 #include "proxy/exchange/exchange.h"
+#include "proxy/exchange/reading.h"
 
-enum { LINE_BYTES = 1536, HASH_SHOWN = 4 /* bytes */, NUMBER_MAX = 32 };
+enum { LINE_BYTES = 4096, NUMBER_MAX = 32 };
 
 /* Everything that is put in is short; what would not fit is left away, never the newline. */
 struct line {
@@ -31,15 +33,15 @@ static void put(struct line *l, const char *text)
 /* Of our own names only those of interfaces can hold anything unusual: no space, but quotes and worse. */
 static void put_escaped(struct line *l, const char *text)
 {
-	char one[8];
-
 	for (; *text != '\0'; text++) {
-		unsigned char c = (unsigned char)*text;
+		char one[JSON_ESCAPED + 1] = { *text };
+		uint8_t c = (uint8_t)*text;
+		bool plain = json_is_plain(c) && c != ' ';
 
-		if (c <= ' ' || c >= 0x7f || c == '"' || c == '\\')
-			snprintf(one, sizeof one, l->json ? "\\u%04x" : "\\x%02x", c);
-		else
-			snprintf(one, sizeof one, "%c", c);
+		if (!plain && l->json)
+			json_escape(one, c);
+		else if (!plain)
+			snprintf(one, sizeof one, "\\x%02x", c);
 		put(l, one);
 	}
 }
@@ -100,15 +102,21 @@ static void put_kid(struct line *l, const struct exchange *x)
 	put_string(l, "kid", text);
 }
 
+static void finish(struct proxy *p, struct line *l)
+{
+	put(l, l->json ? "}" : "");
+	l->text[l->len++] = '\n';
+	if (log_access(l->text, l->len) < 0)
+		proxy_count(p, COUNT_ACCESS_LOST);
+}
+
 /* ---- what is told ---- */
 
 void access_log_note(struct exchange *x, const struct msg_view *m)
 {
 	const struct msg_option *option = x->oscore ? msg_option(m, OPT_OSCORE) : NULL;
-	enum kid_form form = x->conf->settings.log_kid;
 	struct oscore_option o;
-	uint64_t hash;
-	size_t len;
+	int len;
 
 	x->accounted = false;
 	x->kid_len = 0;
@@ -117,17 +125,9 @@ void access_log_note(struct exchange *x, const struct msg_view *m)
 		x->crossing->sent_at = 0;
 		x->crossing->retransmissions = 0;
 	}
-	if (form == KID_NONE || option == NULL || oscore_option_parse(&o, option->value, option->len, OSCORE_FLAG_GROUP) < 0 ||
-		o.kid == NULL)
+	if (option == NULL || oscore_option_parse(&o, option->value, option->len, OSCORE_FLAG_GROUP) < 0)
 		return;
-	len = o.kid_len < sizeof x->kid ? o.kid_len : sizeof x->kid;
-	if (form == KID_PLAIN) {
-		memcpy(x->kid, o.kid, len);
-	} else {
-		hash = oscore_option_kid_hash(&o, &x->proxy->hash_key);
-		len = HASH_SHOWN;
-		memcpy(x->kid, &hash, len);
-	}
+	len = kid_tell(&o, x->conf->settings.log_kid, &x->proxy->hash_key, x->kid);
 	x->kid_len = (uint8_t)(len + 1);
 }
 
@@ -174,10 +174,29 @@ void access_log_write(struct exchange *x, uint8_t code, size_t len)
 	put_number(&l, "request_bytes", x->request_len);
 	put_number(&l, "response_bytes", len);
 	put_times(&l, x);
-	put(&l, l.json ? "}" : "");
-	l.text[l.len++] = '\n';
-	if (log_access(l.text, l.len) < 0)
-		proxy_count(x->proxy, COUNT_ACCESS_LOST);
+	if (x->reading == NULL || !reading_keep_line(x, l.text, l.len))
+		finish(x->proxy, &l);
+}
+
+void access_log_write_inner(struct proxy *p, const char *text, size_t len, const struct access_inner *inner)
+{
+	struct line l = { .json = text[0] == '{', .len = len };
+
+	if (len >= sizeof l.text / 2)
+		log_fatal("access log: a line that waited has grown");
+	memcpy(l.text, text, len);
+	if (inner->method != NULL)
+		put_string(&l, "inner_method", inner->method);
+	if (inner->path != NULL)
+		put_string(&l, "inner_path", inner->path);
+	if (inner->code != NULL)
+		put_string(&l, "inner_code", inner->code);
+	put_string(&l, "reading", inner->request);
+	if (inner->answer != NULL)
+		put_string(&l, "reading_answer", inner->answer);
+	if (inner->seen)
+		put_bare(&l, "seen", "true");
+	finish(p, &l);
 }
 
 void access_log_write_http(struct proxy *p, const struct access_http *a)
@@ -203,8 +222,5 @@ void access_log_write_http(struct proxy *p, const struct access_http *a)
 	put_number(&l, "response_bytes", a->response_bytes);
 	put_bare(&l, "truncated", a->truncated ? "true" : "false");
 	put_milliseconds(&l, "ms", clock_now() - a->arrived_at);
-	put(&l, l.json ? "}" : "");
-	l.text[l.len++] = '\n';
-	if (log_access(l.text, l.len) < 0)
-		proxy_count(p, COUNT_ACCESS_LOST);
+	finish(p, &l);
 }

@@ -22,8 +22,9 @@ enum {
 
 enum feed_message { FEED_REQUEST, FEED_RESPONSE, FEED_NOTIFICATION, FEED_MESSAGES };
 
-/* Of a message that the reader said nothing of in time, or was not asked about: in the place of a verdict. */
-enum { FEED_UNREAD = OPENING_VERDICTS };
+/* In the place of a verdict, of a message that was not read: the reader said nothing of it in time, or could not be asked; or it came in Outer
+ * blocks, each of which is no message. */
+enum { FEED_MISSED = OPENING_VERDICTS, FEED_PARTIAL, FEED_VERDICTS };
 
 /* All is borrowed. */
 struct feed_record {
@@ -37,7 +38,7 @@ struct feed_record {
 	size_t option_len;
 	const uint8_t *request_option; /* of a response: that of its request, whose kid counts where the response has none of its own; or NULL */
 	size_t request_option_len;
-	uint8_t verdict;           /* enum opening_verdict, or FEED_UNREAD */
+	uint8_t verdict;           /* enum opening_verdict, or one of the above */
 	bool seen, unverified;     /* see struct opening_answer */
 	enum error refused;        /* ERR_NONE: the message goes on; else why a gate keeps it back */
 	const struct opening_inner *inner; /* NULL unless it is OPENED. Fields that r->read does not name are left out here */
@@ -45,6 +46,9 @@ struct feed_record {
 
 /* The number of an exchange whose messages will be told: no two have the same, in whatever worker and also over restarts. Never 0. */
 uint64_t feed_exchange_number(struct proxy *p);
+
+/* Whether one of another configuration is the same: by name and path. */
+bool feed_is_same(const struct feed *a, const struct feed *b);
 
 /* Tells it to a feed, which may be one of a snapshot that is not in force any more. Never fails: what cannot be told is counted. */
 void feed_tell(struct proxy *p, const struct feed *f, const struct feed_record *r);

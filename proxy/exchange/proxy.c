@@ -5,9 +5,12 @@
 #include "proxy/exchange/crossing.h"
 #include "proxy/exchange/errand.h"
 #include "proxy/exchange/exchange.h"
+#include "proxy/exchange/feed.h"
 #include "proxy/exchange/observe.h"
 #include "proxy/exchange/origin.h"
 #include "proxy/exchange/ports.h"
+#include "proxy/exchange/reader_link.h"
+#include "proxy/exchange/reading.h"
 #include "proxy/exchange/refusal_log.h"
 #include "proxy/exchange/renew.h"
 #include "proxy/exchange/respond.h"
@@ -83,7 +86,7 @@ struct proxy *proxy_create(struct snapshot *conf, struct resolver *resolver, con
 	p->bindings = calloc((size_t)BINDING_SETS * BINDING_WAYS, sizeof *p->bindings);
 	p->rates = calloc(RATE_BUCKETS, sizeof *p->rates);
 	if (create_tables(p) < 0 || p->wheel == NULL || p->duplicates == NULL || p->buffers == NULL || p->bindings == NULL ||
-		p->rates == NULL || crossings_create(p) < 0 || refusal_log_create(p) < 0)
+		p->rates == NULL || crossings_create(p) < 0 || refusal_log_create(p) < 0 || feeds_renew(p) < 0)
 		goto fail;
 	return p;
 fail:
@@ -119,9 +122,12 @@ void proxy_destroy(struct proxy *p)
 	if (p->origins != NULL)
 		origins_free(p);
 	errands_destroy(p);
+	readings_destroy(p);
+	reader_link_destroy(p);
 	sessions_destroy(p);
 	return_paths_destroy(p);
 	refusal_log_destroy(p);
+	feeds_destroy(p);
 	slab_destroy(p->transfers);
 	free(p->learned);
 	slab_destroy(p->exchanges);

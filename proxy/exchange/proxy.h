@@ -27,6 +27,7 @@
 #include "proxy/exchange/congestion.h"
 #include "proxy/exchange/duplicates.h"
 #include "proxy/exchange/house.h"
+#include "proxy/exchange/kid.h"
 #include "proxy/exchange/message_ids.h"
 #include "proxy/exchange/metrics.h"
 #include "proxy/exchange/resolve.h"
@@ -125,6 +126,7 @@ enum exchange_state {
 	EXCHANGE_CANCELLING, /* nobody listens any more; the origin is being told (RFC 7641 3.6) */
 	EXCHANGE_CROSSED,    /* under way in another worker, the origin's home (crossing.c) */
 	EXCHANGE_SERVED,     /* waits for something of its errand (errand.c) */
+	EXCHANGE_READING,    /* waits until its request is read (reading.h) */
 };
 
 enum observe_ask { OBSERVE_NONE, OBSERVE_REGISTER, OBSERVE_CANCEL };
@@ -150,7 +152,7 @@ struct exchange {
 	bool client_acknowledged;     /* an Empty ACK was sent: the response will be separate */
 	bool accounted;               /* the access log has its line */
 	uint8_t kid_len;              /* bytes in `kid`, and one; 0: the access log does not name it */
-	uint8_t kid[8];               /* of the OSCORE option, or its hash, as the configuration wants it */
+	uint8_t kid[KID_TOLD_MAX];    /* of the OSCORE option, or its hash, as the configuration wants it */
 	/* what is asked */
 	uint8_t code;
 	uint8_t observe;              /* enum observe_ask */
@@ -195,6 +197,7 @@ struct exchange {
 	const struct route *route;    /* NULL before it is known, and where the exchange is a stand-in */
 	struct observation *observation;
 	struct lookup *lookup;        /* while its origin is being found */
+	struct reading *reading;      /* what is read of its messages, where its route reads (reading.h) */
 };
 
 /* What an exchange that crossed knows of its other half (crossing.c). */
@@ -313,6 +316,8 @@ struct proxy {
 	struct renewal *renewal;        /* what a new configuration has still to decide again (renew.c), or NULL */
 	bool draining;                  /* no new exchange is begun */
 	uint64_t listener_used[CONF_SLOTS_MAX]; /* when a request last came to a listener that was accepted, by its slot */
+	struct reader_link *reader_link; /* NULL until there is a reader */
+	struct readings *readings;      /* reading.h; NULL until something is read */
 	struct feeds *feeds;            /* feed.c; NULL where there are none */
 	uint64_t feed_exchanges;        /* numbers of those that feeds tell of: the next, or 0 before the first */
 	struct refusals *refusals;      /* refusal_log.c */

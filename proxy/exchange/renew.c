@@ -3,9 +3,11 @@
 #include <stdlib.h>
 
 #include "proxy/exchange/client.h"
+#include "proxy/exchange/feed.h"
 #include "proxy/exchange/forward.h"
 #include "proxy/exchange/observe.h"
 #include "proxy/exchange/reachability.h"
+#include "proxy/exchange/reader_link.h"
 #include "proxy/exchange/return_path.h"
 
 enum { ROUTES_A_TICK = 4096 /* conditions of so many routes are looked at in one tick of the wheel: well under a millisecond */ };
@@ -54,6 +56,7 @@ static void renew_limits(struct proxy *p, const struct settings *before)
 	slab_set_limit(p->clients, s->clients);
 	slab_set_limit(p->origins, s->origins);
 	buffers_set_limit(p->buffers, s->queue_memory / p->house.count);
+	reader_link_renew(p);
 	slab_each(p->clients, renew_client, p);
 	slab_each(p->origins, renew_origin, p);
 }
@@ -137,6 +140,8 @@ void proxy_renew(struct proxy *p, struct snapshot *next)
 	renew_limits(p, &before->settings);
 	snapshot_release(before);
 	return_paths_renew(p);
+	if (feeds_renew(p) < 0)
+		log_warning("not enough memory for what waits for feeds: their lines are lost");
 	if (r == NULL) {
 		log_warning("not enough memory to look at the observations again: they go on as they are");
 		return;

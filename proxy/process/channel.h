@@ -29,6 +29,7 @@ enum channel_kind {
 	CHANNEL_STOP,           /* answer what is under way, end */
 	CHANNEL_LOGS,           /* the service log, and the access log: write there from now on */
 	CHANNEL_READER,         /* the worker's end of a pair to a reader, in place of the one it may have (oscore/opening.h) */
+	CHANNEL_FEED,           /* where lines of the feed number[0] of the configuration in force go; the descriptor has number[1] */
 	CHANNEL_STEER,          /* test build alone */
 	/* from a worker */
 	CHANNEL_READY,          /* it serves */
@@ -36,6 +37,7 @@ enum channel_kind {
 	CHANNEL_FAILED,         /* why, in the text (generation) */
 	CHANNEL_COMMITTED,      /* (generation) */
 	CHANNEL_RETIRED,        /* it has closed the listener of the slot number[0] */
+	CHANNEL_FEED_GONE,      /* nobody reads the feed number[0] at the descriptor number[1] any more */
 	CHANNEL_DRAINED,        /* nothing is under way any more */
 	CHANNEL_STEERED,
 	CHANNEL_KINDS

@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "proxy/exchange/metrics.h"
+#include "proxy/process/feeds.h"
 #include "proxy/process/notify.h"
 #include "proxy/process/reader.h"
 #include "proxy/process/reload.h"
@@ -52,6 +53,7 @@ static void write_out(const char *text, size_t len)
 
 static void print_counters(struct parent *p)
 {
+	static struct read_metrics read;
 	struct metrics sum;
 	char *text = NULL;
 	size_t len = 0;
@@ -66,6 +68,10 @@ static void print_counters(struct parent *p)
 
 		route_counts_get(&p->route_counts, &p->house, p->conf->routes[i].metrics_slot, &route);
 		metrics_print_route(&route, p->conf->routes[i].name, out);
+	}
+	for (size_t i = 0; i < p->conf->read_count; i++) {
+		read_metrics_of_house(&p->house, p->conf->reads[i].slot, &read);
+		read_metrics_print(&read, &p->conf->reads[i], out);
 	}
 	if (fclose(out) == 0)
 		write_out(text, len);
@@ -246,6 +252,9 @@ void parent_worker_said(struct parent *p, struct place *place, const struct chan
 		if (m->number[0] < CONF_SLOTS_MAX)
 			groups_retire(&p->groups, (unsigned)m->number[0], place->number);
 		break;
+	case CHANNEL_FEED_GONE:
+		feeds_worker_said(p, place, m);
+		break;
 	case CHANNEL_DRAINED:
 		place->drained = true;
 		if (p->phase == PARENT_DRAINING && workers_are_drained(p))
@@ -294,6 +303,7 @@ static void on_signal(evutil_socket_t number, short what, void *arg)
 		break;
 	case SIGUSR1:
 		reopen_logs(p);
+		feeds_reopen(p);
 		break;
 	case SIGUSR2:
 		print_counters(p);
@@ -483,6 +493,7 @@ out:
 	workers_destroy(&p);
 	reader_destroy(&p);
 	reload_close(&p);
+	feeds_close(&p);
 	route_counts_free(&p.route_counts);
 	groups_close(&p.groups);
 	close_events(&p);

@@ -98,6 +98,7 @@ struct parent {
 	struct activation activation;
 	uint32_t routes_placed;  /* route slots ever used (reload.c) */
 	struct route_counts route_counts;
+	struct feed_ends *feeds; /* feeds.c; NULL where there never were any */
 
 	struct {
 		enum reload_state state;

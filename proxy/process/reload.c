@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "proxy/process/feeds.h"
 #include "proxy/process/files.h"
 #include "proxy/process/notify.h"
 #include "proxy/process/package.h"
@@ -68,9 +69,10 @@ int reload_first(struct parent *p, struct snapshot *conf)
 	if (reader_first(p, conf) < 0)
 		return -1;
 	p->package_fd = place(p, conf, &p->routes_placed);
-	if (p->package_fd < 0)
+	if (p->package_fd < 0 || feeds_prepare(p, conf) < 0)
 		return -1;
 	groups_commit(&p->groups, conf);
+	feeds_commit(p, NULL);
 	return 0;
 }
 
@@ -126,6 +128,7 @@ static void abort_attempt(struct parent *p)
 	workers_tell_all(p, &(struct channel_message){ .kind = CHANNEL_ABORT, .generation = p->reload.asked }, NULL, 0);
 	reader_abort(p);
 	groups_abort(&p->groups);
+	feeds_abort(p);
 	forget_attempt(p);
 }
 
@@ -155,14 +158,19 @@ static int prepare(struct parent *p, struct snapshot *next)
 {
 	if (logs_differ(&p->conf->settings, &next->settings) && parent_open_logs(&next->settings, &p->reload.logs) < 0)
 		return -1;
+	if (feeds_prepare(p, next) < 0)
+		goto close_logs;
 	p->reload.package_fd = place(p, next, &p->routes_placed);
-	if (p->reload.package_fd >= 0 && reader_prepare(p, next) == 0)
+	if (p->reload.package_fd < 0)
+		goto abort_feeds;
+	if (reader_prepare(p, next) == 0)
 		return 0;
-	if (p->reload.package_fd >= 0) {
-		groups_abort(&p->groups);
-		close(p->reload.package_fd);
-		p->reload.package_fd = -1;
-	}
+	groups_abort(&p->groups);
+	close(p->reload.package_fd);
+	p->reload.package_fd = -1;
+abort_feeds:
+	feeds_abort(p);
+close_logs:
 	parent_close_logs(&p->reload.logs);
 	return -1;
 }
@@ -229,6 +237,7 @@ static void commit(struct parent *p)
 	else
 		log_open(p->logs.log, p->conf->settings.log_level);
 	p->reload.logs = (struct parent_logs){ -1, -1 };
+	feeds_commit(p, old);
 	snapshot_release(old);
 }
 

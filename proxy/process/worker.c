@@ -11,7 +11,9 @@
 #include "proxy/edge/streams.h"
 #include "proxy/edge/udp.h"
 #include "proxy/exchange/crossing.h"
+#include "proxy/exchange/feed.h"
 #include "proxy/exchange/proxy.h"
+#include "proxy/exchange/reader_link.h"
 #include "proxy/http/server.h"
 #include "proxy/process/steer_worker.h"
 
@@ -48,6 +50,8 @@ static void send_all(struct worker *w)
 {
 	while (send_round())
 		w->received++;
+	/* Last, since what is read in the manner of a tap leaves first. */
+	reader_link_flush(w->proxy);
 }
 
 void worker_turn(struct worker *w, bool wait)
@@ -65,6 +69,7 @@ void worker_turn(struct worker *w, bool wait)
 	proxy_turn(w->proxy);
 	send_all(w);
 	crossing_publish(w->proxy);
+	feeds_flush(w->proxy);
 }
 
 unsigned long long worker_activity(const struct worker *w)
@@ -128,6 +133,10 @@ static void take_message(struct worker *w, const struct channel_message *m, stru
 		worker_take_reader(w, got->fds[0]);
 		got->count = 0;
 		break;
+	case CHANNEL_FEED:
+		feeds_take(w->proxy, m->number[0], got->fds[0], m->number[1]);
+		got->count = 0;
+		break;
 	case CHANNEL_STEER:
 		steer_worker_obey(w, m);
 		break;
@@ -158,6 +167,17 @@ static void take_messages(struct worker *w)
 	}
 }
 
+static void tell_of_feeds(struct worker *w)
+{
+	struct channel_message m = { .kind = CHANNEL_FEED_GONE };
+	size_t index;
+
+	while ((m.number[1] = feeds_gone(w->proxy, &index)) != 0) {
+		m.number[0] = index;
+		worker_tell(w, &m);
+	}
+}
+
 static void tell_if_drained(struct worker *w)
 {
 	if (!w->draining || w->drained || !proxy_is_drained(w->proxy) || !http_server_is_drained() || !streams_is_drained())
@@ -169,7 +189,7 @@ static void tell_if_drained(struct worker *w)
 int worker_run(void)
 {
 	static const int ignored[] = { SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGPIPE };
-	struct worker w = { .number = 0 };
+	struct worker w = { .reader_fd = -1 };
 	int status = 1;
 
 	/* They go to all of a terminal's process group, and are the parent's to handle. */
@@ -183,6 +203,7 @@ int worker_run(void)
 		take_messages(&w);
 		worker_take_parsed(&w);
 		worker_retire_listeners(&w);
+		tell_of_feeds(&w);
 		tell_if_drained(&w);
 	}
 	if (w.ended) {

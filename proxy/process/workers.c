@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "proxy/process/child.h"
+#include "proxy/process/feeds.h"
 #include "proxy/process/reader.h"
 #include "proxy/process/steer.h"
 
@@ -186,6 +187,7 @@ static void tell_start(struct parent *p, struct place *place)
 		if (serves(&p->groups.slots[i], place->number))
 			workers_tell(p, place, &m, &p->groups.slots[i].fds[place->number], 1);
 	}
+	feeds_worker_starts(p, place);
 	reader_introduce(p, place);
 }
 

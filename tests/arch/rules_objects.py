@@ -38,6 +38,7 @@ PERMITTED = {
     "oscore/reader/control.o": ("sockets",),        # the pair between parent and reader
     "proxy/process/package.o": ("files",),          # what workers are to know, in memory
     "proxy/process/files.o": ("files",),            # certificates and keys, for the workers
+    "proxy/process/feeds.o": ("files", "sockets"),  # the files and sockets of feeds, for the workers
     "proxy/process/channel.o": ("sockets",),        # the pair between parent and worker
     "proxy/process/worker_start.o": ("identity",),  # its name
     "proxy/process/preparing.o": ("files", "processes", "identity"),  # the thread that parses, and its priority

@@ -83,7 +83,8 @@ static const struct {
 } kinds[CHANNEL_KINDS] = {
 	[CHANNEL_START] = { true, 6, 253 }, [CHANNEL_LISTENER] = { true, 1, 1 }, [CHANNEL_PREPARE] = { true, 1, 1 },
 	[CHANNEL_COMMIT] = { true, 0, 0 }, [CHANNEL_ABORT] = { true, 0, 0 }, [CHANNEL_DRAIN] = { true, 0, 0 },
-	[CHANNEL_STOP] = { true, 0, 0 }, [CHANNEL_LOGS] = { true, 2, 2 }, [CHANNEL_READER] = { true, 1, 1 }, [CHANNEL_STEER] = { true, 0, 0 },
+	[CHANNEL_STOP] = { true, 0, 0 }, [CHANNEL_LOGS] = { true, 2, 2 }, [CHANNEL_READER] = { true, 1, 1 }, [CHANNEL_FEED] = { true, 1, 1 },
+	[CHANNEL_STEER] = { true, 0, 0 }, [CHANNEL_FEED_GONE] = { false, 0, 0 },
 	[CHANNEL_READY] = { false, 0, 0 }, [CHANNEL_PREPARED] = { false, 0, 0 }, [CHANNEL_FAILED] = { false, 0, 0 },
 	[CHANNEL_COMMITTED] = { false, 0, 0 }, [CHANNEL_RETIRED] = { false, 0, 0 }, [CHANNEL_DRAINED] = { false, 0, 0 },
 	[CHANNEL_STEERED] = { false, 0, 0 },
