@@ -82,7 +82,8 @@ PROXY_OBJS := $(BASE_OBJS) $(COAP_OBJS) $(CONF_OBJS) proxy/decide/explain.o prox
              $(TLS_OBJS) $(DTLS_OBJS) proxy/http/material.o \
              proxy/edge/websocket.o proxy/edge/websocket_handshake.o \
              proxy/http/client.o proxy/http/client_link.o proxy/http/origin.o \
-             proxy/process/parent.o proxy/process/workers.o proxy/process/reload.o proxy/process/groups.o proxy/process/route_slots.o proxy/process/feeds.o proxy/process/route_counts.o \
+             proxy/process/parent.o proxy/process/child.o proxy/process/workers.o proxy/process/reload.o proxy/process/reader.o proxy/process/reader_start.o proxy/process/reader_files.o \
+             proxy/process/reader_check.o oscore/reader/control.o proxy/process/groups.o proxy/process/route_slots.o proxy/process/feeds.o proxy/process/route_counts.o \
              proxy/process/worker.o proxy/process/worker_start.o proxy/process/worker_reload.o proxy/process/worker_reader.o proxy/process/preparing.o \
              proxy/process/channel.o proxy/process/package.o proxy/process/files.o proxy/process/privileges.o proxy/process/sandbox.o \
              proxy/process/notify.o proxy/process/activation.o proxy/exchange/resolve_files.o proxy/main.o
