@@ -1,6 +1,6 @@
-"""Differential: what aiocoap's OSCORE code protects, oscore-reader opens to the same fields.
+"""Differential: what other implementations protect with OSCORE, oscore-reader opens to the same fields.
 
-DIFFERENTIAL_MESSAGES says how many messages (10,000; `make check-differential` has 100,000), DIFFERENTIAL_SEED repeats a run.
+DIFFERENTIAL_AIOCOAP and DIFFERENTIAL_CALIFORNIUM say how many messages of each; DIFFERENTIAL_SEED repeats a run.
 """
 
 import concurrent.futures
@@ -16,10 +16,11 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 import oscore_reader  # noqa: E402
-from oscore_reader import BUILD, OscoreReader, answer, question  # noqa: E402
+from oscore_reader import BUILD, ROOT, OscoreReader, answer, question  # noqa: E402
 from sealed_messages import RandomMessage, Sealer  # noqa: E402
 
-MESSAGES = int(os.environ.get("DIFFERENTIAL_MESSAGES", "10000"))
+MESSAGES = int(os.environ.get("DIFFERENTIAL_AIOCOAP", "100000"))
+CALIFORNIUM_MESSAGES = int(os.environ.get("DIFFERENTIAL_CALIFORNIUM", "20000"))
 SEED = int(os.environ.get("DIFFERENTIAL_SEED") or random.SystemRandom().randrange(2 ** 32))
 PROCESSES = 2
 CHUNK = 500
@@ -37,25 +38,30 @@ def without_flags(got):
     return got[:2] + b"\0" + got[3:]
 
 
+def first_difference(reader, pairs):
+    """The first (its number, expected, got) of (question, answer) pairs that is not answered so; every Partial IV is new."""
+    for number, ((_, expected), got) in enumerate(zip(pairs, reader.ask([q for q, _ in pairs]), strict=True)):
+        if without_flags(got) != expected or got[2] & SEEN:
+            return number, expected.hex(), got.hex()
+    return None
+
+
 def seal_and_open(seed, count):
-    """Returns how many were opened and equal, and the first that was not: (seed, its number, expected, got)."""
+    """Returns how many were opened, and the first that was not or otherwise: (seed, its number, expected, got)."""
     sealer = Sealer(seed, oscore_reader.set_id("set"))
     reader = OscoreReader(derived(sealer.input()))
     done, wrong = 0, None
     while done < count and wrong is None:
         pairs = [sealer.next() for _ in range(min(CHUNK, count - done))]
-        for (_, expected), got in zip(pairs, reader.ask([q for q, _ in pairs]), strict=True):
-            # every Partial IV is new
-            if without_flags(got) != expected or got[2] & SEEN:
-                wrong = (seed, done, expected.hex(), got.hex())
-                break
-            done += 1
+        difference = first_difference(reader, pairs)
+        done += len(pairs)
+        wrong = difference and (seed, done, *difference)
     reader.stop()
     return done, wrong
 
 
 @pytest.mark.covers("C8613-5.2-1", "C8613-5.2-2", "C8613-5.3-1", "C8613-5.4-1", "C8613-4.1-1", "C8613-4.1.1-1", "C8613-4.2-1")
-def test_all_that_another_implementation_protects_is_opened():
+def test_all_that_aiocoap_protects_is_opened():
     context = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(PROCESSES, mp_context=context) as pool:
         runs = [pool.submit(seal_and_open, SEED + n, MESSAGES // PROCESSES) for n in range(PROCESSES)]
@@ -63,6 +69,31 @@ def test_all_that_another_implementation_protects_is_opened():
     assert [wrong for _, wrong in results if wrong] == []
     assert sum(done for done, _ in results) == MESSAGES // PROCESSES * PROCESSES
     print("opened %d messages, seed %d" % (MESSAGES, SEED))
+
+
+def read_exactly(stream, length):
+    data = stream.read(length)
+    assert len(data) == length
+    return data
+
+
+def read_piece(stream):
+    return read_exactly(stream, int.from_bytes(read_exactly(stream, 4), "big"))
+
+
+@pytest.mark.covers("C8613-5.2-1", "C8613-5.2-2", "C8613-5.3-1", "C8613-5.4-1")
+def test_all_that_californium_protects_is_opened():
+    command = ["java", "-XX:+UseSerialGC", "-cp", str(ROOT / "build/java/*"), str(ROOT / "tests/interop/java/Sealed.java")]
+    with subprocess.Popen([*command, str(SEED), str(CALIFORNIUM_MESSAGES), str(oscore_reader.set_id("set"))], stdout=subprocess.PIPE) as java:
+        reader = OscoreReader(derived(read_piece(java.stdout).decode()))
+        done = 0
+        while done < CALIFORNIUM_MESSAGES:
+            pairs = [(read_piece(java.stdout), read_piece(java.stdout)) for _ in range(min(CHUNK, CALIFORNIUM_MESSAGES - done))]
+            assert first_difference(reader, pairs) is None, "seed %d, in the %d behind %d" % (SEED, CHUNK, done)
+            done += len(pairs)
+        java.stdout.read()
+    assert java.returncode == 0
+    reader.stop()
 
 
 @pytest.fixture
