@@ -112,6 +112,9 @@ static void put_path(struct writer *w, const struct opening_inner *in)
 	size_t left = FEED_TEXT_MAX;
 	bool only_empty = true, whole = true;
 
+	put_if(w, "uri-path-abbreviated", in->path_abbreviated);
+	if (in->path_abbreviated && in->path_count == 0)
+		return;
 	put_key(w, "uri-path");
 	writer_u8(w, '"');
 	for (unsigned i = 0; i < in->path_count && whole; i++) {
@@ -125,7 +128,6 @@ static void put_path(struct writer *w, const struct opening_inner *in)
 	}
 	writer_text(w, only_empty ? "/\"" : "\"");
 	put_if(w, "uri-path-cut", !whole);
-	put_if(w, "uri-path-abbreviated", in->path_abbreviated);
 }
 
 /* "a=1&b=2"; an '&' within an argument is percent-coded. */

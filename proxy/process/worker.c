@@ -134,7 +134,7 @@ static void take_message(struct worker *w, const struct channel_message *m, stru
 		got->count = 0;
 		break;
 	case CHANNEL_FEED:
-		feeds_take(w->proxy, m->number[0], got->fds[0], m->number[1]);
+		feeds_take(w->proxy, m->number[0] < CONF_FEEDS_MAX ? (size_t)m->number[0] : CONF_FEEDS_MAX, got->fds[0], m->number[1]);
 		got->count = 0;
 		break;
 	case CHANNEL_STEER:

@@ -1,6 +1,7 @@
-"""Feeds: what is told of OSCORE messages reaches whoever reads at a socket or in a file, in whole lines, and costs the traffic nothing where
-nobody does."""
+"""Feeds: what is told of OSCORE messages reaches whoever reads at a socket or in a file, in whole lines, and costs the traffic nothing
+where nobody does."""
 
+import base64
 import json
 import os
 import re
@@ -8,11 +9,12 @@ import select
 import signal
 import socket
 import stat
+import urllib.parse
 
 import coap
 import pytest
 from coap import NON, POST
-from harness import WORKERS, Pair
+from harness import BUILD, WORKERS, Pair
 from house import Configured, logged, pids, until
 from protecting import Context
 
@@ -20,6 +22,7 @@ ROUTE = """
   fwd: { from = ["coap"]; forward-to = ["coap://127.0.0.0/8:*"]; allow-networks = ["127.0.0.0/8"]; require = ["oscore"]; %s };
 """
 PROCESS = 'process: { workers = %d; user = ""; };' % WORKERS
+needs_reader = pytest.mark.skipif(not (BUILD.parent / "oscore-reader").exists(), reason="there is no reader yet")
 INNER, ANSWER = b"\x02\xb1t\xffhello", b"\x44"  # POST /t, 2.04
 
 
@@ -136,7 +139,7 @@ def test_each_worker_connects_and_tells(at_socket):
 
 def test_nobody_needs_to_listen_at_first(start, tmp_path):
     gateway = Gateway(start, tmp_path, 'socket = "%s";' % (tmp_path / "feed"))
-    logged(gateway.proxy, r"warning: feeds\.billing\.socket: cannot connect to \S+/feed: No such file or directory; it is tried again every second$")
+    logged(gateway.proxy, r"warning: feeds\.billing\.socket: cannot connect to \S+/feed: No such file or directory; it is tried again")
     gateway.ask(5)
     consumer = Consumer(tmp_path / "feed")
     assert len(consumer.until(10)) == 10
@@ -269,7 +272,8 @@ def test_a_reload_adds_moves_and_removes_feeds(start, tmp_path):
     gateway.ask()
     until(lambda: len(in_file(path)) == 2)
     # the one that is gone ends, the file goes on
-    gateway.file.change(sections=text.replace('feed = "billing"', 'feed = "another"').replace('billing: { socket = "%s"; };' % consumer.path, ""))
+    text = text.replace('feed = "billing"', 'feed = "another"')
+    gateway.file.change(sections=text.replace('billing: { socket = "%s"; };' % consumer.path, ""))
     until(lambda: consumer.take() is not None and consumer.ended == WORKERS)
     gateway.ask()
     until(lambda: len(in_file(path)) == 4)
@@ -288,7 +292,8 @@ def test_a_file_that_cannot_be_opened_stops_a_reload(start, tmp_path):
         text = gateway.proxy.config.read_text()
         told = gateway.file.refused(text.replace("feeds: {", "feeds: {\n bad: { %s }; " % feed))
         line = text[:text.index("feeds: {")].count("\n") + 2
-        assert re.search(r"error: %s:%d: feeds\.bad\.file: cannot open \S+: %s$" % (re.escape(str(gateway.proxy.config)), line, why), told, re.M), told
+        where = re.escape("%s:%d" % (gateway.proxy.config, line))
+        assert re.search(r"error: %s: feeds\.bad\.file: cannot open \S+: %s$" % (where, why), told, re.M), told
         gateway.proxy.config.write_text(text)
     gateway.ask()
     consumer.until(2)
@@ -300,3 +305,54 @@ def test_without_feeds_nothing_is_told(start, tmp_path):
     gateway.ask(3)
     assert gateway.counted() == (0, 0)
     assert (tmp_path / "monitor.json").read_text() == ""
+
+
+# ---- what was inside ----
+
+PATHS = [  # segments, as they are told
+    ([], "/"), ([b""], "//"), ([b"", b""], "///"), ([b"a", b"b"], "/a/b"), ([b"a/b"], "/a%2Fb"), ([b"a%2Fb"], "/a%252Fb"),
+    ([b"..", b"."], "/../."), ([b'"\\\n\0'], "/%22%5C%0A%00"), (["\u00e9".encode(), b"\xff\xc0\x80"], "/%C3%A9/%FF%C0%80"),
+    ([bytes(range(255))], None), ([b"s" * 255] * 3, None),
+]
+
+
+@needs_reader
+def test_hostile_paths_and_payloads(at_socket):
+    """Whatever bytes they hold: each line is JSON, and gives them back."""
+    gateway, consumer = at_socket
+    for segments, _ in PATHS:
+        gateway.ask(inner=b"\x02" + coap.encode_options([(coap.URI_PATH, s) for s in segments]) + b"\xff" + bytes(range(256)))
+    gateway.ask(inner=b"\x01", answer=b"\x45" + b"\xff" + b"x" * 900)
+    lines = consumer.until(2 * len(PATHS) + 2)
+    requests = [line["inner"] for line in lines if line["message"] == "request"]
+    for (segments, told), inner in zip(PATHS, requests):
+        assert (inner["code"], base64.b64decode(inner["payload"]), inner["payload-length"]) == ("POST", bytes(range(256)), 256)
+        if told:
+            assert inner["uri-path"] == told
+        else:
+            assert [urllib.parse.unquote_to_bytes(s) for s in inner["uri-path"][1:].split("/")] == segments
+    assert requests[-1] == {"code": "GET", "uri-path": "/"}
+    answers = [line["inner"] for line in lines if line["message"] == "response"]
+    assert answers[0] == {"code": "2.04"}
+    assert answers[-1] == {"code": "2.05", "payload": base64.b64encode(b"x" * 900).decode(), "payload-length": 900}
+    assert all((line["verdict"], line["seen"]) == ("opened", False) for line in lines)
+
+
+@needs_reader
+def test_what_is_not_genuine_is_not_told(at_socket):
+    gateway, consumer = at_socket
+    other = Context(b"\x07", secret=b"another secret..")
+    gateway.context, genuine = other, gateway.context
+    gateway.ask()
+    gateway.context = Context(b"\x08")
+    gateway.ask()
+    bad, _, unknown, _ = consumer.until(4)
+    assert (bad["verdict"], unknown["verdict"]) == ("bad", "unknown")
+    gateway.context = genuine
+    gateway.ask()
+    genuine.sequence = 0
+    gateway.ask()
+    lines = consumer.until(8)
+    assert [line["seen"] for line in lines if line["message"] == "request"] == [False, False, False, True]
+    assert all(("inner" in line) == (line["verdict"] == "opened") for line in lines)
+    assert [line["verdict"] for line in lines[4:]] == ["opened"] * 4

@@ -2,17 +2,17 @@
 """bench_read - what it costs to read OSCORE messages on their way.
 
 64 clients keep a request each under way, at 256 devices; each client has a security context of its own, and every request and answer is
-protected in truth. One gateway with one worker has three listeners for them: of the first nothing is read (the pass-through), what comes by the
-second passes a gate that denies by method and path, and by the third a tap. A fourth is a tap that tells a feed, for comparison.
+protected in truth. One gateway with one worker has three listeners for them: of the first nothing is read (the pass-through), what comes by
+the second passes a gate that denies by method and path, and by the third a tap. A fourth is a tap that tells a feed, for comparison.
 
 gate_ratio, tap_ratio: CPU for each request, of parent, worker and reader together, to that of the pass-through in the same rounds.
 open_ratio: messages that the reader opens a second, to those of a bare OpenSSL loop over the same ciphertexts (opening.c).
-isolation_p50, isolation_p99: latency of the pass-through with the reader stopped (SIGSTOP) for the whole of a round, to that of the round beside
-it where it runs: half the rate that is reached alone, while other clients ask by the gate and by the tap, whose requests are then refused in
-time, and pass unread.
+isolation_p50, isolation_p99: latency of the pass-through with the reader stopped (SIGSTOP) for the whole of a round, to that of the round
+beside it where it runs: half the rate that is reached alone, while other clients ask by the gate, whose requests are then refused in time,
+and by the tap, whose requests pass unread.
 
-The gateway is pinned to one core, load and devices to others. It is a report: a slow figure is no failure. The exit status is not 0 if something
-did not run, or an answer was wrong or missing.
+The gateway is pinned to one core, load and devices to others. It is a report: a slow figure is no failure. The exit status is not 0 if
+something did not run, or an answer was wrong or missing.
 """
 import argparse
 import os
@@ -34,7 +34,10 @@ WAYS = ("pass", "gate", "tap", "feed")
 FORMS = (("gate_ratio", "%.3f"), ("tap_ratio", "%.3f"), ("open_ratio", "%.3f"), ("isolation_p50", "%.3f"), ("isolation_p99", "%.3f"))
 
 LISTENER = '  {way}: {{ url = "coap://127.0.0.1:{port}"; }};\n'
-ROUTE = '  {way}: {{ from = ["{way}"]; forward-to = ["coap://127.0.0.0/8:*"]; allow-networks = ["127.0.0.0/8"]; require = ["oscore"]; {read} }};\n'
+ROUTE = """  {way}: {{
+    from = ["{way}"]; forward-to = ["coap://127.0.0.0/8:*"]; allow-networks = ["127.0.0.0/8"]; require = ["oscore"]; {read}
+  }};
+"""
 CONFIG = """
 process: {{ workers = 1; user = ""; }};
 reader: {{ user = ""; }};
@@ -80,12 +83,14 @@ class ReadBench(bench.Bench):
 
     def gateway_of(self):
         ports = {way: next(self.ports) for way in WAYS}
-        keys = subprocess.run([self.load_path, "--keys", "-c", str(CLIENTS), "1", "1"], stdout=subprocess.PIPE, text=True, check=True).stdout
-        os.chmod(written(self.folder + "/clients.keys", keys), 0o600)
+        argv = [self.load_path, "--keys", "-c", str(CLIENTS), "1", "1"]
+        keys = subprocess.run(argv, stdout=subprocess.PIPE, text=True, check=True)
+        os.chmod(written(self.folder + "/clients.keys", keys.stdout), 0o600)
         text = CONFIG.format(
             folder=self.folder, listeners="".join(LISTENER.format(way=way, port=port) for way, port in ports.items()),
             routes="".join(ROUTE.format(way=way, read="" if way == "pass" else 'read = "%s";' % way) for way in WAYS))
-        server = self.server("gateway", [self.options.proxy, "-c", written(self.folder + "/gateway.conf", text)], ports["pass"], ready="ready")
+        path = written(self.folder + "/gateway.conf", text)
+        server = self.server("gateway", [self.options.proxy, "-c", path], ports["pass"], ready="ready")
         server.port_of = ports
         return server
 
