@@ -96,6 +96,7 @@ struct context_set {
 	char *keys;                /* path of the file, which the reader alone reads */
 	uint32_t max_failures;     /* bad tags or signatures after which a context is closed until the next reload; 0: never */
 	uint64_t id;               /* opening_set_id() of the name */
+	unsigned line;             /* where the path is written */
 };
 
 /* Where what is read is told, a line of JSON for each message. */

@@ -218,8 +218,9 @@ static void place_reads(struct snapshot *s)
 }
 
 /* Where nothing came before, the number of each is its place. */
-static void number_members(struct snapshot *s)
+static void number_members(struct conf_loader *l)
 {
+	struct snapshot *s = l->snapshot;
 	size_t i;
 
 	memset(s->listener_of_slot, CONF_NO_LISTENER, sizeof(s->listener_of_slot));
@@ -227,8 +228,10 @@ static void number_members(struct snapshot *s)
 		s->listeners[i].slot = (unsigned)i;
 		s->listener_of_slot[i] = (uint8_t)i;
 	}
-	for (i = 0; i < s->context_count; i++)
+	for (i = 0; i < s->context_count; i++) {
 		s->contexts[i].id = opening_set_id(s->contexts[i].name);
+		s->contexts[i].line = conf_line_of(l->named[GROUP_CONTEXTS][i], "keys");
+	}
 	for (i = 0; i < s->feed_count; i++)
 		s->feeds[i].slot = (unsigned)i;
 	place_reads(s);
@@ -258,7 +261,7 @@ void conf_read_tree(struct conf_loader *l)
 		if (found[g])
 			read_members(l, g, found[g], path, &l->snapshot->settings);
 	}
-	number_members(l->snapshot);
+	number_members(l);
 	/* What the checks would say about half a configuration misleads. */
 	if (!l->failed)
 		conf_check(l);
