@@ -91,11 +91,15 @@ DEMO_OBJS := $(BASE_OBJS) $(COAP_OBJS) base/clock.o base/random.o \
              oscore/option.o oscore/context.o oscore/derive.o oscore/unseal.o tools/seal.o tools/demo.o tools/demo_client.o tools/demo_context.o \
              tools/demo_device.o tools/demo_trace.o
 
+# What reads a provisioning file, and what oscore-keys, which writes one, has besides.
+KEYS_FILE_OBJS := oscore/keys_file.o oscore/keys_blocks.o oscore/keys_lines.o oscore/names.o oscore/group.o oscore/context.o
+OSCORE_KEYS_OBJS := $(KEYS_FILE_OBJS) oscore/derive.o tools/group_derive.o tools/keys_input.o tools/keys_print.o tools/oscore_keys.o
+
 # The product reads the real clock; the test build differs in these objects alone.
 PRODUCT_ONLY := base/clock.o base/random.o proxy/edge/datagrams.o proxy/process/steer_none.o
 TEST_ONLY    := base/clock_steered.o base/random.o proxy/edge/datagrams_faulty.o proxy/process/steer.o proxy/process/steer_worker.o proxy/process/steer_try.o
 
-PROGRAMS := $B/oscore-proxy $B/oscore-demo
+PROGRAMS := $B/oscore-proxy $B/oscore-demo $B/oscore-keys
 LOAD     := $B/load/relay $B/load/origin $B/load/load $B/load/handshakes
 UNIT     := $(patsubst tests/unit/%.c,$B/unit/%,$(wildcard tests/unit/test_*.c))
 SIM      := $(patsubst tests/sim/%.c,$B/unit/%,$(wildcard tests/sim/test_*.c))
@@ -165,6 +169,8 @@ $B/test/oscore-proxy: $(call obj,$(PROXY_OBJS) $(TEST_ONLY)) | $(LLHTTP)
 	$(LINK) $^ $(LIBS)
 $B/oscore-demo: $(call obj,$(DEMO_OBJS)) | $(LLHTTP)
 	$(LINK) $^ $(LIBS)
+$B/oscore-keys: $(call obj,$(OSCORE_KEYS_OBJS))
+	$(LINK) $^ -lcrypto
 # What seals, built like the rest of the load: not for sanitizers.
 SEALED := tests/load/sealed.c tests/load/sealed.h tools/seal.c oscore/option.c oscore/context.c oscore/derive.c base/hash.c base/random.c base/log.c base/clock.c
 $B/load/load: $(wildcard tests/load/load*.c tests/load/load*.h) $(SEALED)
@@ -275,8 +281,10 @@ SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
 DOCDIR       = $(PREFIX)/share/doc/oscore-proxy
 
 install: programs
-	install -d $(addprefix $(DESTDIR),$(PREFIX)/sbin $(PREFIX)/share/man/man8 $(PREFIX)/share/man/man5 $(DOCDIR) $(UNITDIR) $(SYSUSERSDIR))
+	install -d $(addprefix $(DESTDIR),$(PREFIX)/sbin $(PREFIX)/bin $(PREFIX)/share/man/man8 $(PREFIX)/share/man/man5 $(PREFIX)/share/man/man1 $(DOCDIR) $(UNITDIR) $(SYSUSERSDIR))
 	install -m 755 $B/oscore-proxy $(DESTDIR)$(PREFIX)/sbin/oscore-proxy
+	install -m 755 $B/oscore-keys $(DESTDIR)$(PREFIX)/bin/oscore-keys
+	install -m 644 docs/oscore-keys.1 $(DESTDIR)$(PREFIX)/share/man/man1/oscore-keys.1
 	install -m 644 docs/oscore-proxy.8 $(DESTDIR)$(PREFIX)/share/man/man8/oscore-proxy.8
 	install -m 644 $B/docs/oscore-proxy.conf.5 $(DESTDIR)$(PREFIX)/share/man/man5/oscore-proxy.conf.5
 	install -m 644 README.md LICENSE SECURITY.md docs/OPERATING.md proxy.conf.example deploy/oscore-proxy.socket $(DESTDIR)$(DOCDIR)/
@@ -286,7 +294,7 @@ install: programs
 
 # The user and what the administrator wrote (configuration, drop-ins, logs) stay.
 uninstall:
-	rm -f $(addprefix $(DESTDIR),$(PREFIX)/sbin/oscore-proxy $(PREFIX)/share/man/man8/oscore-proxy.8 \
+	rm -f $(addprefix $(DESTDIR),$(PREFIX)/bin/oscore-keys $(PREFIX)/share/man/man1/oscore-keys.1 $(PREFIX)/sbin/oscore-proxy $(PREFIX)/share/man/man8/oscore-proxy.8 \
 		$(PREFIX)/share/man/man5/oscore-proxy.conf.5 $(UNITDIR)/oscore-proxy.service $(SYSUSERSDIR)/oscore-proxy.conf)
 	rm -rf $(DESTDIR)$(DOCDIR)
 

@@ -58,7 +58,7 @@ static bool take_rate(const struct proxy *p, const struct read_conf *r, const ui
 
 	if (oscore_option_parse(&o, option, len, OSCORE_FLAG_GROUP) < 0)
 		return false;
-	hash = hash_mix(&p->hash_key, oscore_option_kid_hash(&o, &p->hash_key), &r->slot, sizeof r->slot);
+	hash = hash_mix(&p->hash_key, oscore_option_kid_hash(&o, &p->hash_key), &r->id, sizeof r->id);
 	place = find_rate(p, hash, &word);
 	stood = atomic_load_explicit(place, memory_order_relaxed);
 	do {

@@ -1,4 +1,4 @@
-/* objects: oscore/keys_file.o oscore/keys_lines.o oscore/names.o oscore/group.o oscore/context.o */
+/* objects: oscore/keys_file.o oscore/keys_blocks.o oscore/keys_lines.o oscore/names.o oscore/group.o oscore/context.o */
 /*
  * The provisioning file: what it gives, and every way to be none.
  */
@@ -152,7 +152,7 @@ static const struct {
 	{ CONTEXT "salt 9e7ca92223786340\n", "keys:6: no Master Secret" },
 	{ "master_secret 0102\n" CONTEXT, "keys:1: no Master Secret" },
 	/* words */
-	{ "algorithm AES-CCM-16-64-128\n" CONTEXT, "keys:1: stands before any" },
+	{ "algorithm AES-CCM-16-64-128\n" CONTEXT, "keys:1: stands before any block" },
 	{ CONTEXT "sendr 02 none\n", "keys:6: unknown word \"sendr\"" },
 	{ CONTEXT "gid 02\n", "keys:6: unknown word \"gid\"" },
 	{ CONTEXT "context\nalgorithm AES-CCM-16-64-128\ncommon-iv " IV_13 "\nid-context 07\n" SENDERS, "keys:6: \"context\" wants one name" },
