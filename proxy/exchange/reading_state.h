@@ -27,8 +27,10 @@ enum reading_wait { READING_WAITS_FOR_NOTHING, READING_GATE_FIRST, READING_GATE_
 enum reading_kind { READING_REQUEST, READING_RESPONSE, READING_NOTIFICATION, READING_KINDS = 4 };
 
 struct reading {
-	uint32_t index;
+	uint32_t index, serial;      /* serial: no other has it */
 	struct proxy *proxy;
+	struct wheel_timer timer;    /* the end of awaits_line, once the exchange has ended */
+	bool awaits_line;            /* a requester's line will come (reading_keep_requesters_line()) */
 	struct exchange *exchange;   /* NULL: it has ended */
 	struct snapshot *conf;       /* kept: `route` is of it */
 	const struct route *route;
@@ -57,6 +59,7 @@ struct reading {
 
 struct readings {
 	struct slab *slab;
+	uint32_t serial;
 	struct { uint64_t key, until; } passed[READING_PASSED];
 };
 
