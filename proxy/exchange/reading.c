@@ -110,6 +110,7 @@ static void clear(struct reading *d)
 	buffers_drop(d->proxy->buffers, &d->path);
 	d->round++;
 	d->answered = d->request_asked = false;
+	d->wait = READING_WAITS_FOR_NOTHING;
 	d->request = d->response = READING_UNASKED;
 	d->seen = false;
 	d->method = d->code = CODE_EMPTY;
@@ -163,6 +164,8 @@ void reading_renew(struct proxy *p, struct exchange *x, const struct msg_view *m
 		put_under(x->reading, x);
 	else if (m != NULL)
 		(void)reading_begin(p, x, m);
+	if (x->reading != NULL && m != NULL && inner_is_gate(x->route->read))
+		reading_gate_renewed(x->reading, m);
 }
 
 /* ---- asking ---- */
@@ -176,10 +179,11 @@ static void on_settled(struct reader_ticket *t, const struct opening_answer *a, 
 	enum error refused = judged ? reading_judge(d, a, e) : ERR_NONE;
 
 	d->asked--;
-	reading_tell(d, kind, current, t, a, a != NULL ? (enum reading_result)a->verdict : READING_MISSED, refused);
+	if (!judged || d->wait != READING_GATE_RENEWED) /* else it was told when it came */
+		reading_tell(d, kind, current, t, a, a != NULL ? (enum reading_result)a->verdict : READING_MISSED, refused);
 	if (judged) {
 		d->held = true;
-		reading_decided(d, refused);
+		reading_decided(d, refused, a != NULL);
 		d->held = false;
 	}
 	reading_check(d);
