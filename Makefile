@@ -207,7 +207,7 @@ $B/test/uri-tool: $(URI_TOOL) $(call obj,$(call objects_of,$(URI_TOOL))) | $(LLH
 	@$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 
 define fuzz_rule
-$B/fuzz/$(notdir $(basename $(1))): $(1) $$(call obj,$$(call objects_of,$(1))) | $$(LLHTTP)
+$B/fuzz/$(notdir $(basename $(1))): $(1) $(wildcard tests/fuzz/*.h) $$(call obj,$$(call objects_of,$(1))) | $$(LLHTTP)
 	@mkdir -p $$(@D) && echo "fuzz $$@"
 	@$$(CC) $$(ALL_CPPFLAGS) $$(ALL_CFLAGS) $$(ALL_LDFLAGS) $$(FUZZ_MAIN) -o $$@ $(1) $$(call obj,$$(call objects_of,$(1))) \
 		$$(LIBS) $$(call libs_of,$(1))
