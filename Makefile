@@ -76,7 +76,7 @@ TLS_OBJS := proxy/edge/tls.o proxy/edge/tls_context.o proxy/edge/tls_parts.o pro
             proxy/edge/tls_clients.o proxy/edge/tls_socket.o proxy/edge/shared_bio.o
 DTLS_OBJS := proxy/edge/dtls.o proxy/edge/dtls_bio.o proxy/edge/dtls_client.o proxy/edge/dtls_context.o proxy/edge/dtls_keys.o \
              proxy/edge/dtls_record.o proxy/edge/dtls_server.o proxy/edge/dtls_sessions.o proxy/edge/dtls_step.o
-PROXY_OBJS := $(BASE_OBJS) $(COAP_OBJS) $(CONF_OBJS) proxy/decide/explain.o proxy/decide/explain_hop.o proxy/decide/explain_http.o $(CORE_OBJS) $(HTTP_OBJS) \
+PROXY_OBJS := $(BASE_OBJS) $(COAP_OBJS) $(CONF_OBJS) proxy/decide/explain.o proxy/decide/explain_hop.o proxy/decide/explain_http.o proxy/decide/explain_read.o $(CORE_OBJS) $(HTTP_OBJS) \
              proxy/edge/edge.o proxy/edge/accepting.o proxy/edge/udp.o proxy/edge/sockets.o proxy/edge/own_addresses.o proxy/edge/has_route.o \
              proxy/edge/streams.o proxy/edge/stream_pool.o proxy/edge/stream_table.o $(STREAM_OBJS) \
              $(TLS_OBJS) $(DTLS_OBJS) proxy/http/material.o \
@@ -220,7 +220,7 @@ $B/test/uri-tool: $(URI_TOOL) $(call obj,$(call objects_of,$(URI_TOOL))) | $(LLH
 	@$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 
 define fuzz_rule
-$B/fuzz/$(notdir $(basename $(1))): $(1) $$(call obj,$$(call objects_of,$(1))) | $$(LLHTTP)
+$B/fuzz/$(notdir $(basename $(1))): $(1) $(wildcard tests/fuzz/*.h) $$(call obj,$$(call objects_of,$(1))) | $$(LLHTTP)
 	@mkdir -p $$(@D) && echo "fuzz $$@"
 	@$$(CC) $$(ALL_CPPFLAGS) $$(ALL_CFLAGS) $$(ALL_LDFLAGS) $$(FUZZ_MAIN) -o $$@ $(1) $$(call obj,$$(call objects_of,$(1))) \
 		$$(LIBS) $$(call libs_of,$(1))
