@@ -138,7 +138,8 @@ struct read_conf {
 	struct feed *feed;         /* one of the snapshot's, or NULL */
 	struct path_pattern *count_paths; /* counters with method and code of each of these paths (the first that matches) */
 	size_t count_path_count;
-	unsigned slot;             /* its place over reloads */
+	unsigned slot;             /* where it is counted: by its name, so that it nearly always stays the same over reloads */
+	uint64_t id;               /* of its name: whose what is counted there is */
 };
 
 struct route {

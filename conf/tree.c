@@ -200,6 +200,23 @@ static void find_duplicates(struct conf_loader *l, enum conf_group g)
 				sorted[i - 1]->line);
 }
 
+/* As near as may be to where its name would have it. */
+static void place_reads(struct snapshot *s)
+{
+	bool taken[CONF_READS_MAX] = {false};
+	size_t i;
+
+	for (i = 0; i < s->read_count; i++) {
+		struct read_conf *r = &s->reads[i];
+
+		r->id = opening_set_id(r->name);
+		r->slot = (unsigned)(r->id % CONF_READS_MAX);
+		while (taken[r->slot])
+			r->slot = (r->slot + 1) % CONF_READS_MAX;
+		taken[r->slot] = true;
+	}
+}
+
 /* Where nothing came before, the number of each is its place. */
 static void number_members(struct conf_loader *l)
 {
@@ -217,8 +234,7 @@ static void number_members(struct conf_loader *l)
 	}
 	for (i = 0; i < s->feed_count; i++)
 		s->feeds[i].slot = (unsigned)i;
-	for (i = 0; i < s->read_count; i++)
-		s->reads[i].slot = (unsigned)i;
+	place_reads(s);
 	for (i = 0; i < s->route_count; i++) {
 		s->routes[i].index = (unsigned)i;
 		s->routes[i].metrics_slot = (uint32_t)i;

@@ -70,7 +70,7 @@ static void print_counters(struct parent *p)
 		metrics_print_route(&route, p->conf->routes[i].name, out);
 	}
 	for (size_t i = 0; i < p->conf->read_count; i++) {
-		read_metrics_of_house(&p->house, p->conf->reads[i].slot, &read);
+		read_metrics_of_house(&p->house, &p->conf->reads[i], &read);
 		read_metrics_print(&read, &p->conf->reads[i], out);
 	}
 	if (fclose(out) == 0)

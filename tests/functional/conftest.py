@@ -111,14 +111,13 @@ def shared_gw(request, tmp_path_factory):
 
 @pytest.fixture
 def gw(shared_gw):
-    """A file's gateway by its begin(). What is left of a test's sessions ends with it."""
+    """A file's gateway by its begin(). What is left of a test's sessions and connections ends with it."""
     yield shared_gw
-    left = [peer for peer in shared_gw.peers if hasattr(peer, "goodbye") and peer.socket.fileno() >= 0]
-    for peer in left:
-        peer.goodbye()
+    for peer in shared_gw.peers:
+        if hasattr(peer, "goodbye") and peer.socket.fileno() >= 0:
+            peer.goodbye()
     shared_gw.close_peers()
-    if left:
-        shared_gw.advance(1000)
+    shared_gw.advance(1000)
     shared_gw.check()
 
 
