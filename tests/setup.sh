@@ -44,6 +44,6 @@ if ! up_to_date build/java/installed tests/interop/java/pom.xml; then
 	rm -rf build/java
 	mkdir -p build/java
 	mvn --quiet --batch-mode --file tests/interop/java/pom.xml -DoutputDirectory="$PWD/build/java" \
-		org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies >build/java/log || { cat build/java/log; exit 1; }
+		org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies >build/java/log 2>&1 || { cat build/java/log; exit 1; }
 	cat tests/interop/java/pom.xml >build/java/installed
 fi

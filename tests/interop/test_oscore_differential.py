@@ -60,7 +60,7 @@ def seal_and_open(seed, count):
     return done, wrong
 
 
-@pytest.mark.covers("C8613-5.2-1", "C8613-5.2-2", "C8613-5.3-1", "C8613-5.4-1", "C8613-4.1-1", "C8613-4.1.1-1", "C8613-4.2-1")
+@pytest.mark.covers("C8613-5.2-1", "C8613-5.2-2", "C8613-5.3-1", "C8613-5.4-1", "C8613-4.2-1")
 def test_all_that_aiocoap_protects_is_opened():
     context = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(PROCESSES, mp_context=context) as pool:
