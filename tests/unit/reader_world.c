@@ -7,6 +7,7 @@
 #include "base/random.h"
 #include "oscore/derive.h"
 #include "oscore/reader/vault.h"
+#include "tools/keys_print.h"
 
 static void must(bool holds, const char *what)
 {
@@ -57,48 +58,31 @@ void world_provision(struct reader_world *w, const char *text, uint32_t max_fail
 	table_free(before);
 }
 
-static void print_hex(char *text, size_t size, const uint8_t *bytes, size_t len)
+/* Behind what stands in a text already. */
+static FILE *append(char *text, size_t size)
 {
-	size_t at = strlen(text);
+	FILE *out = fmemopen(text + strlen(text), size - strlen(text), "w");
 
-	must(at + 2 * len + 2 < size, "text");
-	if (len == 0)
-		text[at++] = '-';
-	for (size_t i = 0; i < len; i++, at += 2)
-		snprintf(text + at, size - at, "%02x", bytes[i]);
-	text[at] = '\0';
-}
-
-static void print(char *text, size_t size, const char *word)
-{
-	must(strlen(text) + strlen(word) + 1 < size, "text");
-	strcat(text, word);
-}
-
-static void print_side(char *text, size_t size, const struct oscore_side *side, size_t key_len, bool has_key)
-{
-	print(text, size, "sender ");
-	print_hex(text, size, side->id.bytes, side->id.len);
-	print(text, size, has_key ? " " : " none");
-	if (has_key)
-		print_hex(text, size, side->key.bytes, key_len);
-	print(text, size, "\n");
+	must(out != NULL, "text");
+	return out;
 }
 
 void world_print_context(char *text, size_t size, const char *name, const struct oscore_context *c, bool sender_has_key, bool recipient_has_key)
 {
-	print(text, size, "context ");
-	print(text, size, name);
-	print(text, size, "\nalgorithm AES-CCM-16-64-128\ncommon-iv ");
-	print_hex(text, size, c->common_iv, c->aead->nonce_len);
-	print(text, size, "\n");
-	if (c->has_id_context) {
-		print(text, size, "id-context ");
-		print_hex(text, size, c->id_context, c->id_context_len);
-		print(text, size, "\n");
-	}
-	print_side(text, size, &c->sender, c->aead->key_len, sender_has_key);
-	print_side(text, size, &c->recipient, c->aead->key_len, recipient_has_key);
+	struct keys_context context = { .context = *c, .sender_has_key = sender_has_key, .recipient_has_key = recipient_has_key };
+	FILE *out = append(text, size);
+
+	snprintf(context.name, sizeof context.name, "%s", name);
+	keys_print_context(out, &context);
+	must(fclose(out) == 0, "text");
+}
+
+void world_print_group(char *text, size_t size, const char *name, const struct oscore_group *g)
+{
+	FILE *out = append(text, size);
+
+	keys_print_group(out, name, g);
+	must(fclose(out) == 0, "text");
 }
 
 void world_context(struct oscore_context *c, uint8_t secret, const char *client, const char *server, const char *id_context, bool as_server)

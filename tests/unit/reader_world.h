@@ -23,8 +23,9 @@ void world_end(struct reader_world *w);
 /* Puts a provisioning file in force as the one set there is, in place of what was; aborts if it is refused. */
 void world_provision(struct reader_world *w, const char *text, uint32_t max_failures);
 
-/* Appends a context to the text of a file (with its terminator in `size`). */
+/* Appends a context, or a group, to the text of a file (with its terminator in `size`). */
 void world_print_context(char *text, size_t size, const char *name, const struct oscore_context *c, bool sender_has_key, bool recipient_has_key);
+void world_print_group(char *text, size_t size, const char *name, const struct oscore_group *g);
 
 /* A context of two parties as the first (the client) sees it, or the other. `secret` makes the Master Secret; id_context may be NULL. */
 void world_context(struct oscore_context *c, uint8_t secret, const char *client, const char *server, const char *id_context, bool as_server);

@@ -1,4 +1,4 @@
-/* objects: READER_PART_OBJS base/clock.o oscore/derive.o tools/seal.o tests/unit/reader_world.o */
+/* objects: READER_PART_OBJS base/clock.o oscore/derive.o tools/seal.o tools/keys_print.o tests/unit/reader_world.o */
 /* libs: -lcrypto */
 /*
  * Payloads that come in Inner blocks: put together, bounded, and none of another body, request or sender among them.

@@ -1,4 +1,4 @@
-/* objects: READER_PART_OBJS base/clock.o oscore/derive.o tools/seal.o tests/unit/reader_world.o */
+/* objects: READER_PART_OBJS base/clock.o oscore/derive.o tools/seal.o tools/keys_print.o tests/unit/reader_world.o */
 /* libs: -lcrypto */
 /*
  * What the reader tells of messages under plain contexts: which context, which direction, fresh or seen, genuine or not.
