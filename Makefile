@@ -76,13 +76,14 @@ TLS_OBJS := proxy/edge/tls.o proxy/edge/tls_context.o proxy/edge/tls_parts.o pro
             proxy/edge/tls_clients.o proxy/edge/tls_socket.o proxy/edge/shared_bio.o
 DTLS_OBJS := proxy/edge/dtls.o proxy/edge/dtls_bio.o proxy/edge/dtls_client.o proxy/edge/dtls_context.o proxy/edge/dtls_keys.o \
              proxy/edge/dtls_record.o proxy/edge/dtls_server.o proxy/edge/dtls_sessions.o proxy/edge/dtls_step.o
-PROXY_OBJS := $(BASE_OBJS) $(COAP_OBJS) $(CONF_OBJS) proxy/decide/explain.o proxy/decide/explain_hop.o proxy/decide/explain_http.o $(CORE_OBJS) $(HTTP_OBJS) \
+PROXY_OBJS := $(BASE_OBJS) $(COAP_OBJS) $(CONF_OBJS) proxy/decide/explain.o proxy/decide/explain_hop.o proxy/decide/explain_http.o proxy/decide/explain_read.o $(CORE_OBJS) $(HTTP_OBJS) \
              proxy/edge/edge.o proxy/edge/accepting.o proxy/edge/udp.o proxy/edge/sockets.o proxy/edge/own_addresses.o proxy/edge/has_route.o \
              proxy/edge/streams.o proxy/edge/stream_pool.o proxy/edge/stream_table.o $(STREAM_OBJS) \
              $(TLS_OBJS) $(DTLS_OBJS) proxy/http/material.o \
              proxy/edge/websocket.o proxy/edge/websocket_handshake.o \
              proxy/http/client.o proxy/http/client_link.o proxy/http/origin.o \
-             proxy/process/parent.o proxy/process/workers.o proxy/process/reload.o proxy/process/groups.o proxy/process/route_slots.o proxy/process/feeds.o proxy/process/route_counts.o \
+             proxy/process/parent.o proxy/process/child.o proxy/process/workers.o proxy/process/reload.o proxy/process/reader.o proxy/process/reader_start.o proxy/process/reader_files.o \
+             proxy/process/reader_check.o oscore/reader/control.o proxy/process/groups.o proxy/process/route_slots.o proxy/process/feeds.o proxy/process/route_counts.o \
              proxy/process/worker.o proxy/process/worker_start.o proxy/process/worker_reload.o proxy/process/worker_reader.o proxy/process/preparing.o \
              proxy/process/channel.o proxy/process/package.o proxy/process/files.o proxy/process/privileges.o proxy/process/sandbox.o \
              proxy/process/notify.o proxy/process/activation.o proxy/exchange/resolve_files.o proxy/main.o
@@ -90,17 +91,27 @@ DEMO_OBJS := $(BASE_OBJS) $(COAP_OBJS) base/clock.o base/random.o \
              oscore/option.o oscore/context.o oscore/derive.o oscore/unseal.o tools/seal.o tools/demo.o tools/demo_client.o tools/demo_context.o \
              tools/demo_device.o tools/demo_trace.o
 
+# What reads a provisioning file, and what oscore-keys, which writes one, has besides.
+KEYS_FILE_OBJS := oscore/keys_file.o oscore/keys_blocks.o oscore/keys_lines.o oscore/names.o oscore/group.o oscore/context.o
+OSCORE_KEYS_OBJS := $(KEYS_FILE_OBJS) oscore/derive.o tools/group_derive.o tools/keys_input.o tools/keys_print.o tools/oscore_keys.o
+# What opens messages for the gateway, in a process of its own: it holds keys, and nothing that could seal, derive one or reach anybody.
+READER_PART_OBJS := $(sort $(KEYS_FILE_OBJS) $(GROUP_OBJS) oscore/option.o oscore/unseal.o oscore/inner.o oscore/replay.o oscore/opening.o \
+                oscore/reader/vault.o oscore/reader/table.o oscore/reader/bodies.o oscore/reader/open.o oscore/reader/prepare.o oscore/reader/answers.o \
+                oscore/reader/control.o oscore/reader/confine.o coap/message.o coap/option.o base/hash.o base/log.o base/random.o)
+READER_OBJS := $(READER_PART_OBJS) base/clock.o oscore/reader/main.o
+READER_LIBS  = $(shell $(PKG_CONFIG) --libs libcrypto libseccomp libcoap-3-notls 2>/dev/null)
+
 # The product reads the real clock; the test build differs in these objects alone.
 PRODUCT_ONLY := base/clock.o base/random.o proxy/edge/datagrams.o proxy/process/steer_none.o
 TEST_ONLY    := base/clock_steered.o base/random.o proxy/edge/datagrams_faulty.o proxy/process/steer.o proxy/process/steer_worker.o proxy/process/steer_try.o
 
-PROGRAMS := $B/oscore-proxy $B/oscore-demo
-LOAD     := $B/load/relay $B/load/origin $B/load/load $B/load/handshakes
+PROGRAMS := $B/oscore-proxy $B/oscore-reader $B/oscore-demo $B/oscore-keys
+LOAD     := $B/load/relay $B/load/origin $B/load/load $B/load/handshakes $B/load/opening
 UNIT     := $(patsubst tests/unit/%.c,$B/unit/%,$(wildcard tests/unit/test_*.c))
 SIM      := $(patsubst tests/sim/%.c,$B/unit/%,$(wildcard tests/sim/test_*.c))
 FUZZ     := $(patsubst tests/fuzz/%.c,$B/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 
-.PHONY: all help print-objects setup test-setup run check check-sanitizers check-cross lint fuzz fuzz-smoke fuzz-report bench bench-house bench-http bench-transports bench-read conformance install \
+.PHONY: all help print-objects print-reader-objects setup test-setup run check check-sanitizers check-cross lint fuzz fuzz-smoke fuzz-report bench bench-house bench-http bench-transports bench-read conformance install \
         uninstall clean programs tests
 
 all: setup
@@ -125,6 +136,8 @@ help:
 
 print-objects:
 	@echo $(PROXY_OBJS) $(PRODUCT_ONLY)
+print-reader-objects:
+	@echo $(READER_OBJS)
 
 setup:
 	@sh tools/setup.sh
@@ -162,8 +175,12 @@ $B/oscore-proxy: $(call obj,$(PROXY_OBJS) $(PRODUCT_ONLY)) | $(LLHTTP)
 	$(LINK) $^ $(LIBS)
 $B/test/oscore-proxy: $(call obj,$(PROXY_OBJS) $(TEST_ONLY)) | $(LLHTTP)
 	$(LINK) $^ $(LIBS)
+$B/oscore-reader: $(call obj,$(READER_OBJS))
+	$(LINK) $^ $(READER_LIBS)
 $B/oscore-demo: $(call obj,$(DEMO_OBJS)) | $(LLHTTP)
 	$(LINK) $^ $(LIBS)
+$B/oscore-keys: $(call obj,$(OSCORE_KEYS_OBJS))
+	$(LINK) $^ -lcrypto
 # What seals, built like the rest of the load: not for sanitizers.
 SEALED := tests/load/sealed.c tests/load/sealed.h tools/seal.c oscore/option.c oscore/context.c oscore/derive.c base/hash.c base/random.c base/log.c base/clock.c
 $B/load/load: $(wildcard tests/load/load*.c tests/load/load*.h) $(SEALED)
@@ -175,6 +192,9 @@ $B/load/origin: $(wildcard tests/load/origin*.c) tests/load/origin.h $(SEALED)
 $B/load/handshakes: tests/load/handshakes.c tests/load/load_dtls.c tests/load/load_dtls.h
 	@mkdir -p $(@D)
 	$(CC) -O2 -g -std=c11 -D_GNU_SOURCE -Wall -Wextra -o $@ $(filter %.c,$^) -lssl -lcrypto
+$B/load/opening: tests/load/opening.c oscore/opening.c oscore/opening.h oscore/reader/control.c oscore/reader/control.h $(SEALED) coap/message.c coap/option.c
+	@mkdir -p $(@D)
+	$(CC) -O2 -g -std=c11 -D_GNU_SOURCE -I. -Wall -Wextra -o $@ $(filter %.c,$^) $(READER_LIBS)
 $B/load/%: tests/load/%.c
 	@mkdir -p $(@D)
 	$(CC) -O2 -g -std=c11 -D_GNU_SOURCE -Wall -Wextra -o $@ $<
@@ -200,7 +220,7 @@ $B/test/uri-tool: $(URI_TOOL) $(call obj,$(call objects_of,$(URI_TOOL))) | $(LLH
 	@$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 
 define fuzz_rule
-$B/fuzz/$(notdir $(basename $(1))): $(1) $$(call obj,$$(call objects_of,$(1))) | $$(LLHTTP)
+$B/fuzz/$(notdir $(basename $(1))): $(1) $(wildcard tests/fuzz/*.h) $$(call obj,$$(call objects_of,$(1))) | $$(LLHTTP)
 	@mkdir -p $$(@D) && echo "fuzz $$@"
 	@$$(CC) $$(ALL_CPPFLAGS) $$(ALL_CFLAGS) $$(ALL_LDFLAGS) $$(FUZZ_MAIN) -o $$@ $(1) $$(call obj,$$(call objects_of,$(1))) \
 		$$(LIBS) $$(call libs_of,$(1))
@@ -274,8 +294,10 @@ SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
 DOCDIR       = $(PREFIX)/share/doc/oscore-proxy
 
 install: programs
-	install -d $(addprefix $(DESTDIR),$(PREFIX)/sbin $(PREFIX)/share/man/man8 $(PREFIX)/share/man/man5 $(DOCDIR) $(UNITDIR) $(SYSUSERSDIR))
-	install -m 755 $B/oscore-proxy $(DESTDIR)$(PREFIX)/sbin/oscore-proxy
+	install -d $(addprefix $(DESTDIR),$(PREFIX)/sbin $(PREFIX)/bin $(PREFIX)/share/man/man8 $(PREFIX)/share/man/man5 $(PREFIX)/share/man/man1 $(DOCDIR) $(UNITDIR) $(SYSUSERSDIR))
+	install -m 755 $B/oscore-proxy $B/oscore-reader $(DESTDIR)$(PREFIX)/sbin/
+	install -m 755 $B/oscore-keys $(DESTDIR)$(PREFIX)/bin/oscore-keys
+	install -m 644 docs/oscore-keys.1 $(DESTDIR)$(PREFIX)/share/man/man1/oscore-keys.1
 	install -m 644 docs/oscore-proxy.8 $(DESTDIR)$(PREFIX)/share/man/man8/oscore-proxy.8
 	install -m 644 $B/docs/oscore-proxy.conf.5 $(DESTDIR)$(PREFIX)/share/man/man5/oscore-proxy.conf.5
 	install -m 644 README.md LICENSE SECURITY.md docs/OPERATING.md proxy.conf.example deploy/oscore-proxy.socket $(DESTDIR)$(DOCDIR)/
@@ -285,7 +307,7 @@ install: programs
 
 # The user and what the administrator wrote (configuration, drop-ins, logs) stay.
 uninstall:
-	rm -f $(addprefix $(DESTDIR),$(PREFIX)/sbin/oscore-proxy $(PREFIX)/share/man/man8/oscore-proxy.8 \
+	rm -f $(addprefix $(DESTDIR),$(PREFIX)/bin/oscore-keys $(PREFIX)/share/man/man1/oscore-keys.1 $(PREFIX)/sbin/oscore-proxy $(PREFIX)/sbin/oscore-reader $(PREFIX)/share/man/man8/oscore-proxy.8 \
 		$(PREFIX)/share/man/man5/oscore-proxy.conf.5 $(UNITDIR)/oscore-proxy.service $(SYSUSERSDIR)/oscore-proxy.conf)
 	rm -rf $(DESTDIR)$(DOCDIR)
 

@@ -3,14 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/bytes.h"
 #include "oscore/names.h"
 
-enum { CONTEXT_SENDERS = 2, NAME_SHOWN_MAX = 24 };
+enum { CONTEXT_SENDERS = 2 };
 
 enum measured { MEASURED_IV, MEASURED_SIGNATURE_KEY, MEASURED_COUNT };
-
-enum block { BLOCK_NONE, BLOCK_CONTEXT, BLOCK_GROUP };
 
 /* A sender as the check for duplicates sorts them. */
 struct named {
@@ -25,9 +22,6 @@ struct parser {
 	struct named *named;
 	size_t member_count;
 	/* the block in hand */
-	enum block block;
-	unsigned errors_before;
-	unsigned seen;            /* bit i: setting i of the block */
 	unsigned measured_lines[MEASURED_COUNT]; /* what the algorithm decides the lengths of */
 	size_t measured[MEASURED_COUNT];
 	size_t key_lengths[CONTEXT_SENDERS];
@@ -37,13 +31,6 @@ struct parser {
 	struct keys_group group;
 	unsigned member_lines[OSCORE_GROUP_MEMBERS_MAX];
 	size_t member_key_lengths[OSCORE_GROUP_MEMBERS_MAX];
-};
-
-struct setting {
-	const char *word;
-	size_t values;
-	bool required, repeats;
-	void (*take)(struct parser *p, const struct keys_word *values);
 };
 
 static unsigned here(const struct parser *p)
@@ -66,16 +53,18 @@ static void measured_take(struct parser *p, const struct keys_word *w, const cha
 		p->measured_lines[which] = here(p);
 }
 
-static void context_algorithm(struct parser *p, const struct keys_word *values)
+static void context_algorithm(void *arg, const struct keys_word *values)
 {
+	struct parser *p = arg;
 	int alg;
 
 	if (number_of(p, OSCORE_NAMES_AEAD, values, &alg))
 		p->context.context.aead = oscore_aead_row(alg);
 }
 
-static void context_id_context(struct parser *p, const struct keys_word *values)
+static void context_id_context(void *arg, const struct keys_word *values)
 {
+	struct parser *p = arg;
 	struct oscore_context *c = &p->context.context;
 	size_t len;
 
@@ -85,8 +74,10 @@ static void context_id_context(struct parser *p, const struct keys_word *values)
 	c->id_context_len = (uint8_t)len;
 }
 
-static void context_common_iv(struct parser *p, const struct keys_word *values)
+static void context_common_iv(void *arg, const struct keys_word *values)
 {
+	struct parser *p = arg;
+
 	measured_take(p, values, "the Common IV", MEASURED_IV, p->context.context.common_iv, sizeof p->context.context.common_iv);
 }
 
@@ -104,8 +95,9 @@ static void party_take(struct parser *p, const struct keys_word *id_word, const 
 		*has_key = true;
 }
 
-static void context_sender(struct parser *p, const struct keys_word *values)
+static void context_sender(void *arg, const struct keys_word *values)
 {
+	struct parser *p = arg;
 	struct keys_context *c = &p->context;
 	size_t n = p->sender_count;
 	struct oscore_side *side = n == 0 ? &c->context.sender : &c->context.recipient;
@@ -119,8 +111,9 @@ static void context_sender(struct parser *p, const struct keys_word *values)
 	party_take(p, &values[0], &values[1], &side->id, &side->key, n == 0 ? &c->sender_has_key : &c->recipient_has_key, &p->key_lengths[n]);
 }
 
-static void group_gid(struct parser *p, const struct keys_word *values)
+static void group_gid(void *arg, const struct keys_word *values)
 {
+	struct parser *p = arg;
 	struct oscore_group *g = &p->group.group;
 	size_t len;
 
@@ -128,63 +121,71 @@ static void group_gid(struct parser *p, const struct keys_word *values)
 		g->gid_len = (uint8_t)len;
 }
 
-static void group_algorithm(struct parser *p, const struct keys_word *values)
+static void group_algorithm(void *arg, const struct keys_word *values)
 {
+	struct parser *p = arg;
 	int alg;
 
 	if (!keys_word_is(values, "none") && number_of(p, OSCORE_NAMES_AEAD, values, &alg))
 		p->group.group.aead = oscore_aead_row(alg);
 }
 
-static void group_group_algorithm(struct parser *p, const struct keys_word *values)
+static void group_group_algorithm(void *arg, const struct keys_word *values)
 {
+	struct parser *p = arg;
 	int alg;
 
 	if (number_of(p, OSCORE_NAMES_GROUP, values, &alg))
 		p->group.group.algorithm = oscore_group_algorithm(alg);
 }
 
-static void group_signature(struct parser *p, const struct keys_word *values)
+static void group_signature(void *arg, const struct keys_word *values)
 {
+	struct parser *p = arg;
 	int alg;
 
 	if (number_of(p, OSCORE_NAMES_SIGNATURE, values, &alg))
 		p->group.group.signature = (enum oscore_signature)alg;
 }
 
-static void group_agreement(struct parser *p, const struct keys_word *values)
+static void group_agreement(void *arg, const struct keys_word *values)
 {
+	struct parser *p = arg;
 	int alg;
 
 	if (!keys_word_is(values, "none") && number_of(p, OSCORE_NAMES_AGREEMENT, values, &alg))
 		p->group.group.key_agreement = alg;
 }
 
-static void group_hkdf(struct parser *p, const struct keys_word *values)
+static void group_hkdf(void *arg, const struct keys_word *values)
 {
+	struct parser *p = arg;
 	int hkdf;
 
 	if (number_of(p, OSCORE_NAMES_HKDF, values, &hkdf))
 		p->group.group.hkdf = (enum oscore_hkdf)hkdf;
 }
 
-static void group_common_iv(struct parser *p, const struct keys_word *values)
+static void group_common_iv(void *arg, const struct keys_word *values)
 {
+	struct parser *p = arg;
 	struct oscore_group *g = &p->group.group;
 
 	g->has_common_iv = true;
 	measured_take(p, values, "the Common IV", MEASURED_IV, g->common_iv, sizeof g->common_iv);
 }
 
-static void group_signature_key(struct parser *p, const struct keys_word *values)
+static void group_signature_key(void *arg, const struct keys_word *values)
 {
+	struct parser *p = arg;
 	struct oscore_key *key = &p->group.group.signature_encryption_key;
 
 	measured_take(p, values, "the Signature Encryption Key", MEASURED_SIGNATURE_KEY, key->bytes, sizeof key->bytes);
 }
 
-static void group_manager(struct parser *p, const struct keys_word *values)
+static void group_manager(void *arg, const struct keys_word *values)
 {
+	struct parser *p = arg;
 	struct oscore_group *g = &p->group.group;
 	size_t len;
 
@@ -192,8 +193,10 @@ static void group_manager(struct parser *p, const struct keys_word *values)
 		g->manager_credential_len = (uint16_t)len;
 }
 
-static void group_countersignature(struct parser *p, const struct keys_word *values)
+static void group_countersignature(void *arg, const struct keys_word *values)
 {
+	struct parser *p = arg;
+
 	if (keys_word_is(values, "four"))
 		p->group.group.four_elements = true;
 	else if (!keys_word_is(values, "five"))
@@ -201,8 +204,9 @@ static void group_countersignature(struct parser *p, const struct keys_word *val
 }
 
 /* member ID credential HEX public-key HEX key HEX|none */
-static void group_member(struct parser *p, const struct keys_word *values)
+static void group_member(void *arg, const struct keys_word *values)
 {
+	struct parser *p = arg;
 	struct oscore_group *g = &p->group.group;
 	size_t n = g->member_count, len;
 	struct oscore_group_member *m;
@@ -229,14 +233,14 @@ static void group_member(struct parser *p, const struct keys_word *values)
 	party_take(p, &values[0], &values[6], &m->id, &m->key, &m->has_key, &p->member_key_lengths[n]);
 }
 
-static const struct setting context_settings[] = {
+static const struct keys_setting context_settings[] = {
 	{ "algorithm", 1, true, false, context_algorithm },
 	{ "id-context", 1, false, false, context_id_context },
 	{ "common-iv", 1, true, false, context_common_iv },
 	{ "sender", 2, false, true, context_sender },
 	{ NULL, 0, false, false, NULL },
 };
-static const struct setting group_settings[] = {
+static const struct keys_setting group_settings[] = {
 	{ "gid", 1, true, false, group_gid },
 	{ "algorithm", 1, true, false, group_algorithm },
 	{ "group-algorithm", 1, true, false, group_group_algorithm },
@@ -250,6 +254,15 @@ static const struct setting group_settings[] = {
 	{ "member", 7, true, true, group_member },
 	{ NULL, 0, false, false, NULL },
 };
+
+/* Nothing of the last block is left for the next. */
+static void block_clear(struct parser *p)
+{
+	explicit_bzero(&p->context, sizeof p->context);
+	explicit_bzero(&p->group, sizeof p->group);
+	memset(p->measured_lines, 0, sizeof p->measured_lines);
+	p->sender_count = 0;
+}
 
 static void length_check(struct parser *p, unsigned line, const char *what, size_t is, size_t wanted)
 {
@@ -282,17 +295,29 @@ static void context_check(struct parser *p)
 		keys_lines_error(&p->lines, p->sender_lines[1], "both senders have this ID");
 }
 
-static void context_end(struct parser *p)
+static void context_begin(void *arg, const char *name, unsigned line)
 {
+	struct parser *p = arg;
+
+	block_clear(p);
+	memcpy(p->context.name, name, strlen(name));
+	p->context.line = line;
+	if (p->file->context_count == KEYS_CONTEXTS_MAX)
+		keys_lines_error(&p->lines, line, "more than %d contexts in a file", KEYS_CONTEXTS_MAX);
+}
+
+static void context_end(void *arg, bool sound)
+{
+	struct parser *p = arg;
 	struct keys_file *f = p->file;
+	unsigned errors = p->lines.error_count;
 
 	if (p->sender_count < CONTEXT_SENDERS)
 		keys_lines_error(&p->lines, p->context.line, "a context has two senders, one may be known by its ID alone: sender ID none");
-	if (p->lines.error_count == p->errors_before)
+	else if (sound)
 		context_check(p);
-	if (p->lines.error_count == p->errors_before && f->context_count < KEYS_CONTEXTS_MAX)
+	if (sound && p->lines.error_count == errors)
 		f->contexts[f->context_count++] = p->context;
-	explicit_bzero(&p->context, sizeof p->context);
 }
 
 static void group_check(struct parser *p)
@@ -306,6 +331,7 @@ static void group_check(struct parser *p)
 	};
 	struct oscore_group *g = &p->group.group;
 	enum oscore_group_fault fault;
+	unsigned errors = p->lines.error_count;
 	size_t member = 0;
 
 	length_check(p, p->measured_lines[MEASURED_SIGNATURE_KEY], "the Signature Encryption Key", p->measured[MEASURED_SIGNATURE_KEY],
@@ -315,110 +341,42 @@ static void group_check(struct parser *p)
 	for (size_t i = 0; i < g->member_count; i++)
 		if (g->members[i].has_key)
 			length_check(p, p->member_lines[i], "the key", p->member_key_lengths[i], g->algorithm->key_len);
-	if (p->lines.error_count != p->errors_before)
+	if (p->lines.error_count != errors)
 		return;
 	fault = oscore_group_prepare(g, &member);
 	if (fault != OSCORE_GROUP_SOUND)
 		keys_lines_error(&p->lines, fault == OSCORE_GROUP_NO_MEMBER ? p->group.line : p->member_lines[member], "%s", faults[fault]);
 }
 
-static void group_end(struct parser *p)
+static void group_begin(void *arg, const char *name, unsigned line)
 {
-	struct keys_file *f = p->file;
+	struct parser *p = arg;
 
-	if (p->lines.error_count == p->errors_before)
-		group_check(p);
-	if (p->lines.error_count == p->errors_before && f->group_count < KEYS_GROUPS_MAX)
-		f->groups[f->group_count++] = p->group;
-	else
-		oscore_group_wipe(&p->group.group);
-	explicit_bzero(&p->group, sizeof p->group);
-}
-
-static void block_end(struct parser *p)
-{
-	const struct setting *settings = p->block == BLOCK_CONTEXT ? context_settings : group_settings;
-
-	if (p->block == BLOCK_NONE)
-		return;
-	for (size_t i = 0; settings[i].word != NULL; i++)
-		if (settings[i].required && !(p->seen >> i & 1))
-			keys_lines_error(&p->lines, p->block == BLOCK_CONTEXT ? p->context.line : p->group.line, "\"%s\" is missing", settings[i].word);
-	if (p->block == BLOCK_CONTEXT)
-		context_end(p);
-	else
-		group_end(p);
-	p->block = BLOCK_NONE;
-}
-
-static void block_begin(struct parser *p, enum block block)
-{
-	const struct keys_word *words = p->lines.words;
-	bool context = block == BLOCK_CONTEXT;
-
-	block_end(p);
-	p->block = block;
-	p->errors_before = p->lines.error_count;
-	p->seen = 0;
-	p->sender_count = 0;
-	memset(p->measured_lines, 0, sizeof p->measured_lines);
-	memset(&p->context, 0, sizeof p->context);
-	memset(&p->group, 0, sizeof p->group);
+	block_clear(p);
+	memcpy(p->group.name, name, strlen(name));
+	p->group.line = line;
 	p->group.group.members = p->members + p->member_count;
-	p->context.line = p->group.line = here(p);
-	if (p->lines.word_count != 2 || words[1].len > KEYS_NAME_MAX) {
-		keys_lines_error(&p->lines, here(p), "\"%s\" wants one name of at most %d bytes", context ? "context" : "group", KEYS_NAME_MAX);
-		return;
-	}
-	memcpy(context ? p->context.name : p->group.name, words[1].at, words[1].len);
-	if (context ? p->file->context_count == KEYS_CONTEXTS_MAX : p->file->group_count == KEYS_GROUPS_MAX)
-		keys_lines_error(&p->lines, here(p), "more than %d %s in a file", context ? KEYS_CONTEXTS_MAX : KEYS_GROUPS_MAX,
-			context ? "contexts" : "groups");
+	if (p->file->group_count == KEYS_GROUPS_MAX)
+		keys_lines_error(&p->lines, line, "more than %d groups in a file", KEYS_GROUPS_MAX);
 }
 
-/* Only what looks like a word is shown of one that is not known: it may be a key in the wrong place. */
-static void unknown_word(struct parser *p, const struct keys_word *w)
+static void group_end(void *arg, bool sound)
 {
-	bool word = w->len <= NAME_SHOWN_MAX, hexadecimal = true;
+	struct parser *p = arg;
+	struct keys_file *f = p->file;
+	unsigned errors = p->lines.error_count;
 
-	for (size_t i = 0; i < w->len; i++) {
-		word = word && ((w->at[i] >= 'a' && w->at[i] <= 'z') || w->at[i] == '-' || w->at[i] == '_');
-		hexadecimal = hexadecimal && byte_hex(w->at[i]) >= 0;
-	}
-	if (keys_word_is_master(w))
-		keys_lines_error(&p->lines, here(p), "no Master Secret, salt or private key may lie on a gateway: derive the keys on another machine, "
-			"see oscore-keys(1)");
-	else if (word && !hexadecimal)
-		keys_lines_error(&p->lines, here(p), "unknown word \"%.*s\"", (int)w->len, w->at);
-	else
-		keys_lines_error(&p->lines, here(p), "begins with no word that is known");
+	if (sound)
+		group_check(p);
+	if (sound && p->lines.error_count == errors)
+		f->groups[f->group_count++] = p->group;
 }
 
-static void line_take(struct parser *p)
-{
-	const struct keys_word *words = p->lines.words;
-	const struct setting *settings = p->block == BLOCK_CONTEXT ? context_settings : group_settings;
-	size_t i = 0;
-
-	if (keys_word_is(&words[0], "context") || keys_word_is(&words[0], "group")) {
-		block_begin(p, keys_word_is(&words[0], "context") ? BLOCK_CONTEXT : BLOCK_GROUP);
-		return;
-	}
-	while (settings[i].word != NULL && !keys_word_is(&words[0], settings[i].word))
-		i++;
-	if (p->block == BLOCK_NONE && !keys_word_is_master(&words[0]))
-		keys_lines_error(&p->lines, here(p), "stands before any \"context\" or \"group\"");
-	else if (p->block == BLOCK_NONE || settings[i].word == NULL)
-		unknown_word(p, &words[0]);
-	else if (p->lines.word_count != settings[i].values + 1)
-		keys_lines_error(&p->lines, here(p), "\"%s\" wants %zu value%s", settings[i].word, settings[i].values, settings[i].values == 1 ? "" : "s");
-	else if (!settings[i].repeats && (p->seen >> i & 1))
-		keys_lines_error(&p->lines, here(p), "\"%s\" for the second time", settings[i].word);
-	else
-		settings[i].take(p, words + 1);
-	if (settings[i].word != NULL)
-		p->seen |= 1u << i;
-}
+static const struct keys_block blocks[] = {
+	{ "context", context_settings, context_begin, context_end },
+	{ "group", group_settings, group_begin, group_end },
+	{ NULL, NULL, NULL, NULL },
+};
 
 static int bytes_compare(const uint8_t *a, size_t a_len, const uint8_t *b, size_t b_len)
 {
@@ -435,10 +393,13 @@ static int named_compare(const void *left, const void *right)
 
 	if (order == 0)
 		order = (int)ac->has_id_context - (int)bc->has_id_context;
-	return order != 0 ? order : bytes_compare(ac->id_context, ac->id_context_len, bc->id_context, bc->id_context_len);
+	if (order == 0)
+		order = bytes_compare(ac->id_context, ac->id_context_len, bc->id_context, bc->id_context_len);
+	return order != 0 ? order : memcmp(ac->common_iv, bc->common_iv, sizeof ac->common_iv);
 }
 
-/* Who is named by the same kid and kid context as somebody else could not be told from him. */
+/* Of one Master Secret, which has one Common IV for each ID Context, an ID is one sender's. Under others somebody else may have it, and is told
+ * from him by trying: two servers of which each has a client of that ID, say. */
 static void senders_check(struct parser *p)
 {
 	const struct keys_file *f = p->file;
@@ -453,7 +414,7 @@ static void senders_check(struct parser *p)
 		const struct keys_context *a = p->named[i - 1].of, *b = p->named[i].of;
 
 		if (named_compare(&p->named[i - 1], &p->named[i]) == 0)
-			keys_lines_error(&p->lines, a->line > b->line ? a->line : b->line, "\"%s\" and \"%s\" have a sender of the same ID, and %s",
+			keys_lines_error(&p->lines, a->line > b->line ? a->line : b->line, "\"%s\" and \"%s\" have a sender of the same ID, under the same Common IV, and %s",
 				a->name, b->name, a->context.has_id_context ? "the same ID Context" : "no ID Context");
 	}
 }
@@ -529,9 +490,7 @@ struct keys_file *keys_file_parse(void *memory, const char *text, size_t len, co
 	p.members = (struct oscore_group_member *)(void *)(bytes + y.members);
 	p.named = (struct named *)(void *)(bytes + y.named);
 	keys_lines_init(&p.lines, text, len, errors);
-	while (keys_lines_next(&p.lines))
-		line_take(&p);
-	block_end(&p);
+	keys_blocks_read(&p.lines, blocks, true, &p);
 	if (p.lines.error_count == 0) {
 		senders_check(&p);
 		gids_check(&p);

@@ -21,17 +21,16 @@
  *		countersignature five            # elements of the structure that is signed: five (the default) or four
  *		member 52 credential ... public-key ... key none
  *
- * Lines and words as in oscore/keys_lines.h. A context has two senders; which is named first means nothing. No Master Secret can be in such a file:
+ * Lines and words as in oscore/keys_lines.h, blocks as in oscore/keys_blocks.h. A context has two senders; which is named first means nothing. No Master Secret can be in such a file:
  * who has one could make messages, and read what the file's writer kept back (RFC 8613 3.2).
  */
 #ifndef OSCORE_KEYS_FILE_H
 #define OSCORE_KEYS_FILE_H
 
 #include "oscore/group.h"
-#include "oscore/keys_lines.h"
+#include "oscore/keys_blocks.h"
 
 enum {
-	KEYS_NAME_MAX = 63,
 	KEYS_CONTEXTS_MAX = 16384, /* of one file */
 	KEYS_GROUPS_MAX = 1024,
 	KEYS_MEMBERS_MAX = 16384,  /* of all its groups; of each OSCORE_GROUP_MEMBERS_MAX */
@@ -65,8 +64,8 @@ size_t keys_file_size(const char *text, size_t len);
  * wrong: then every error was told, and the memory is wiped.
  *
  * Refused are, besides what cannot be read: lines that are missing or stand twice, keys and IVs that are not as long as the algorithm wants, IDs
- * longer than its nonce allows, two senders of one ID, a sender that another context has with the same ID Context (RFC 8613 3.3), two groups of one
- * Gid, and what oscore_group_prepare() refuses. */
+ * longer than its nonce allows, two senders of one ID, a sender that another context has with the same Common IV and ID Context (RFC 8613 3.3), two
+ * groups of one Gid, and what oscore_group_prepare() refuses. */
 struct keys_file *keys_file_parse(void *memory, const char *text, size_t len, const struct keys_errors *errors)
 	__attribute__((warn_unused_result));
 

@@ -114,14 +114,3 @@ int keys_word_bytes(struct keys_lines *l, const struct keys_word *w, const char 
 	*len = w->len / 2;
 	return 0;
 }
-
-bool keys_word_is_master(const struct keys_word *w)
-{
-	static const char *const words[] = { "master-secret", "master_secret", "secret", "secret_hex", "master-salt", "master_salt", "salt", "salt_hex",
-		"private-key", "psk" };
-
-	for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
-		if (keys_word_is(w, words[i]))
-			return true;
-	return false;
-}

@@ -54,7 +54,4 @@ bool keys_word_is(const struct keys_word *w, const char *text);
 int keys_word_bytes(struct keys_lines *l, const struct keys_word *w, const char *what, uint8_t *out, size_t max, size_t *len)
 	__attribute__((warn_unused_result));
 
-/* If the word is one of those for a secret from which keys are derived. */
-bool keys_word_is_master(const struct keys_word *w);
-
 #endif

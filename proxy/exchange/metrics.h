@@ -57,6 +57,7 @@
 	X(COUNT_RETURN_FOREIGN, "return_foreign_dropped")                    \
 	X(COUNT_KEEPALIVE_PINGS, "keepalive_pings")                          \
 	X(COUNT_ACCESS_LOST, "access_lines_lost")                            \
+	X(COUNT_READER_RESTARTS, "reader_restarts") /* by the parent alone */ \
 	X(COUNT_FEED_LINES, "feed_lines")                                    \
 	X(COUNT_FEED_LOST, "feed_lines_lost")                                \
 	X(COUNT_READ_OPENED, "read_opened")                                  \

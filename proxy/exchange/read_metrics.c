@@ -64,11 +64,26 @@ void read_metrics_add(struct read_metrics *sum, const struct read_metrics *m)
 	}
 }
 
-void read_metrics_of_house(const struct house *h, unsigned slot, struct read_metrics *sum)
+void read_metrics_of_house(const struct house *h, const struct read_conf *r, struct read_metrics *sum)
 {
 	memset(sum, 0, sizeof *sum);
-	for (unsigned w = 0; w < h->count; w++)
-		read_metrics_add(sum, &h->cells[w].reads[slot]);
+	for (unsigned w = 0; w < h->count; w++) {
+		const struct read_metrics *m = &h->cells[w].reads[r->slot];
+
+		if (atomic_load_explicit(&m->owner, memory_order_acquire) == r->id)
+			read_metrics_add(sum, m);
+	}
+}
+
+struct read_metrics *read_metrics_of(struct read_metrics *cell, const struct read_conf *r)
+{
+	struct read_metrics *m = &cell[r->slot];
+
+	if (atomic_load_explicit(&m->owner, memory_order_relaxed) == r->id)
+		return m;
+	memset(m, 0, sizeof *m);
+	atomic_store_explicit(&m->owner, r->id, memory_order_release);
+	return m;
 }
 
 static const char *path_text(const struct read_conf *r, uint16_t path)

@@ -48,10 +48,14 @@ struct read_label {
 };
 
 struct read_metrics {
+	_Atomic uint64_t owner; /* read_conf.id: another read in its place begins anew */
 	uint64_t count[READ_COUNT_COUNT];
 	uint64_t unlabelled;
 	struct read_label labels[READ_LABELS];
 };
+
+/* Those of a worker's own cell, where they are r's from now on. */
+struct read_metrics *read_metrics_of(struct read_metrics *cell, const struct read_conf *r);
 
 /* A request (code CODE_EMPTY), or the answer to one. method: CODE_EMPTY where it is not known. path: an index in read_conf.count_paths, its count
  * for a path that is none of them, or READ_PATH_NONE. */
@@ -60,9 +64,9 @@ void read_metrics_label(struct read_metrics *m, uint8_t method, uint16_t path, u
 /* Adds what m has. */
 void read_metrics_add(struct read_metrics *sum, const struct read_metrics *m);
 
-/* Of all workers, for the read at this slot. */
+/* Of all workers. */
 struct house;
-void read_metrics_of_house(const struct house *h, unsigned slot, struct read_metrics *sum);
+void read_metrics_of_house(const struct house *h, const struct read_conf *r, struct read_metrics *sum);
 
 /* Writes "read.NAME.COUNTER value" and "read.NAME.METHOD.PATH[.CODE] value" lines of what is not zero; "-" is a part that is not known or may not
  * be told, "other" a path that is none of count-paths. */

@@ -12,7 +12,7 @@
 
 static struct read_metrics *metrics_of(const struct reading *d)
 {
-	return &d->proxy->cell->reads[d->route->read->slot];
+	return read_metrics_of(d->proxy->cell->reads, d->route->read);
 }
 
 _Static_assert((int)READ_COUNT_FAILED - (int)READ_COUNT_OPENED == (int)OPENING_FAILED && (int)READ_COUNT_MISSED == (int)OPENING_VERDICTS,

@@ -68,7 +68,7 @@ static const char *labels(void)
 	const struct read_conf *tap = the.conf->reads[1].name[0] == 't' ? &the.conf->reads[1] : &the.conf->reads[0];
 	FILE *out = fmemopen(text, sizeof text, "w");
 
-	read_metrics_of_house(&the.house, tap->slot, &sum);
+	read_metrics_of_house(&the.house, tap, &sum);
 	read_metrics_print(&sum, tap, out);
 	fclose(out);
 	return text;
