@@ -14,7 +14,7 @@ import urllib.parse
 import coap
 import pytest
 from coap import NON, POST
-from harness import BUILD, WORKERS, Pair
+from harness import WORKERS, Pair
 from house import Configured, logged, pids, until
 from protecting import Context
 
@@ -22,7 +22,6 @@ ROUTE = """
   fwd: { from = ["coap"]; forward-to = ["coap://127.0.0.0/8:*"]; allow-networks = ["127.0.0.0/8"]; require = ["oscore"]; %s };
 """
 PROCESS = 'process: { workers = %d; user = ""; };' % WORKERS
-needs_reader = pytest.mark.skipif(not (BUILD.parent / "oscore-reader").exists(), reason="there is no reader yet")
 INNER, ANSWER = b"\x02\xb1t\xffhello", b"\x44"  # POST /t, 2.04
 
 
@@ -316,7 +315,6 @@ PATHS = [  # segments, as they are told
 ]
 
 
-@needs_reader
 def test_hostile_paths_and_payloads(at_socket):
     """Whatever bytes they hold: each line is JSON, and gives them back."""
     gateway, consumer = at_socket
@@ -338,7 +336,6 @@ def test_hostile_paths_and_payloads(at_socket):
     assert all((line["verdict"], line["seen"]) == ("opened", False) for line in lines)
 
 
-@needs_reader
 def test_what_is_not_genuine_is_not_told(at_socket):
     gateway, consumer = at_socket
     other = Context(b"\x07", secret=b"another secret..")
