@@ -67,8 +67,10 @@ CORE_OBJS := $(TRANSLATE_OBJS) oscore/option.o \
              proxy/exchange/blocks_answer.o proxy/exchange/blocks_learned.o \
              proxy/exchange/hop.o proxy/exchange/reblock.o proxy/exchange/held.o \
              proxy/exchange/errand.o proxy/exchange/errand_table.o proxy/exchange/errand_upload.o proxy/exchange/errand_answer.o $(READING_OBJS)
-HTTP_OBJS  := proxy/http/lines.o proxy/http/framing.o proxy/http/parse.o \
-              proxy/http/server.o proxy/http/connection.o proxy/http/reading.o proxy/http/answer.o proxy/http/proxy_protocol.o \
+# connections and what is read of them, under whatever requests mean
+HTTP_SERVER_OBJS := proxy/http/lines.o proxy/http/framing.o proxy/http/parse.o proxy/http/proxy_protocol.o \
+                    proxy/http/server.o proxy/http/connection.o proxy/http/reading.o proxy/http/answer.o
+HTTP_OBJS  := $(HTTP_SERVER_OBJS) \
               proxy/http/request.o proxy/http/reply.o proxy/http/events.o proxy/http/poll.o proxy/http/access.o proxy/http/cors.o \
               proxy/http/credentials.o proxy/http/identity.o proxy/http/local.o proxy/http/upgrade.o
 STREAM_OBJS := proxy/edge/stream_link.o proxy/edge/stream_reading.o proxy/edge/stream_signals.o proxy/edge/stream_socket.o proxy/edge/stream_time.o
@@ -118,7 +120,7 @@ all: setup
 	@$(MAKE) --no-print-directory programs
 
 programs: $(PROGRAMS) $B/docs/oscore-proxy.conf.5
-tests: programs $B/test/oscore-proxy $B/test/uri-tool $(UNIT) $(SIM) $(LOAD)
+tests: programs $B/test/oscore-proxy $B/test/oscore-reader $B/test/uri-tool $(UNIT) $(SIM) $(LOAD)
 
 help:
 	@echo 'make run               install what is missing, build, show one plain and one OSCORE request through the gateway'
@@ -175,6 +177,9 @@ $B/oscore-proxy: $(call obj,$(PROXY_OBJS) $(PRODUCT_ONLY)) | $(LLHTTP)
 	$(LINK) $^ $(LIBS)
 $B/test/oscore-proxy: $(call obj,$(PROXY_OBJS) $(TEST_ONLY)) | $(LLHTTP)
 	$(LINK) $^ $(LIBS)
+# The gateway looks for it in its own folder.
+$B/test/oscore-reader: $B/oscore-reader
+	@mkdir -p $(@D) && cp $< $@
 $B/oscore-reader: $(call obj,$(READER_OBJS))
 	$(LINK) $^ $(READER_LIBS)
 $B/oscore-demo: $(call obj,$(DEMO_OBJS)) | $(LLHTTP)
@@ -298,7 +303,7 @@ install: programs
 	install -m 755 $B/oscore-proxy $B/oscore-reader $(DESTDIR)$(PREFIX)/sbin/
 	install -m 755 $B/oscore-keys $(DESTDIR)$(PREFIX)/bin/oscore-keys
 	install -m 644 docs/oscore-keys.1 $(DESTDIR)$(PREFIX)/share/man/man1/oscore-keys.1
-	install -m 644 docs/oscore-proxy.8 $(DESTDIR)$(PREFIX)/share/man/man8/oscore-proxy.8
+	install -m 644 docs/oscore-proxy.8 docs/oscore-reader.8 $(DESTDIR)$(PREFIX)/share/man/man8/
 	install -m 644 $B/docs/oscore-proxy.conf.5 $(DESTDIR)$(PREFIX)/share/man/man5/oscore-proxy.conf.5
 	install -m 644 README.md LICENSE SECURITY.md docs/OPERATING.md proxy.conf.example deploy/oscore-proxy.socket $(DESTDIR)$(DOCDIR)/
 	install -m 644 deploy/oscore-proxy.service $(DESTDIR)$(UNITDIR)/oscore-proxy.service
@@ -307,7 +312,7 @@ install: programs
 
 # The user and what the administrator wrote (configuration, drop-ins, logs) stay.
 uninstall:
-	rm -f $(addprefix $(DESTDIR),$(PREFIX)/bin/oscore-keys $(PREFIX)/share/man/man1/oscore-keys.1 $(PREFIX)/sbin/oscore-proxy $(PREFIX)/sbin/oscore-reader $(PREFIX)/share/man/man8/oscore-proxy.8 \
+	rm -f $(addprefix $(DESTDIR),$(PREFIX)/bin/oscore-keys $(PREFIX)/share/man/man1/oscore-keys.1 $(PREFIX)/sbin/oscore-proxy $(PREFIX)/sbin/oscore-reader $(PREFIX)/share/man/man8/oscore-proxy.8 $(PREFIX)/share/man/man8/oscore-reader.8 \
 		$(PREFIX)/share/man/man5/oscore-proxy.conf.5 $(UNITDIR)/oscore-proxy.service $(SYSUSERSDIR)/oscore-proxy.conf)
 	rm -rf $(DESTDIR)$(DOCDIR)
 
