@@ -94,7 +94,7 @@ DEMO_OBJS := $(BASE_OBJS) $(COAP_OBJS) base/clock.o base/random.o \
              tools/demo_device.o tools/demo_trace.o
 
 # What reads a provisioning file, and what oscore-keys, which writes one, has besides.
-KEYS_FILE_OBJS := oscore/keys_file.o oscore/keys_blocks.o oscore/keys_lines.o oscore/names.o oscore/group.o oscore/context.o
+KEYS_FILE_OBJS := oscore/keys_file.o oscore/keys_blocks.o oscore/keys_settings.o oscore/keys_lines.o oscore/names.o oscore/group.o oscore/context.o
 OSCORE_KEYS_OBJS := $(KEYS_FILE_OBJS) oscore/derive.o tools/group_derive.o tools/keys_input.o tools/keys_print.o tools/oscore_keys.o
 # What opens messages for the gateway, in a process of its own: it holds keys, and nothing that could seal, derive one or reach anybody.
 READER_PART_OBJS := $(sort $(KEYS_FILE_OBJS) $(GROUP_OBJS) oscore/option.o oscore/unseal.o oscore/inner.o oscore/replay.o oscore/opening.o \
