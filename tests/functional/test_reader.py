@@ -1,241 +1,303 @@
-"""oscore-reader as its parent and its workers meet it: what is put in force and when, packets of every kind, floods, and its end."""
+"""The reader as the gateway has it: started where something is read, with files that are looked at, replaced when it dies, ended with the rest."""
 
 import os
-import random
-import socket
-import struct
-import time
+import re
+import signal
+import subprocess
 
+import coap
 import pytest
-import reader_process
-from protecting import Context
-from reader_process import (ABORT, BAD, CLOSED, CODE, COMMIT, FAILED, LOG, MALFORMED, NO_KEY, OPENED, PACKET_MAX, PATH, PAYLOAD, PREPARE, SET, UNKNOWN, WORKER,
-                            Reader, answers_of, ask, question)
+from harness import BUILD, DEFAULT_ROUTE, Pair, Proxy, run_proxy
+from house import descriptors, logged, parent_of, status_of, until
+from reading import KEYS, Gate, Reading
 
-GET_TEMPERATURE = b"\x01\xb4temp"
-
-
-@pytest.fixture(name="reader")
-def running():
-    one = Reader()
-    yield one
-    if one.process.poll() is None:
-        one.end()
-
-
-def context_of(number):
-    return Context(bytes([number >> 8, number & 255]), secret=b"0123456789ab" + struct.pack("!I", number))
+UNAVAILABLE, BAD, UNAUTHORIZED = coap.code("5.03"), coap.code("4.00"), coap.code("4.01")
+STAYS = "error: the configuration stays as it was$"
+# What is wrong with a provisioning file, and what is said of it.
+BAD_FILES = {
+    "word": (KEYS + "master-salt 00\n", 0o600, r"lab\.keys:6: "), "nothing": ("", 0o600, r"proxy\.conf:\d+: contexts\.lab\.keys: \S+lab\.keys: is empty$"),
+    "open": (KEYS, 0o644, r"contexts\.lab\.keys: \S+lab\.keys: holds keys and is open to everybody: chmod o= it$"),
+    "group-writes": (KEYS, 0o660, r"lab\.keys: holds keys and its group may write to it: chmod g-w it$"),
+    "absent": (None, None, r"lab\.keys: No such file or directory$"),
+}
 
 
-# ---- what is in force ----
+@pytest.fixture
+def reading(tmp_path):
+    started = []
 
-def test_a_set_is_in_force_once_it_is_committed(reader):
-    context, end = context_of(1), reader.worker()
-    option, payload = context.request(GET_TEMPERATURE)
-    assert [a.verdict for a in ask(end, question(1, option, payload))] == [UNKNOWN]
-    assert reader.prepare(("plant", context.provisioning("pump"))) == []
-    assert [a.verdict for a in ask(end, question(2, option, payload))] == [UNKNOWN]
-    reader.tell(COMMIT)
-    answer, = ask(end, question(3, option, payload))
-    assert (answer.number, answer.verdict, answer.code, answer.path) == (3, OPENED, 1, [b"temp"])
-    assert answer.unverified and not answer.seen
-    said = context.response(option, b"\x45\xff21.5")
-    answer, again = ask(end, question(4, *said, option, fields=CODE | PAYLOAD), question(5, option, payload, fields=0))
-    assert (answer.verdict, answer.code, answer.payload, answer.unverified) == (OPENED, 0x45, b"21.5", False)
-    assert (again.verdict, again.seen, again.fields) == (OPENED, True, 0)
-    assert [a.verdict for a in ask(end, question(6, option, payload, name="other"))] == [UNKNOWN]
+    def begin(**kw):
+        started.append(Reading(tmp_path, **kw))
+        return started[-1]
+
+    yield begin
+    for p in started:
+        p.stop()
 
 
-def test_errors_are_told_and_leave_everything_as_it_was(reader):
-    context, end = context_of(1), reader.worker()
-    good = context.provisioning("pump")
-    reader.provision(("plant", good))
-    option, payload = context.request(GET_TEMPERATURE)
-    said = reader.prepare(("plant", good.replace("algorithm AES", "algorithm DES")), ("other", good), ("third", "master-secret 00\n"))
-    assert len(said) >= 2 and said[0].startswith("plant.keys:2: ") and any(s.startswith("third.keys:1: ") for s in said)
-    reader.tell(COMMIT)  # of what was not prepared
-    assert [a.verdict for a in ask(end, question(1, option, payload))] == [OPENED]
-    assert reader.prepare(("plant", context_of(2).provisioning("pump"))) == []
-    reader.tell(ABORT)
-    reader.tell(COMMIT)
-    assert [a.verdict for a in ask(end, question(2, option, payload))] == [OPENED]
-    # a set of another generation begins anew
-    reader.prepare(("plant", "rubbish"))
-    reader.provision(("other", good))
-    assert [a.verdict for a in ask(end, question(3, option, payload), question(4, option, payload, name="other"))] == [UNKNOWN, OPENED]
-    reader.provision()
-    assert [a.verdict for a in ask(end, question(5, option, payload, name="other"))] == [UNKNOWN]
-    assert "were not prepared: those in force stay" in reader.end()
+@pytest.fixture
+def proxy(reading):
+    return reading()
 
 
-def test_more_errors_than_are_told_are_no_trouble(reader):
-    said = reader.prepare(*[("plant", "rubbish %d\n" % n * 40) for n in range(10)])
-    assert 40 <= len(said) <= 64
+def reloaded(proxy, expect):
+    """Sends SIGHUP; waits for a line behind what is there."""
+    seen = len(proxy.explain())
+    proxy.process.send_signal(signal.SIGHUP)
+    return until(lambda: re.search(expect, proxy.explain()[seen:], re.M) and proxy.explain()[seen:], lambda: proxy.explain()[seen:])
 
 
-@pytest.mark.parametrize("name", ["/dev/zero", "/"])
-def test_what_is_no_file_of_keys_is_refused(reader, name):
-    fd = os.open(name, os.O_RDONLY)
-    reader.generation += 1
-    reader.tell(SET, name="plant", text="plant.keys", fd=fd)
-    os.close(fd)
-    reader.tell(PREPARE)
-    assert reader.hear(FAILED).text.startswith("plant.keys: ")
+IN_FORCE = r"info: configuration in force"
 
 
-def test_two_thousand_contexts(reader):
-    contexts = [context_of(n) for n in range(2000)]
-    text, end = "".join(c.provisioning("c%d" % n) for n, c in enumerate(contexts)), reader.worker()
-    reader.provision(("plant", text))
-    for first in range(0, 2000, 500):
-        some = contexts[first:first + 500]
-        assert {a.verdict for a in ask(end, *[question(n, *c.request(GET_TEMPERATURE)) for n, c in enumerate(some)])} == {OPENED}
-    reader.provision(("plant", text))
-    assert "2000 contexts are in force" in reader.end()
+# ---- start and end ----
 
 
-def test_a_context_that_had_too_many_bad_ones_is_closed(reader):
-    context, end = context_of(1), reader.worker()
-    reader.provision(("plant", context.provisioning("pump")), failures=5)
-    option, payload = context.request(GET_TEMPERATURE)
-    bad = bytes([payload[0] ^ 1]) + payload[1:]
-    answers = ask(end, *[question(n, option, bad) for n in range(7)], question(9, option, payload))
-    assert [a.verdict for a in answers] == [BAD] * 5 + [CLOSED] * 3
-    reader.provision(("plant", context.provisioning("pump")), failures=5)
-    assert [a.verdict for a in ask(end, question(1, option, payload))] == [OPENED]
-    log = reader.end()
-    assert log.count('context "pump" is closed') == 1
-    assert context.keys[context.client].hex() not in log
+def test_it_serves_before_the_gateway_is_ready(proxy):
+    pid = proxy.reader()
+    assert parent_of(pid) == proxy.process.pid
+    text = proxy.explain()
+    assert text.index("the reader serves (process %d)" % pid) < text.index("ready\n")
+    Gate(proxy).passes()
 
 
-# ---- packets ----
-
-def test_packets_of_every_kind_end_nothing(reader):
-    context, end, other = context_of(1), reader.worker(0), reader.worker(1)
-    reader.provision(("plant", context.provisioning("pump")))
-    option, payload = context.request(GET_TEMPERATURE)
-    good, chance = question(1, option, payload), random.Random(6)
-    packets = [bytes([byte]) for byte in range(256)] + [good[:n] for n in range(1, len(good))] + [good + good[:n] for n in range(1, 30)]
-    packets += [chance.randbytes(chance.randrange(1, 400)) for _ in range(500)]
-    for _ in range(2000):
-        changed = bytearray(good * 2)
-        for _ in range(chance.randrange(1, 4)):
-            changed[chance.randrange(len(changed))] = chance.randrange(256)
-        packets.append(bytes(changed))
-    packets += [good[:8] + struct.pack("!I", n) + good[12:] for n in (0, 8, 9, 66 * 1024, 66 * 1024 + 1, 0x7fffffff, 0xffffffff)]
-    packets += [b"\0" * (PACKET_MAX + 1), b"Q" * (PACKET_MAX + 5000)]
-    end.setblocking(False)
-    for packet in packets:
-        end.send(packet)
-        drain(end)
-        assert ask(other, good)[0].verdict == OPENED
-    other.close()
-    assert " packets were not understood" in reader.end()
+def test_there_is_none_where_nothing_is_read(start, tmp_path):
+    """Contexts that no route reads with are not even looked at."""
+    sections = 'contexts: { lab: { keys = "/nowhere"; }; }; reads: { gate: { context = "lab"; verify = true; }; };'
+    proxy = start(sections=sections)
+    assert "reader" not in proxy.explain()
+    assert not any("reader" in str(name) for name in descriptors(proxy.process.pid).values() if not name.endswith("oscore-reader"))
 
 
-def drain(end):
-    try:
-        while True:
-            answers_of(end.recv(PACKET_MAX))
-    except BlockingIOError:
-        pass
+def test_a_reload_starts_it_and_ends_it(proxy):
+    text, gate = proxy.config.read_text(), Gate(proxy)
+    gate.passes()
+    first = proxy.reader()
+    proxy.config.write_text(text.replace('read = "gate";', ""))
+    reloaded(proxy, IN_FORCE)
+    until(lambda: not proxy.readers())
+    assert status_of(first) is None and not any(name == str(proxy.keys) for name in descriptors(proxy.process.pid).values())
+    gate.passes()  # unread
+    proxy.config.write_text(text)
+    reloaded(proxy, IN_FORCE)
+    until(proxy.readers)
+    gate.passes()
+    gate.is_refused(BAD, PAYLOAD_CHANGED)
+    assert "error" not in proxy.explain()
 
 
-def test_what_is_in_front_of_rubbish_is_answered(reader):
-    context, end = context_of(1), reader.worker()
-    reader.provision(("plant", context.provisioning("pump")))
-    option, payload = context.request(GET_TEMPERATURE)
-    end.send(question(1, option, payload) + question(2, b"", payload) + b"rubbish" + question(3, option, payload))
-    assert [(a.number, a.verdict) for a in answers_of(end.recv(PACKET_MAX))] == [(1, OPENED), (2, MALFORMED)]
+PAYLOAD_CHANGED = bytes.fromhex("612f1092f1776f1c1668b3825f")
 
 
-def test_a_large_packet_has_all_its_answers(reader):
-    context, end = context_of(1), reader.worker()
-    reader.provision(("plant", context.provisioning("pump")))
-    option, payload = context.request(b"\x02\xb1x\xff" + b"p" * 60000)
-    questions = [question(1, option, payload, fields=PAYLOAD)] + [question(n, *context.request(GET_TEMPERATURE)) for n in range(2, 300)]
-    answers = ask(end, *questions)
-    assert [a.number for a in answers] == list(range(1, 300)) and {a.verdict for a in answers} == {OPENED}
-    assert answers[0].payload == b"p" * 60000
+def test_it_ends_after_the_workers(reading):
+    proxy = reading()
+    pid = proxy.reader()
+    proxy.stop()
+    assert status_of(pid) is None and proxy.process.returncode == 0
+    text = proxy.explain()
+    assert text.rindex("reader: ") < text.rindex("stopped")
 
 
-# ---- workers ----
+@pytest.mark.parametrize("case", sorted(BAD_FILES))
+def test_a_wrong_file_stops_the_start_with_its_errors(tmp_path, case):
+    content, mode, expect = BAD_FILES[case]
+    with pytest.raises(AssertionError, match="ended at once") as raised:
+        class Wrong(Reading):
+            def put_keys(self, text, mode=mode):
+                if text is not None:
+                    super().put_keys(text, mode)
 
-def test_a_worker_is_replaced_and_may_go(reader):
-    context, first, second = context_of(1), reader.worker(0), reader.worker(63)
-    reader.provision(("plant", context.provisioning("pump")))
-    successor = reader.worker(0)
-    assert first.recv(10) == b""
-    option, payload = context.request(GET_TEMPERATURE)
-    for end in (successor, second):
-        assert ask(end, question(1, option, payload))[0].verdict == OPENED
-    successor.send(question(1, option, payload))
-    successor.close()  # with its answer on the way
-    assert ask(second, question(2, option, payload))[0].verdict == OPENED
-    with pytest.raises(ConnectionError):
-        beyond = reader.worker(64)
-        time.sleep(0.2)
-        beyond.send(question(1, option, payload))
-    second.shutdown(socket.SHUT_RD)
-    assert ask(reader.worker(0), question(3, option, payload))[0].verdict == OPENED
-    assert "the end of worker 64 could not be taken" in reader.end()
+        Wrong(tmp_path, keys=content)
+    assert re.search(expect, str(raised.value), re.M)
+    assert "ready" not in str(raised.value)
 
 
-def test_a_worker_that_does_not_read_keeps_nobody_waiting(reader):
-    context, deaf, other = context_of(1), reader.worker(0), reader.worker(1)
-    reader.provision(("plant", context.provisioning("pump")))
-    option, payload = context.request(GET_TEMPERATURE)
-    many = question(1, option, payload) * 500
-    deaf.settimeout(5)
-    for n in range(200):
-        deaf.send(many)
-        if n % 10 == 0:
-            began = time.monotonic()
-            assert ask(other, question(2, option, payload))[0].verdict == OPENED
-            assert time.monotonic() - began < 2
-    log = reader.end()
-    assert "answers to 0 found no room" not in log
+# ---- -t ----
 
 
-def test_a_direction_without_key_is_told(reader):
-    context, end = context_of(1), reader.worker()
-    text = context.provisioning("pump").replace(context.keys[context.client].hex(), "none")
-    reader.provision(("plant", text))
-    option, payload = context.request(GET_TEMPERATURE)
-    answers = ask(end, question(1, option, payload), question(2, *context.response(option, b"\x45"), option))
-    assert [a.verdict for a in answers] == [NO_KEY, OPENED]
-    assert answers[1].code == 0x45 and not answers[1].fields & PATH
+@pytest.mark.parametrize("case", sorted(BAD_FILES))
+def test_files_are_looked_at_without_a_start(proxy, case):
+    content, mode, expect = BAD_FILES[case]
+    assert run_proxy("-t", "-c", proxy.config)[0] == 0
+    if content is None:
+        proxy.keys.unlink()
+    else:
+        proxy.put_keys(content, mode)
+    status, out, errors = run_proxy("-t", "-c", proxy.config)
+    assert status == 1 and "good" not in out and re.search(expect, errors, re.M), errors
 
 
-# ---- its beginning and its end ----
-
-def test_it_is_confined_and_says_so(reader):
-    status = dict(line.split(":\t", 1) for line in open("/proc/%d/status" % reader.process.pid, encoding="ascii").read().splitlines() if ":\t" in line)
-    assert status["CapEff"] == status["CapPrm"] == "0000000000000000" and status["NoNewPrivs"].strip() == "1"
-    if "sanitizers" in reader.ready.text:
-        return
-    assert status["Seccomp"].strip() == "2" and "seccomp" not in reader.ready.text
-    assert int(status["VmLck"].split()[0]) > 0 or "memory is not locked" in reader.ready.text
-
-
-def test_the_log_goes_where_it_is_told(reader, tmp_path):
-    file = tmp_path / "reader.log"
-    with open(file, "ab") as log:
-        reader.tell(LOG, fd=log.fileno())
-    reader.provision()
-    assert "contexts are in force" not in reader.end()
-    assert "info: reader: 0 contexts are in force" in file.read_text()
+def test_all_errors_of_all_files_are_told_in_one_run(tmp_path):
+    (tmp_path / "a").write_text(KEYS.replace("AES-CCM-16-64-128", "ROT13").replace("none", "zz"))
+    (tmp_path / "b").write_text("sender 01\n")
+    for name in "ab":
+        (tmp_path / name).chmod(0o600)
+    conf = tmp_path / "c.conf"
+    conf.write_text('listeners: { coap: { url = "coap://127.0.0.1"; }; };\ncontexts: { a: { keys = "%s/a"; }; b: { keys = "%s/b"; }; };\n'
+                    'reads: { a: { context = "a"; }; b: { context = "b"; }; };\n'
+                    'routes: { a: { to = ["coap://h"]; read = "a"; }; b: { to = ["coap://h"]; read = "b"; }; };\n' % (tmp_path, tmp_path))
+    status, _, errors = run_proxy("-t", "-c", conf)
+    assert status == 1
+    assert re.findall(r"/([ab]:\d+): ", errors)[:2] == ["a:2", "a:5"] and "/b:1: " in errors, errors
 
 
-@pytest.mark.parametrize("data", [b"", b"x", b"\xff" * 544, reader_process.MESSAGE.pack(WORKER, 0, 0, 0, 0, False, b""),
-                                  reader_process.MESSAGE.pack(reader_process.READY, 0, 0, 0, 0, False, b"")])
-def test_a_parent_that_is_none_ends_it(reader, data):
-    reader.control.send(data)
-    reader.end(0 if data == b"" else 1)
+# ---- reload ----
 
 
-def test_it_does_not_outlive_its_parent_nor_heed_signals(reader):
-    for number in (1, 2, 13, 15):
-        reader.process.send_signal(number)
-    reader.provision()
-    assert "0 contexts are in force" in reader.end()
+@pytest.mark.parametrize("case", sorted(BAD_FILES))
+def test_a_reload_with_a_wrong_file_changes_nothing(proxy, case):
+    content, mode, expect = BAD_FILES[case]
+    gate, pid = Gate(proxy), proxy.reader()
+    gate.passes()
+    if content is None:
+        proxy.keys.unlink()
+    else:
+        proxy.put_keys(content, mode)
+    said = reloaded(proxy, STAYS)
+    assert re.search(expect, said, re.M), said
+    gate.passes()
+    assert proxy.reader() == pid
+    proxy.put_keys(KEYS)
+    reloaded(proxy, IN_FORCE)
+    gate.passes()
+    assert proxy.reader() == pid
+
+
+def test_a_file_that_another_took_the_place_of_comes_with_the_reload(proxy):
+    gate = Gate(proxy)
+    proxy.put_keys(KEYS.replace("154302ff", "154302fe"))
+    gate.passes()
+    reloaded(proxy, IN_FORCE)
+    gate.is_refused(BAD)
+    proxy.put_keys(KEYS.replace("sender -", "sender 77"))
+    reloaded(proxy, IN_FORCE)
+    gate.is_refused(UNAUTHORIZED)
+
+
+def test_an_error_elsewhere_leaves_the_contexts_alone(proxy):
+    """The reader is not even asked, or has to forget what it prepared."""
+    gate, text = Gate(proxy), proxy.config.read_text()
+    proxy.put_keys(KEYS.replace("154302ff", "154302fe"))
+    proxy.config.write_text(text + "nonsense: { };\n")
+    reloaded(proxy, STAYS)
+    gate.passes()
+
+
+def test_a_reader_that_does_not_answer_keeps_no_reload_from_being_logged(proxy):
+    """It is in force when the reader has done its part, and not before."""
+    pid = proxy.reader()
+    os.kill(pid, signal.SIGSTOP)
+    until(lambda: status_of(pid)["State"].startswith("T"))
+    seen = len(proxy.explain())
+    proxy.process.send_signal(signal.SIGHUP)
+    pair = Pair(proxy)
+    for _ in range(3):
+        pair.exchange()
+    assert "in force" not in proxy.explain()[seen:]
+    os.kill(pid, signal.SIGCONT)
+    until(lambda: re.search(IN_FORCE, proxy.explain()[seen:]))
+    assert proxy.reader() == pid
+
+
+# ---- death ----
+
+
+def test_what_is_not_read_loses_nothing_when_it_is_killed(proxy):
+    """Again and again, while requests are under way; each is answered once."""
+    pairs = [Pair(proxy) for _ in range(8)]
+    for round_ in range(2):
+        sent = [pair.forward() for pair in pairs]
+        seen = proxy.kill_reader()
+        for pair, (request, up) in zip(pairs, sent):
+            pair.device.answer(up, payload=b"%d" % round_)
+            assert pair.client.recv().payload == b"%d" % round_
+            pair.exchange()
+            pair.quiet()
+        proxy.serves_again(seen)
+    assert proxy.counters()["reader_restarts"] == 2
+    assert len(re.findall(r"error: the reader \(process \d+\) was ended by signal 9$", proxy.explain(), re.M)) == 2
+
+
+def test_its_successor_reads_the_same(proxy):
+    """By the descriptors that are in force, whatever has taken their place meanwhile."""
+    gate = Gate(proxy)
+    gate.passes()
+    proxy.put_keys("nonsense\n")
+    proxy.serves_again(proxy.kill_reader())
+    gate.passes()
+    gate.is_refused(BAD, PAYLOAD_CHANGED)
+
+
+def test_a_file_that_was_written_to_is_not_read_by_a_successor(proxy):
+    """What is in it now was never put in force: gates refuse until the reload, the rest goes on."""
+    gate, pair = Gate(proxy), Pair(proxy)
+    gate.passes()
+    with open(proxy.keys, "a", encoding="ascii") as file:
+        file.write("# a remark\n")
+    proxy.kill_reader()
+    logged(proxy, r"error: \S+lab\.keys: was written to since it was put in force: nothing is read until the next reload$")
+    gate.is_refused(UNAVAILABLE)
+    pair.exchange()
+    reloaded(proxy, IN_FORCE)
+    gate.passes()
+
+
+def test_one_that_dies_at_once_is_tried_again_after_a_while(proxy):
+    for _ in range(2):
+        proxy.serves_again(proxy.kill_reader())
+    seen = proxy.kill_reader()
+    logged(proxy, r"warning: the reader has died 3 times soon after its start: the next starts in 1 s$")
+    proxy.serves_again(seen)
+    Gate(proxy).passes()
+
+
+def test_a_death_amid_a_reload_is_followed_by_the_reload(proxy):
+    gate, pid = Gate(proxy), proxy.reader()
+    os.kill(pid, signal.SIGSTOP)
+    until(lambda: status_of(pid)["State"].startswith("T"))
+    proxy.put_keys(KEYS.replace("154302ff", "154302fe"))
+    seen = len(proxy.explain())
+    proxy.process.send_signal(signal.SIGHUP)
+    Pair(proxy).exchange()
+    os.kill(pid, signal.SIGKILL)
+    until(lambda: re.search(IN_FORCE, proxy.explain()[seen:]), proxy.explain)
+    assert "the new configuration waits for the reader that ended" in proxy.explain()[seen:]
+    gate.is_refused(BAD)
+
+
+def test_a_worker_that_is_replaced_reads_too(proxy):
+    gate, worker = Gate(proxy), None
+    for worker in map(int, proxy.command("pids").split()):
+        os.kill(worker, signal.SIGKILL)
+    until(lambda: worker not in map(int, proxy.command("pids").split()))
+    gate.passes()
+    assert proxy.counters()["reader_restarts"] == 0
+
+
+# ---- what it has ----
+
+
+def test_it_has_nothing_but_what_it_was_given(proxy):
+    held = descriptors(proxy.reader())
+    sockets = [name for name in held.values() if name.startswith("socket:")]
+    assert len(sockets) == len(set(sockets)) == 1 + len(proxy.command("pids").split())
+    files = {name for name in held.values() if not name.startswith(("socket:", "anon_inode:"))}
+    assert files <= {"/dev/null", str(proxy.log)}
+
+
+def test_rotated_logs_are_opened_anew_by_it(reading, tmp_path, monkeypatch):
+    log = tmp_path / "service.log"
+    monkeypatch.setattr(Reading, "explain", lambda self: log.read_text() if log.exists() else self.log.read_text())
+    proxy = reading(sections='log: { file = "%s"; };' % log)
+    assert str(log) in descriptors(proxy.reader()).values()
+    log.rename(tmp_path / "service.log.1")
+    proxy.process.send_signal(signal.SIGUSR1)
+    until(lambda: log.exists() and str(log) in descriptors(proxy.reader()).values())
+    assert str(tmp_path / "service.log.1") not in descriptors(proxy.reader()).values()
+    proxy.kill_reader()
+    logged(proxy, "info: reader: 1 contexts are in force$")
+
+
+def test_it_serves_nobody_but_the_gateway():
+    done = subprocess.run([BUILD / "oscore-reader"], stdin=subprocess.DEVNULL, capture_output=True, timeout=10, check=False)
+    assert done.returncode != 0
