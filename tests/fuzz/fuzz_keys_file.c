@@ -8,14 +8,7 @@
 #include <string.h>
 
 #include "oscore/keys_file.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define CHECK(condition) \
-	do { \
-		if (!(condition)) \
-			abort(); \
-	} while (0)
+#include "tests/fuzz/fuzz.h"
 
 static void tell(void *arg, const char *text)
 {
