@@ -118,7 +118,7 @@ all: setup
 	@$(MAKE) --no-print-directory programs
 
 programs: $(PROGRAMS) $B/docs/oscore-proxy.conf.5
-tests: programs $B/test/oscore-proxy $B/test/uri-tool $(UNIT) $(SIM) $(LOAD)
+tests: programs $B/test/oscore-proxy $B/test/oscore-reader $B/test/uri-tool $(UNIT) $(SIM) $(LOAD)
 
 help:
 	@echo 'make run               install what is missing, build, show one plain and one OSCORE request through the gateway'
@@ -175,6 +175,9 @@ $B/oscore-proxy: $(call obj,$(PROXY_OBJS) $(PRODUCT_ONLY)) | $(LLHTTP)
 	$(LINK) $^ $(LIBS)
 $B/test/oscore-proxy: $(call obj,$(PROXY_OBJS) $(TEST_ONLY)) | $(LLHTTP)
 	$(LINK) $^ $(LIBS)
+# The gateway looks for it in its own folder.
+$B/test/oscore-reader: $B/oscore-reader
+	@mkdir -p $(@D) && cp $< $@
 $B/oscore-reader: $(call obj,$(READER_OBJS))
 	$(LINK) $^ $(READER_LIBS)
 $B/oscore-demo: $(call obj,$(DEMO_OBJS)) | $(LLHTTP)
@@ -298,7 +301,7 @@ install: programs
 	install -m 755 $B/oscore-proxy $B/oscore-reader $(DESTDIR)$(PREFIX)/sbin/
 	install -m 755 $B/oscore-keys $(DESTDIR)$(PREFIX)/bin/oscore-keys
 	install -m 644 docs/oscore-keys.1 $(DESTDIR)$(PREFIX)/share/man/man1/oscore-keys.1
-	install -m 644 docs/oscore-proxy.8 $(DESTDIR)$(PREFIX)/share/man/man8/oscore-proxy.8
+	install -m 644 docs/oscore-proxy.8 docs/oscore-reader.8 $(DESTDIR)$(PREFIX)/share/man/man8/
 	install -m 644 $B/docs/oscore-proxy.conf.5 $(DESTDIR)$(PREFIX)/share/man/man5/oscore-proxy.conf.5
 	install -m 644 README.md LICENSE SECURITY.md docs/OPERATING.md proxy.conf.example deploy/oscore-proxy.socket $(DESTDIR)$(DOCDIR)/
 	install -m 644 deploy/oscore-proxy.service $(DESTDIR)$(UNITDIR)/oscore-proxy.service
@@ -307,7 +310,7 @@ install: programs
 
 # The user and what the administrator wrote (configuration, drop-ins, logs) stay.
 uninstall:
-	rm -f $(addprefix $(DESTDIR),$(PREFIX)/bin/oscore-keys $(PREFIX)/share/man/man1/oscore-keys.1 $(PREFIX)/sbin/oscore-proxy $(PREFIX)/sbin/oscore-reader $(PREFIX)/share/man/man8/oscore-proxy.8 \
+	rm -f $(addprefix $(DESTDIR),$(PREFIX)/bin/oscore-keys $(PREFIX)/share/man/man1/oscore-keys.1 $(PREFIX)/sbin/oscore-proxy $(PREFIX)/sbin/oscore-reader $(PREFIX)/share/man/man8/oscore-proxy.8 $(PREFIX)/share/man/man8/oscore-reader.8 \
 		$(PREFIX)/share/man/man5/oscore-proxy.conf.5 $(UNITDIR)/oscore-proxy.service $(SYSUSERSDIR)/oscore-proxy.conf)
 	rm -rf $(DESTDIR)$(DOCDIR)
 
