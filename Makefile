@@ -67,8 +67,10 @@ CORE_OBJS := $(TRANSLATE_OBJS) oscore/option.o \
              proxy/exchange/blocks_answer.o proxy/exchange/blocks_learned.o \
              proxy/exchange/hop.o proxy/exchange/reblock.o proxy/exchange/held.o \
              proxy/exchange/errand.o proxy/exchange/errand_table.o proxy/exchange/errand_upload.o proxy/exchange/errand_answer.o $(READING_OBJS)
-HTTP_OBJS  := proxy/http/lines.o proxy/http/framing.o proxy/http/parse.o \
-              proxy/http/server.o proxy/http/connection.o proxy/http/reading.o proxy/http/answer.o proxy/http/proxy_protocol.o \
+# connections and what is read of them, under whatever requests mean
+HTTP_SERVER_OBJS := proxy/http/lines.o proxy/http/framing.o proxy/http/parse.o proxy/http/proxy_protocol.o \
+                    proxy/http/server.o proxy/http/connection.o proxy/http/reading.o proxy/http/answer.o
+HTTP_OBJS  := $(HTTP_SERVER_OBJS) \
               proxy/http/request.o proxy/http/reply.o proxy/http/events.o proxy/http/poll.o proxy/http/access.o proxy/http/cors.o \
               proxy/http/credentials.o proxy/http/identity.o proxy/http/local.o proxy/http/upgrade.o
 STREAM_OBJS := proxy/edge/stream_link.o proxy/edge/stream_reading.o proxy/edge/stream_signals.o proxy/edge/stream_socket.o proxy/edge/stream_time.o

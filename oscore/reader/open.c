@@ -326,7 +326,7 @@ static void judge_freshness(const struct opener *o, const struct task *t, struct
 }
 
 /* Replaces the payload of one block by the whole one, if this is the last block, or by none. */
-static void put_together(struct opener *o, const struct task *t, struct opening_inner *inner)
+static void put_together(struct opener *o, const struct task *t, bool seen, struct opening_inner *inner)
 {
 	const struct msg_option *option = msg_option(&o->inner, t->q->response ? OPT_BLOCK2 : OPT_BLOCK1);
 	struct opt_block block;
@@ -338,6 +338,8 @@ static void put_together(struct opener *o, const struct task *t, struct opening_
 	inner->fields &= ~FIELD_BIT(FIELD_PAYLOAD);
 	inner->payload = NULL;
 	inner->payload_len = 0;
+	if (seen) /* it has had its part in one, which a replay shall not begin anew */
+		return;
 	if (t->q->response) {
 		uint64_t operation = t->asker == NULL ? 0 :
 			bodies_find_asked(o->bodies, t->asker->name, oscore_option_sequence(&t->request_option));
@@ -376,5 +378,5 @@ void opener_answer(struct opener *o, const struct opening_question *q, struct op
 		return;
 	if (!q->response)
 		bodies_asked(o->bodies, t.sender->name, oscore_option_sequence(&t.option), bodies_operation(o->bodies, t.sender->name, &o->inner, false));
-	put_together(o, &t, &a->inner);
+	put_together(o, &t, a->seen, &a->inner);
 }

@@ -106,4 +106,19 @@ def imports_are_listed():
     return [f"{n} is not in {IMPORTS}" for n in sorted(names - listed) if not NOT_OURS.fullmatch(n)]
 
 
-RULES = [powers_stay_where_they_belong, imports_are_listed]
+# Those that have descriptors of provisioning files pass them on. What a call leaves in memory it could read from.
+HAVE_KEY_FILES = ("proxy/process/reader.o", "proxy/process/reader_files.o", "proxy/process/reader_start.o", "proxy/process/reader_check.o")
+READS = re.compile(r"_*(p?readv?2?|f?read|fgetc?s?|getc|getline|getdelim|fscanf|mmap|sendfile|splice|tee|copy_file_range|fdopen|freopen)(64)?(_chk|_unlocked)?")
+
+
+def the_parent_reads_no_provisioning_file():
+    """key files: what has their descriptors in the parent calls nothing that reads"""
+    wrong = []
+    for name in HAVE_KEY_FILES:
+        path = os.path.join(BUILD, "obj", name)
+        found = symbols(path) if os.path.isfile(path) else {"(not built)"}
+        wrong += [f"{name}: {s}" for s in sorted(found) if READS.fullmatch(s) or s == "(not built)"]
+    return wrong
+
+
+RULES = [the_parent_reads_no_provisioning_file, powers_stay_where_they_belong, imports_are_listed]

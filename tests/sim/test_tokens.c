@@ -17,13 +17,6 @@ static int set_up(void **state)
 	return 0;
 }
 
-static int tear_down(void **state)
-{
-	(void)state;
-	workers_end();
-	return 0;
-}
-
 static uint64_t next_token(struct client *c)
 {
 	struct exchange *x = exchange_new(the.proxy[0], c);
@@ -92,8 +85,8 @@ static void what_comes_next_cannot_be_told(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(none_is_used_twice, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(what_comes_next_cannot_be_told, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(none_is_used_twice, set_up, workers_tear_down),
+		cmocka_unit_test_setup_teardown(what_comes_next_cannot_be_told, set_up, workers_tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
