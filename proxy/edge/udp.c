@@ -378,9 +378,10 @@ static void take(struct udp_socket *s, unsigned i)
 	receive_datagram(edge.proxy, s->number, peer, &to, edge.in[i], len, truncated, endpoint_is_multicast(&asked));
 }
 
-static void prepare(void)
+/* The first of the batch, for the next one: the kernel has written over what there was room for. */
+static void prepare(unsigned count)
 {
-	for (unsigned i = 0; i < BATCH; i++) {
+	for (unsigned i = 0; i < count; i++) {
 		edge.vectors[i] = (struct iovec){ edge.in[i], RECEIVE_ROOM };
 		edge.messages[i].msg_hdr = (struct msghdr){ .msg_name = &edge.from[i], .msg_namelen = sizeof edge.from[i],
 			.msg_iov = &edge.vectors[i], .msg_iovlen = 1, .msg_control = edge.control[i],
@@ -401,10 +402,8 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 		read_errors(s);
 	}
 	for (int round = 0; round < BATCHES_A_TURN; round++) {
-		int got;
+		int got = datagrams_receive(s->fd, edge.messages, BATCH, s->upstream);
 
-		prepare();
-		got = datagrams_receive(s->fd, edge.messages, BATCH, s->upstream);
 		if (got < 0 && errno != EAGAIN && errno != EINTR && s->upstream)
 			read_errors(s);
 		if (got <= 0)
@@ -414,6 +413,7 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 			announce(s, (unsigned)i);
 		for (int i = 0; i < got; i++)
 			take(s, (unsigned)i);
+		prepare((unsigned)got);
 		if (got < BATCH)
 			return;
 	}
@@ -533,6 +533,7 @@ void udp_open(struct event_base *base, struct proxy *p, uint32_t receive_buffer)
 	edge.base = base;
 	edge.proxy = p;
 	edge.receive_buffer = receive_buffer;
+	prepare(BATCH);
 }
 
 int udp_add_listener(unsigned slot, int fd)
