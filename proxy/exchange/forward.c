@@ -124,17 +124,16 @@ static uint64_t target_hash(const struct passage *g)
 	return q->method == CODE_FETCH ? hash_mix(&g->p->hash_key, hash, g->m->payload, g->m->payload_len) : hash;
 }
 
-enum error forward_to_origin(struct proxy *p, struct exchange *x, const struct endpoint *peer, const struct edge_credentials *c,
+enum error forward_to_origin(struct proxy *p, struct exchange *x, const struct endpoint *peer, uint64_t key, const struct edge_credentials *c,
 	uint8_t *bytes, size_t len)
 {
-	struct origin *o = origin_get(p, peer);
+	struct origin *o = origin_get(p, peer, key);
 	enum error e;
 
 	if (o == NULL || origin_introduce(o, c) < 0)
 		return ERR_OVERLOAD;
 	if (sessions_is_plain(peer))
 		o->local = x->local;
-	ports_soon(p, x->client, o);
 	if (!client_may_take(x->client, o->exchanges, p->conf->settings.origin_exchanges))
 		return ERR_ORIGIN_LIMIT;
 	if (hold_back_active(p, x, o, bytes, len))
@@ -169,22 +168,20 @@ struct destination {
 	char host[URI_HOST_MAX + 1];
 	struct edge_credentials credentials;
 	struct endpoint peer;
+	uint64_t key; /* origin_key() */
 };
 
 static void find_destination(const struct passage *g, const struct endpoint *address, const struct origin_conf *to, struct destination *d)
 {
 	const struct route_question *q = &g->target.question;
+	enum uri_scheme scheme = scheme_of(g, to);
 
 	d->host[0] = '\0';
-	if (g->asks_client) {
-		d->credentials = (struct edge_credentials){ d->host, d->host };
-		d->peer = *address;
-		return;
-	}
-	if (edge_traits[scheme_of(g, to)].named)
+	d->credentials = (struct edge_credentials){ .host = d->host, .identity = g->asks_client ? d->host : g->x->route->origin_identity };
+	if (!g->asks_client && edge_traits[scheme].named)
 		snprintf(d->host, sizeof d->host, "%.*s", to != NULL ? URI_HOST_MAX : (int)q->host_len, to != NULL ? to->host : q->host);
-	d->credentials = (struct edge_credentials){ .host = d->host, .identity = g->x->route->origin_identity };
-	d->peer = origin_named(g->p, address, scheme_of(g, to), &d->credentials);
+	d->peer = g->asks_client ? *address : origin_named(g->p, address, scheme, &d->credentials);
+	d->key = origin_key(g->p, &d->peer);
 }
 
 bool passage_rests(const struct passage *g, const struct endpoint *address, const struct origin_conf *to)
@@ -192,7 +189,7 @@ bool passage_rests(const struct passage *g, const struct endpoint *address, cons
 	struct destination d;
 
 	find_destination(g, address, to, &d);
-	return origin_rests(g->p, &d.peer);
+	return origin_rests(g->p, d.key);
 }
 
 /* Sends it to the origin's home, which may be this one. */
@@ -200,7 +197,7 @@ static enum error pass_home(struct passage *g, const struct destination *d, uint
 {
 	unsigned home = origin_home(g->p, &d->peer);
 
-	return home == g->p->house.self ? forward_to_origin(g->p, g->x, &d->peer, &d->credentials, bytes, len) :
+	return home == g->p->house.self ? forward_to_origin(g->p, g->x, &d->peer, d->key, &d->credentials, bytes, len) :
 		crossing_request(g->p, g->x, home, &d->peer, &d->credentials, bytes, len);
 }
 
@@ -286,18 +283,21 @@ void passage_pass(struct passage *g, const struct endpoint *address, const struc
 	struct proxy *p = g->p;
 	struct exchange *x = g->x;
 	uint8_t bytes[MSG_MAX + OUTER_ROOM];
-	enum error e = passage_check_address(g, to, address, configured);
+	enum error e;
 	struct destination d;
 	size_t len;
 
+	find_destination(g, address, to, &d);
+	origin_soon(p, d.key, x->client);
+	e = passage_check_address(g, to, address, configured);
 	if (e == ERR_NONE && endpoint_is_multicast(address))
 		e = edge_traits[scheme_of(g, to)].connects ? ERR_ADDRESS : group_prepare(p, x);
 	if (e != ERR_NONE) {
 		passage_refuse(p, x, e, 0);
 		return;
 	}
-	find_destination(g, address, to, &d);
 	g->hop = hop_of(p, &d.peer);
+	exchange_take_token(p, x, &d.peer);
 	len = write_request(g, to, bytes, sizeof bytes);
 	if (len > 0 && is_carried(g, to)) {
 		e = carry(g, &d.peer, to, bytes, len);
