@@ -395,7 +395,7 @@ const struct conf_row conf_rows[] = {
 	READ("verify", TYPE_BOOL, verify, "false",
 		"Makes a gate: a request passes only if it is genuine. In the group mode of Group OSCORE this takes no key that decrypts."),
 	READ_NUMBER("rate", TYPE_COUNT, rate, 0, 1000000, "0",
-		"Makes a gate: so many requests a second of one sender (kid) pass, in each worker; 0: any number."),
+		"Makes a gate: so many requests a second of one sender (kid) pass; 0: any number."),
 	READ_NUMBER("burst", TYPE_COUNT, burst, 1, 1000000, "10", "Requests of one sender that may come at once where there is a rate."),
 	{GROUP_READS, "unknown-kid", TYPE_CHOICE, AT(read_conf, pass_unknown), .fallback = "refuse", .choices = "refuse pass",
 		.doc = "What a gate does with requests of no context that is known here. pass: they go on unread, whatever is in them."},

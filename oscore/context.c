@@ -7,9 +7,12 @@
 
 static const struct oscore_aead aeads[] = {
 	{ OSCORE_AES_CCM_16_64_128, "AES-128-CCM", 16, 13, 8 },
-	{ 11, "AES-256-CCM", 32, 13, 8 },
-	{ 30, "AES-128-CCM", 16, 13, 16 },
-	{ 31, "AES-256-CCM", 32, 13, 16 },
+	{ OSCORE_AES_CCM_16_64_256, "AES-256-CCM", 32, 13, 8 },
+	{ OSCORE_AES_CCM_16_128_128, "AES-128-CCM", 16, 13, 16 },
+	{ OSCORE_AES_CCM_16_128_256, "AES-256-CCM", 32, 13, 16 },
+	{ OSCORE_A128GCM, "AES-128-GCM", 16, 12, 16 },
+	{ OSCORE_A256GCM, "AES-256-GCM", 32, 12, 16 },
+	{ OSCORE_CHACHA20_POLY1305, "ChaCha20-Poly1305", 32, 12, 16 },
 };
 
 const struct oscore_aead *oscore_aead_row(int alg)

@@ -23,6 +23,8 @@ struct tls_source {
 /* What all contexts have in common: no compression, no renegotiation, no earlier connection taken up again, little memory. */
 void tls_common_use(SSL_CTX *c);
 
+/* What is offered to and taken of peers that speak HTTP. Returns 0, or -1 without memory. */
+int tls_web_use(SSL_CTX *c) __attribute__((warn_unused_result));
 /* What is offered to and taken of peers that speak CoAP, by the group `transports`: suites, security level, curves, signatures. */
 int tls_coap_use(SSL_CTX *c, const struct settings *s, const struct tls_source *from) __attribute__((warn_unused_result));
 

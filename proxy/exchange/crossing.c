@@ -462,7 +462,7 @@ static void on_word_of_client(struct proxy *p, unsigned from, const struct cross
 /* The home of x died with it. */
 static void complete(struct proxy *p, struct exchange *x)
 {
-	bool sent = crossing_was_sent(x);
+	bool sent = x->state != EXCHANGE_READING && crossing_was_sent(x);
 	struct observation *o = x->observation;
 
 	x->crossing->ended = true;

@@ -7,6 +7,7 @@
 #include "proxy/exchange/exchange.h"
 #include "proxy/exchange/origin.h"
 #include "proxy/exchange/reachability.h"
+#include "proxy/exchange/reading.h"
 #include "proxy/exchange/respond.h"
 
 enum {
@@ -20,7 +21,9 @@ enum {
 
 uint64_t errand_body_limit(const struct errand *e)
 {
-	return e->route->body_limit != 0 ? e->route->body_limit : e->conf->settings.http_body_limit;
+	uint64_t limit = e->route->body_limit != 0 ? e->route->body_limit : e->conf->settings.http_body_limit;
+
+	return e->unread && e->route->read->body_limit < limit ? e->route->read->body_limit : limit;
 }
 
 /* How long x may wait. Where it is carried by exchanges of this layer these end in time by themselves, and this one behind them. */
@@ -284,6 +287,18 @@ void errand_end(struct errand *e, enum error error)
 	run(e);
 }
 
+void errand_judged(struct errand *e, enum error error)
+{
+	if (!e->unread)
+		return;
+	if (error != ERR_NONE) {
+		errand_fail(e, error);
+		return;
+	}
+	e->unread = false;
+	run(e);
+}
+
 /* ---- exchanges ---- */
 
 void errand_forget(struct exchange *x)
@@ -448,6 +463,7 @@ enum error errand_begin(struct proxy *p, struct exchange *x, const struct errand
 		errand_release(e);
 		return ERR_OVERLOAD;
 	}
+	e->unread = reading_gathers(x, ask->r);
 	errand_list(e);
 	attach(e, x, ask->r);
 	error = errand_upload(e, x, ask);

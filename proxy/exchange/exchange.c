@@ -10,6 +10,7 @@
 #include "proxy/exchange/errand.h"
 #include "proxy/exchange/observe.h"
 #include "proxy/exchange/origin.h"
+#include "proxy/exchange/reading.h"
 #include "proxy/exchange/requester.h"
 #include "proxy/exchange/respond.h"
 #include "proxy/exchange/return_path.h"
@@ -18,16 +19,18 @@
 
 #define BIT(state) (1u << (state))
 
-static const uint8_t legal_next[] = {
+static const uint16_t legal_next[] = {
 	[EXCHANGE_RESOLVING] = BIT(EXCHANGE_WAITING) | BIT(EXCHANGE_SENT) | BIT(EXCHANGE_CROSSED) |
-		BIT(EXCHANGE_SERVED),
+		BIT(EXCHANGE_SERVED) | BIT(EXCHANGE_READING),
 	[EXCHANGE_WAITING] = BIT(EXCHANGE_SENT),
 	[EXCHANGE_SENT] = BIT(EXCHANGE_ACKNOWLEDGED) | BIT(EXCHANGE_OBSERVING) | BIT(EXCHANGE_CANCELLING),
 	[EXCHANGE_ACKNOWLEDGED] = BIT(EXCHANGE_OBSERVING) | BIT(EXCHANGE_CANCELLING),
-	[EXCHANGE_OBSERVING] = BIT(EXCHANGE_SENT) | BIT(EXCHANGE_WAITING) | BIT(EXCHANGE_CANCELLING) | BIT(EXCHANGE_CROSSED),
+	[EXCHANGE_OBSERVING] = BIT(EXCHANGE_SENT) | BIT(EXCHANGE_WAITING) | BIT(EXCHANGE_CANCELLING) | BIT(EXCHANGE_CROSSED) |
+		BIT(EXCHANGE_READING),
 	[EXCHANGE_CANCELLING] = 0,
 	[EXCHANGE_CROSSED] = BIT(EXCHANGE_OBSERVING),
 	[EXCHANGE_SERVED] = 0,
+	[EXCHANGE_READING] = BIT(EXCHANGE_RESOLVING) | BIT(EXCHANGE_OBSERVING),
 };
 
 void exchange_set_state(struct exchange *x, enum exchange_state state)
@@ -191,6 +194,8 @@ void exchange_free(struct proxy *p, struct exchange *x)
 	wheel_cancel(&x->timer);
 	access_log_end(x);
 	exchange_end_lookup(p, x);
+	if (x->reading != NULL)
+		reading_end(x);
 	if (x->crossing != NULL)
 		crossing_end(p, x);
 	if (x->path != NULL)

@@ -19,6 +19,7 @@
 #include "proxy/exchange/origin.h"
 #include "proxy/exchange/ports.h"
 #include "proxy/exchange/reachability.h"
+#include "proxy/exchange/reading.h"
 #include "proxy/exchange/reblock.h"
 #include "proxy/exchange/requester.h"
 #include "proxy/exchange/respond.h"
@@ -251,13 +252,14 @@ static bool reblock(struct passage *g, const struct endpoint *peer, size_t len)
 {
 	struct exchange *x = g->x;
 	struct errand_ask ask = { .m = g->m, .r = g->r };
-	bool needed;
-	enum error e;
+	bool gathers = reading_gathers(x, g->r), needed = true;
+	enum error e = ERR_NONE;
 
-	if (x->inner || !(g->hop.reliable || client_is_reliable(x->client)))
+	if (!gathers && (x->inner || !(g->hop.reliable || client_is_reliable(x->client))))
 		return false;
 	ask.key = x->body_key = errand_hash(g);
-	e = reblock_check(x, g->m, g->r, &g->hop, len, &needed);
+	if (!gathers)
+		e = reblock_check(x, g->m, g->r, &g->hop, len, &needed);
 	if (e == ERR_NONE && needed)
 		e = reblock_begin(g->p, x, &ask, peer);
 	if (e != ERR_NONE)
@@ -392,13 +394,33 @@ static enum error decide(struct passage *g, const struct route *found)
 	return is_at_last_hop(g) ? ERR_HOP_LIMIT : ERR_NONE;
 }
 
+bool passage_continue(struct passage *g)
+{
+	struct exchange *x = g->x;
+	size_t count;
+	const struct origin_conf *list = passage_origins(x, x->forward, &count);
+
+	if (!client_is_at_slot(x->client) && is_carried(g, count > 0 ? list : NULL) && continue_errand(g))
+		return true;
+	return (!x->inner || reading_wants(x)) && x->client->errands > 0 && continue_blocks(g);
+}
+
+void passage_go_on(struct passage *g)
+{
+	struct exchange *x = g->x;
+
+	if (passage_continue(g))
+		return;
+	if (x->observe == OBSERVE_REGISTER && observe_begin(g->p, x, g->m) != ERR_NONE)
+		x->observe = OBSERVE_NONE;
+	passage_find_origin(g);
+}
+
 void forward_begin(struct proxy *p, struct exchange *x, const struct msg_view *m, const struct outer_request *r,
 	const struct endpoint *asked, const struct route *found)
 {
-	const struct origin_conf *list;
 	struct passage g;
 	enum error e;
-	size_t count;
 
 	passage_begin(&g, p, x, m, r);
 	if (!passage_read(&g, asked, &e)) {
@@ -416,14 +438,10 @@ void forward_begin(struct proxy *p, struct exchange *x, const struct msg_view *m
 		return;
 	}
 	x->confirmable = x->client_type == MSG_CON || x->route->confirmable;
-	list = passage_origins(x, x->forward, &count);
-	if (!client_is_at_slot(x->client) && is_carried(&g, count > 0 ? list : NULL) && continue_errand(&g))
-		return;
-	if (!x->inner && x->client->errands > 0 && continue_blocks(&g))
-		return;
-	if (x->observe == OBSERVE_REGISTER && observe_begin(p, x, m) != ERR_NONE)
-		x->observe = OBSERVE_NONE;
-	passage_find_origin(&g);
+	if (reading_wants(x))
+		passage_be_read(&g);
+	else
+		passage_go_on(&g);
 }
 
 /* ---- observations ---- */
@@ -439,25 +457,18 @@ bool forward_is_same(struct proxy *p, const struct exchange *x, const struct msg
 		target_hash(&g) == x->observation->target;
 }
 
-void forward_again(struct proxy *p, struct exchange *x, const struct msg_view *m, const struct outer_request *r,
-	const struct endpoint *asked)
+void passage_go_again(struct passage *g)
 {
-	struct passage g;
+	struct proxy *p = g->p;
+	struct exchange *x = g->x;
 	uint8_t bytes[MSG_MAX + OUTER_ROOM];
 	enum error e;
 	size_t len;
 
-	access_log_begin(x, m);
-	passage_begin(&g, p, x, m, r);
-	if (!passage_read(&g, asked, &e) || is_at_last_hop(&g)) {
-		respond_error(p, x, e == ERR_NONE ? ERR_HOP_LIMIT : e, 0);
-		exchange_schedule(p, x);
-		return;
-	}
 	x->confirmable = x->client_type == MSG_CON || x->route->confirmable;
 	x->deadline = clock_now() + x->route->timeout;
-	g.hop = hop_of(p, exchange_origin_peer(x));
-	len = write_request(&g, x->observation->to, bytes, sizeof bytes);
+	g->hop = hop_of(p, exchange_origin_peer(x));
+	len = write_request(g, x->observation->to, bytes, sizeof bytes);
 	if (len == 0 || len > edge_of(exchange_origin_peer(x))->message_max) {
 		passage_refuse(p, x, ERR_TOO_LARGE, 0);
 		return;
@@ -466,4 +477,23 @@ void forward_again(struct proxy *p, struct exchange *x, const struct msg_view *m
 	e = x->crossing != NULL ? crossing_request_again(p, x, bytes, len) : transmit_or_wait(p, x, bytes, len, true);
 	if (e != ERR_NONE)
 		passage_refuse(p, x, e, 0);
+}
+
+void forward_again(struct proxy *p, struct exchange *x, const struct msg_view *m, const struct outer_request *r,
+	const struct endpoint *asked)
+{
+	struct passage g;
+	enum error e;
+
+	access_log_begin(x, m);
+	passage_begin(&g, p, x, m, r);
+	if (!passage_read(&g, asked, &e) || is_at_last_hop(&g)) {
+		respond_error(p, x, e == ERR_NONE ? ERR_HOP_LIMIT : e, 0);
+		exchange_schedule(p, x);
+		return;
+	}
+	if (reading_wants(x))
+		passage_be_read_again(&g);
+	else
+		passage_go_again(&g);
 }

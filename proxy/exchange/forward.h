@@ -21,6 +21,10 @@ struct target_asked forward_asked(const struct snapshot *conf, const struct clie
 enum error forward_to_origin(struct proxy *p, struct exchange *x, const struct endpoint *peer, uint64_t key, const struct edge_credentials *c, uint8_t *bytes,
 	size_t len) __attribute__((warn_unused_result));
 
+/* A request that waited was read: it goes on, or (e) is refused. `message`: it, borrowed. `again`: it refreshes or cancels the observation of x. x may be
+ * gone afterwards. */
+void forward_judged(struct proxy *p, struct exchange *x, const struct buffer *message, bool again, enum error e);
+
 /* A session has begun that the look-up waits for, or perhaps does. Its exchange may be gone afterwards. */
 void forward_session_came(struct lookup *l);
 

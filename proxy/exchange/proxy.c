@@ -9,6 +9,8 @@
 #include "proxy/exchange/observe.h"
 #include "proxy/exchange/origin.h"
 #include "proxy/exchange/ports.h"
+#include "proxy/exchange/reader_link.h"
+#include "proxy/exchange/reading.h"
 #include "proxy/exchange/refusal_log.h"
 #include "proxy/exchange/renew.h"
 #include "proxy/exchange/respond.h"
@@ -120,6 +122,8 @@ void proxy_destroy(struct proxy *p)
 	if (p->origins != NULL)
 		origins_free(p);
 	errands_destroy(p);
+	readings_destroy(p);
+	reader_link_destroy(p);
 	sessions_destroy(p);
 	return_paths_destroy(p);
 	refusal_log_destroy(p);

@@ -129,6 +129,7 @@ enum exchange_state {
 	EXCHANGE_CANCELLING, /* nobody listens any more; the origin is being told (RFC 7641 3.6) */
 	EXCHANGE_CROSSED,    /* under way in another worker, the origin's home (crossing.c) */
 	EXCHANGE_SERVED,     /* waits for something of its errand (errand.c) */
+	EXCHANGE_READING,    /* waits until its request is read (reading.h) */
 };
 
 enum observe_ask { OBSERVE_NONE, OBSERVE_REGISTER, OBSERVE_CANCEL };
@@ -199,6 +200,7 @@ struct exchange {
 	const struct route *route;    /* NULL before it is known, and where the exchange is a stand-in */
 	struct observation *observation;
 	struct lookup *lookup;        /* while its origin is being found */
+	struct reading *reading;      /* what is read of its messages, where its route reads (reading.h) */
 };
 
 /* What an exchange that crossed knows of its other half (crossing.c). */
@@ -317,6 +319,8 @@ struct proxy {
 	struct renewal *renewal;        /* what a new configuration has still to decide again (renew.c), or NULL */
 	bool draining;                  /* no new exchange is begun */
 	uint64_t listener_used[CONF_SLOTS_MAX]; /* when a request last came to a listener that was accepted, by its slot */
+	struct reader_link *reader_link; /* NULL until there is a reader */
+	struct readings *readings;      /* reading.h; NULL until something is read */
 	struct feeds *feeds;            /* feed.c; NULL where there are none */
 	uint64_t feed_exchanges;        /* numbers of those that feeds tell of: the next, or 0 before the first */
 	struct refusals *refusals;      /* refusal_log.c */

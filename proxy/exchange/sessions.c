@@ -31,7 +31,6 @@ struct session {
 };
 
 struct sessions {
-	struct slab *slab;
 	struct table table;
 	struct lookup *waiting, *due; /* due: of those, not tried yet in this round */
 	unsigned watched;             /* sessions that were asked, or will be, for signs of life */
@@ -45,11 +44,7 @@ static struct sessions *sessions_of(struct proxy *p)
 	if (s != NULL)
 		return s;
 	s = calloc(1, sizeof *s);
-	if (s == NULL)
-		return NULL;
-	s->slab = slab_create(sizeof(struct session), SESSIONS_MAX);
-	if (s->slab == NULL || table_init(&s->table, s->slab, SESSIONS_EXPECTED) < 0) {
-		slab_destroy(s->slab);
+	if (s == NULL || table_create(&s->table, sizeof(struct session), SESSIONS_MAX, SESSIONS_EXPECTED) < 0) {
 		free(s);
 		return NULL;
 	}
@@ -61,8 +56,7 @@ void sessions_destroy(struct proxy *p)
 {
 	if (p->sessions == NULL)
 		return;
-	slab_destroy(p->sessions->slab);
-	free(p->sessions->table.heads);
+	table_destroy(&p->sessions->table);
 	free(p->sessions);
 	p->sessions = NULL;
 }
@@ -167,7 +161,7 @@ void sessions_begin(struct proxy *p, unsigned listener, const struct endpoint *p
 	uint64_t wait = keepalive_of(p, listener, peer);
 	struct sessions *all = name != NULL || wait != 0 ? sessions_of(p) : NULL;
 	uint32_t index;
-	struct session *s = all != NULL ? slab_new(all->slab, &index) : NULL;
+	struct session *s = all != NULL ? slab_new(all->table.slab, &index) : NULL;
 
 	if (s == NULL)
 		return;
@@ -197,7 +191,7 @@ void sessions_end(struct proxy *p, const struct endpoint *peer)
 	wheel_cancel(&s->timer);
 	p->sessions->watched -= s->watched;
 	table_remove(&p->sessions->table, peer->session, s);
-	slab_free(p->sessions->slab, s->links.index);
+	slab_free(p->sessions->table.slab, s->links.index);
 }
 
 void sessions_superseded(struct proxy *p, const struct endpoint *peer)

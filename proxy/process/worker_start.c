@@ -297,6 +297,7 @@ void worker_close(struct worker *w)
 		dtls_close();
 		udp_close();
 	}
+	worker_leave_reader(w);
 	proxy_destroy(w->proxy);
 	free_event(&w->tick);
 	free_event(&w->look);

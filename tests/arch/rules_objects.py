@@ -30,6 +30,12 @@ PERMITTED = {
     "proxy/edge/own_addresses.o": ("sockets",),     # the interfaces are asked for
     "proxy/process/parent.o": ("identity",),        # its limit of descriptors
     "proxy/process/workers.o": ("files", "processes"),      # starts, watches and ends workers; what outlives them
+    "proxy/process/child.o": ("files",),            # /dev/null
+    "proxy/process/reader.o": ("sockets", "processes"),     # pairs to the workers; watches and ends the reader
+    "proxy/process/reader_start.o": ("files", "processes"),  # the program, and a process of it
+    "proxy/process/reader_files.o": ("files",),     # provisioning files, of which it reads nothing
+    "proxy/process/reader_check.o": ("processes",),  # -t
+    "oscore/reader/control.o": ("sockets",),        # the pair between parent and reader
     "proxy/process/package.o": ("files",),          # what workers are to know, in memory
     "proxy/process/files.o": ("files",),            # certificates and keys, for the workers
     "proxy/process/feeds.o": ("files", "sockets"),  # the files and sockets of feeds, for the workers

@@ -153,13 +153,13 @@ def test_install_and_uninstall(tmp_path, prefix):
     assert status == 0, text
     at = prefix.lstrip("/") + "/"
     doc = at + "share/doc/oscore-proxy/"
-    files = {at + name for name in ("sbin/oscore-proxy", "share/man/man8/oscore-proxy.8", "share/man/man5/oscore-proxy.conf.5",
-                                    "lib/systemd/system/oscore-proxy.service", "lib/sysusers.d/oscore-proxy.conf")}
+    files = {at + name for name in ("sbin/oscore-proxy", "bin/oscore-keys", "share/man/man1/oscore-keys.1", "share/man/man8/oscore-proxy.8",
+                                    "share/man/man5/oscore-proxy.conf.5", "lib/systemd/system/oscore-proxy.service", "lib/sysusers.d/oscore-proxy.conf")}
     files |= {doc + name for name in ("README.md", "LICENSE", "SECURITY.md", "OPERATING.md", "proxy.conf.example", "oscore-proxy.socket")}
     assert installed_files(tmp_path) == files
     for name in files:
         mode = stat.S_IMODE((tmp_path / name).stat().st_mode)
-        assert mode == (0o755 if name.endswith("sbin/oscore-proxy") else 0o644), name
+        assert mode == (0o755 if name.endswith(("sbin/oscore-proxy", "bin/oscore-keys")) else 0o644), name
     unit = Unit(tmp_path / at / "lib/systemd/system/oscore-proxy.service")
     assert unit.one("Service", "ExecStart").split()[0] == prefix + "/sbin/oscore-proxy"
     kept = tmp_path / "etc/oscore-proxy.conf"

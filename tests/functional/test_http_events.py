@@ -6,7 +6,7 @@ import os
 import coap
 import pytest
 from coap import ACK, BLOCK2, CON, CONTENT_FORMAT, ETAG, MAX_AGE, OBSERVE
-from harness import WORKERS, Proxy
+from harness import WORKERS
 from http_bodies import ROUTE, Resource, Stream, Web, access_lines, block2_of, fetch, gateway, serving, stall_out, web_listener
 from house import Configured
 

@@ -5,7 +5,7 @@ import os
 import coap
 import pytest
 from coap import BLOCK2, ETAG, OBSERVE, VALID
-from harness import WORKERS, Proxy
+from harness import WORKERS
 from http_bodies import ROUTE, Resource, Web, fetch, gateway, run, serving, web_listener
 from house import Configured
 

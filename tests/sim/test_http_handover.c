@@ -1,4 +1,4 @@
-/* objects: tests/sim/http_world.o proxy/edge/accepting.o proxy/http/server.o proxy/http/connection.o proxy/http/reading.o proxy/http/answer.o proxy/edge/stream_socket.o proxy/edge/tls_socket.o base/peer_counts.o proxy/http/proxy_protocol.o proxy/http/parse.o proxy/http/framing.o proxy/http/lines.o translate/http_message.o base/bytes.o base/endpoint.o coap/message.o coap/uri.o base/hash.o base/log.o base/wheel.o base/clock_steered.o base/random_seeded.o */
+/* objects: tests/sim/http_world.o proxy/edge/accepting.o proxy/http/server.o proxy/http/connection.o proxy/http/reading.o proxy/http/answer.o proxy/edge/stream_socket.o proxy/edge/tls_socket.o proxy/edge/shared_bio.o base/peer_counts.o proxy/http/proxy_protocol.o proxy/http/parse.o proxy/http/framing.o proxy/http/lines.o translate/http_message.o base/bytes.o base/endpoint.o coap/message.o coap/uri.o base/hash.o base/log.o base/wheel.o base/clock_steered.o base/random_seeded.o */
 /*
  * Connections that become another protocol's: when, with what, and what is left of them here.
  */

@@ -7,6 +7,7 @@
 
 #include "base/random.h"
 #include "proxy/exchange/origin.h"
+#include "proxy/exchange/reader_link.h"
 #include "tests/unit/made.h"
 #include "tests/unit/plain_edge.h"
 
@@ -142,6 +143,7 @@ void turn(unsigned worker)
 	the.current = worker;
 	crossing_receive(p);
 	proxy_turn(p);
+	reader_link_flush(p);
 	crossing_publish(p);
 }
 
