@@ -126,9 +126,10 @@ static void leave_origin(struct exchange *x)
 
 /* ---- life ---- */
 
-/* A permutation of 40 bits (a Feistel network of four rounds) of a counter: nobody can guess it, and none comes twice. */
-static void draw_next(struct proxy *p, uint8_t salt[5])
+/* A permutation of 40 bits (a Feistel network of four rounds) of a counter: nobody can guess it. */
+void exchange_take_counted_token(struct proxy *p, struct exchange *x)
 {
+	uint8_t *salt = x->salt;
 	uint32_t left = (uint32_t)(p->tokens >> 20) & 0xfffff, right = (uint32_t)p->tokens & 0xfffff;
 
 	p->tokens++;
@@ -168,11 +169,6 @@ struct exchange *exchange_new(struct proxy *p, struct client *c)
 	return x;
 }
 
-void exchange_take_token(struct proxy *p, struct exchange *x, const struct endpoint *origin)
-{
-	if (edge_of(origin)->secured)
-		draw_next(p, x->salt);
-}
 
 void exchange_end_lookup(struct proxy *p, struct exchange *x)
 {

@@ -181,7 +181,9 @@ static void find_destination(const struct passage *g, const struct endpoint *add
 	d->credentials = (struct edge_credentials){ .host = d->host, .identity = g->asks_client ? d->host : g->x->route->origin_identity };
 	if (!g->asks_client && edge_traits[scheme].named)
 		snprintf(d->host, sizeof d->host, "%.*s", to != NULL ? URI_HOST_MAX : (int)q->host_len, to != NULL ? to->host : q->host);
-	d->peer = g->asks_client ? *address : origin_named(g->p, address, scheme, &d->credentials);
+	d->peer = *address;
+	if (!g->asks_client)
+		origin_name(g->p, &d->peer, scheme, &d->credentials);
 	d->key = origin_key(g->p, &d->peer);
 }
 
@@ -343,8 +345,10 @@ static bool is_bare_http(const struct snapshot *conf, const struct client *c, bo
 
 struct target_asked forward_asked(const struct snapshot *conf, const struct client *c, const struct endpoint *address, bool inner)
 {
-	return (struct target_asked){ .address = *address, .host = inner || client_is_at_slot(c) ? NULL : edge_client_host(&c->peer),
-		.identity = inner || client_is_at_slot(c) ? NULL : edge_client_name(&c->peer), .http = inner, .bare = is_bare_http(conf, c, inner) };
+	bool in_session = c->peer.session != 0 && !inner && !client_is_at_slot(c);
+
+	return (struct target_asked){ .address = *address, .host = in_session ? edge_client_host(&c->peer) : NULL,
+		.identity = in_session ? edge_client_name(&c->peer) : NULL, .http = inner, .bare = is_bare_http(conf, c, inner) };
 }
 
 bool passage_read(struct passage *g, const struct endpoint *address, enum error *e)

@@ -117,30 +117,22 @@ int origin_introduce(struct origin *o, const struct edge_credentials *c)
 	return -1;
 }
 
-struct endpoint origin_named(const struct proxy *p, const struct endpoint *address, enum uri_scheme transport,
-	const struct edge_credentials *c)
+void origin_name(const struct proxy *p, struct endpoint *peer, enum uri_scheme transport, const struct edge_credentials *c)
 {
-	struct endpoint peer = *address;
-
-	peer.transport = (uint16_t)transport;
+	peer->transport = (uint16_t)transport;
 	/* Two names, or identities of ours, whose hashes meet would share a connection: the hash is keyed, so nobody can look for them. */
 	if (edge_traits[transport].named)
-		peer.session = (hash_mix(&p->hash_key, hash_bytes(&p->hash_key, c->host, strlen(c->host) + 1), c->identity,
+		peer->session = (hash_mix(&p->hash_key, hash_bytes(&p->hash_key, c->host, strlen(c->host) + 1), c->identity,
 			strlen(c->identity)) & ~EDGE_SESSION_OF_CLIENT) | 1;
-	return peer;
 }
 
-void origin_send(const struct proxy *p, unsigned slot, const struct endpoint *peer, const uint8_t *bytes, size_t len)
+void origin_send_client(const struct proxy *p, const struct endpoint *peer, const uint8_t *bytes, size_t len)
 {
 	const struct origin *o;
 	struct local_address local;
 	struct endpoint client;
 	unsigned listener;
 
-	if (!edge_is_clients_session(peer)) {
-		edge_send_origin(slot, peer, bytes, len);
-		return;
-	}
 	if (!sessions_client(peer, &client, &listener, &local))
 		return; /* it has ended meanwhile */
 	o = sessions_is_plain(peer) ? origin_find(p, peer) : NULL;

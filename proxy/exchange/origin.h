@@ -24,12 +24,19 @@ uint32_t origin_hash(const struct proxy *p, const struct endpoint *peer);
 /* Keeps how it is to be recognised; does nothing if it is known, or is not named. Returns 0, or -1 without memory. */
 int origin_introduce(struct origin *o, const struct edge_credentials *c) __attribute__((warn_unused_result));
 
-/* The endpoint of an origin at this address, over this transport, known by this name to whom we show this identity. */
-struct endpoint origin_named(const struct proxy *p, const struct endpoint *address, enum uri_scheme transport,
-	const struct edge_credentials *c);
+/* Makes of an address, *peer, the endpoint of an origin there, over this transport, known by this name to whom we show this identity. */
+void origin_name(const struct proxy *p, struct endpoint *peer, enum uri_scheme transport, const struct edge_credentials *c);
 
-/* Sends a message to an origin from a slot; to a client who is asked as one by the side of his listener. */
-void origin_send(const struct proxy *p, unsigned slot, const struct endpoint *peer, const uint8_t *bytes, size_t len);
+/* Sends a message to a client who is asked as an origin, by the side of his listener. */
+void origin_send_client(const struct proxy *p, const struct endpoint *peer, const uint8_t *bytes, size_t len);
+/* Sends a message to an origin: from a slot, unless it is such a client. */
+static inline void origin_send(const struct proxy *p, unsigned slot, const struct endpoint *peer, const uint8_t *bytes, size_t len)
+{
+	if (edge_is_clients_session(peer))
+		origin_send_client(p, peer, bytes, len);
+	else
+		edge_send_origin(slot, peer, bytes, len);
+}
 
 /* Puts an exchange behind its client's others; clients are served in turn. Returns 0, or -1 without memory. */
 int origin_wait(struct proxy *p, struct exchange *x) __attribute__((warn_unused_result));
