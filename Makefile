@@ -67,8 +67,10 @@ CORE_OBJS := $(TRANSLATE_OBJS) oscore/option.o \
              proxy/exchange/blocks_answer.o proxy/exchange/blocks_learned.o \
              proxy/exchange/hop.o proxy/exchange/reblock.o proxy/exchange/held.o \
              proxy/exchange/errand.o proxy/exchange/errand_table.o proxy/exchange/errand_upload.o proxy/exchange/errand_answer.o $(READING_OBJS)
-HTTP_OBJS  := proxy/http/lines.o proxy/http/framing.o proxy/http/parse.o \
-              proxy/http/server.o proxy/http/connection.o proxy/http/reading.o proxy/http/answer.o proxy/http/proxy_protocol.o \
+# connections and what is read of them, under whatever requests mean
+HTTP_SERVER_OBJS := proxy/http/lines.o proxy/http/framing.o proxy/http/parse.o proxy/http/proxy_protocol.o \
+                    proxy/http/server.o proxy/http/connection.o proxy/http/reading.o proxy/http/answer.o
+HTTP_OBJS  := $(HTTP_SERVER_OBJS) \
               proxy/http/request.o proxy/http/reply.o proxy/http/events.o proxy/http/poll.o proxy/http/access.o proxy/http/cors.o \
               proxy/http/credentials.o proxy/http/identity.o proxy/http/local.o proxy/http/upgrade.o
 STREAM_OBJS := proxy/edge/stream_link.o proxy/edge/stream_reading.o proxy/edge/stream_signals.o proxy/edge/stream_socket.o proxy/edge/stream_time.o
@@ -94,25 +96,31 @@ DEMO_OBJS := $(BASE_OBJS) $(COAP_OBJS) base/clock.o base/random.o \
 # What reads a provisioning file, and what oscore-keys, which writes one, has besides.
 KEYS_FILE_OBJS := oscore/keys_file.o oscore/keys_blocks.o oscore/keys_lines.o oscore/names.o oscore/group.o oscore/context.o
 OSCORE_KEYS_OBJS := $(KEYS_FILE_OBJS) oscore/derive.o tools/group_derive.o tools/keys_input.o tools/keys_print.o tools/oscore_keys.o
+# What opens messages for the gateway, in a process of its own: it holds keys, and nothing that could seal, derive one or reach anybody.
+READER_PART_OBJS := $(sort $(KEYS_FILE_OBJS) $(GROUP_OBJS) oscore/option.o oscore/unseal.o oscore/inner.o oscore/replay.o oscore/opening.o \
+                oscore/reader/vault.o oscore/reader/table.o oscore/reader/bodies.o oscore/reader/open.o oscore/reader/prepare.o oscore/reader/answers.o \
+                oscore/reader/control.o oscore/reader/confine.o coap/message.o coap/option.o base/hash.o base/log.o base/random.o)
+READER_OBJS := $(READER_PART_OBJS) base/clock.o oscore/reader/main.o
+READER_LIBS  = $(shell $(PKG_CONFIG) --libs libcrypto libseccomp libcoap-3-notls 2>/dev/null)
 
 # The product reads the real clock; the test build differs in these objects alone.
 PRODUCT_ONLY := base/clock.o base/random.o proxy/edge/datagrams.o proxy/process/steer_none.o
 TEST_ONLY    := base/clock_steered.o base/random.o proxy/edge/datagrams_faulty.o proxy/process/steer.o proxy/process/steer_worker.o proxy/process/steer_try.o
 
-PROGRAMS := $B/oscore-proxy $B/oscore-demo $B/oscore-keys
-LOAD     := $B/load/relay $B/load/origin $B/load/load $B/load/handshakes
+PROGRAMS := $B/oscore-proxy $B/oscore-reader $B/oscore-demo $B/oscore-keys
+LOAD     := $B/load/relay $B/load/origin $B/load/load $B/load/handshakes $B/load/opening
 UNIT     := $(patsubst tests/unit/%.c,$B/unit/%,$(wildcard tests/unit/test_*.c))
 SIM      := $(patsubst tests/sim/%.c,$B/unit/%,$(wildcard tests/sim/test_*.c))
 FUZZ     := $(patsubst tests/fuzz/%.c,$B/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 
-.PHONY: all help print-objects setup test-setup run check check-sanitizers check-cross lint fuzz fuzz-smoke fuzz-report bench bench-house bench-http bench-transports bench-read conformance install \
+.PHONY: all help print-objects print-reader-objects setup test-setup run check check-sanitizers check-cross lint fuzz fuzz-smoke fuzz-report bench bench-house bench-http bench-transports bench-read conformance install \
         uninstall clean programs tests
 
 all: setup
 	@$(MAKE) --no-print-directory programs
 
 programs: $(PROGRAMS) $B/docs/oscore-proxy.conf.5
-tests: programs $B/test/oscore-proxy $B/test/uri-tool $(UNIT) $(SIM) $(LOAD)
+tests: programs $B/test/oscore-proxy $B/test/oscore-reader $B/test/uri-tool $(UNIT) $(SIM) $(LOAD)
 
 help:
 	@echo 'make run               install what is missing, build, show one plain and one OSCORE request through the gateway'
@@ -130,6 +138,8 @@ help:
 
 print-objects:
 	@echo $(PROXY_OBJS) $(PRODUCT_ONLY)
+print-reader-objects:
+	@echo $(READER_OBJS)
 
 setup:
 	@sh tools/setup.sh
@@ -167,6 +177,11 @@ $B/oscore-proxy: $(call obj,$(PROXY_OBJS) $(PRODUCT_ONLY)) | $(LLHTTP)
 	$(LINK) $^ $(LIBS)
 $B/test/oscore-proxy: $(call obj,$(PROXY_OBJS) $(TEST_ONLY)) | $(LLHTTP)
 	$(LINK) $^ $(LIBS)
+# The gateway looks for it in its own folder.
+$B/test/oscore-reader: $B/oscore-reader
+	@mkdir -p $(@D) && cp $< $@
+$B/oscore-reader: $(call obj,$(READER_OBJS))
+	$(LINK) $^ $(READER_LIBS)
 $B/oscore-demo: $(call obj,$(DEMO_OBJS)) | $(LLHTTP)
 	$(LINK) $^ $(LIBS)
 $B/oscore-keys: $(call obj,$(OSCORE_KEYS_OBJS))
@@ -182,6 +197,9 @@ $B/load/origin: $(wildcard tests/load/origin*.c) tests/load/origin.h $(SEALED)
 $B/load/handshakes: tests/load/handshakes.c tests/load/load_dtls.c tests/load/load_dtls.h
 	@mkdir -p $(@D)
 	$(CC) -O2 -g -std=c11 -D_GNU_SOURCE -Wall -Wextra -o $@ $(filter %.c,$^) -lssl -lcrypto
+$B/load/opening: tests/load/opening.c oscore/opening.c oscore/opening.h oscore/reader/control.c oscore/reader/control.h $(SEALED) coap/message.c coap/option.c
+	@mkdir -p $(@D)
+	$(CC) -O2 -g -std=c11 -D_GNU_SOURCE -I. -Wall -Wextra -o $@ $(filter %.c,$^) $(READER_LIBS)
 $B/load/%: tests/load/%.c
 	@mkdir -p $(@D)
 	$(CC) -O2 -g -std=c11 -D_GNU_SOURCE -Wall -Wextra -o $@ $<
@@ -207,7 +225,7 @@ $B/test/uri-tool: $(URI_TOOL) $(call obj,$(call objects_of,$(URI_TOOL))) | $(LLH
 	@$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 
 define fuzz_rule
-$B/fuzz/$(notdir $(basename $(1))): $(1) $$(call obj,$$(call objects_of,$(1))) | $$(LLHTTP)
+$B/fuzz/$(notdir $(basename $(1))): $(1) $(wildcard tests/fuzz/*.h) $$(call obj,$$(call objects_of,$(1))) | $$(LLHTTP)
 	@mkdir -p $$(@D) && echo "fuzz $$@"
 	@$$(CC) $$(ALL_CPPFLAGS) $$(ALL_CFLAGS) $$(ALL_LDFLAGS) $$(FUZZ_MAIN) -o $$@ $(1) $$(call obj,$$(call objects_of,$(1))) \
 		$$(LIBS) $$(call libs_of,$(1))
@@ -282,10 +300,10 @@ DOCDIR       = $(PREFIX)/share/doc/oscore-proxy
 
 install: programs
 	install -d $(addprefix $(DESTDIR),$(PREFIX)/sbin $(PREFIX)/bin $(PREFIX)/share/man/man8 $(PREFIX)/share/man/man5 $(PREFIX)/share/man/man1 $(DOCDIR) $(UNITDIR) $(SYSUSERSDIR))
-	install -m 755 $B/oscore-proxy $(DESTDIR)$(PREFIX)/sbin/oscore-proxy
+	install -m 755 $B/oscore-proxy $B/oscore-reader $(DESTDIR)$(PREFIX)/sbin/
 	install -m 755 $B/oscore-keys $(DESTDIR)$(PREFIX)/bin/oscore-keys
 	install -m 644 docs/oscore-keys.1 $(DESTDIR)$(PREFIX)/share/man/man1/oscore-keys.1
-	install -m 644 docs/oscore-proxy.8 $(DESTDIR)$(PREFIX)/share/man/man8/oscore-proxy.8
+	install -m 644 docs/oscore-proxy.8 docs/oscore-reader.8 $(DESTDIR)$(PREFIX)/share/man/man8/
 	install -m 644 $B/docs/oscore-proxy.conf.5 $(DESTDIR)$(PREFIX)/share/man/man5/oscore-proxy.conf.5
 	install -m 644 README.md LICENSE SECURITY.md docs/OPERATING.md proxy.conf.example deploy/oscore-proxy.socket $(DESTDIR)$(DOCDIR)/
 	install -m 644 deploy/oscore-proxy.service $(DESTDIR)$(UNITDIR)/oscore-proxy.service
@@ -294,7 +312,7 @@ install: programs
 
 # The user and what the administrator wrote (configuration, drop-ins, logs) stay.
 uninstall:
-	rm -f $(addprefix $(DESTDIR),$(PREFIX)/bin/oscore-keys $(PREFIX)/share/man/man1/oscore-keys.1 $(PREFIX)/sbin/oscore-proxy $(PREFIX)/share/man/man8/oscore-proxy.8 \
+	rm -f $(addprefix $(DESTDIR),$(PREFIX)/bin/oscore-keys $(PREFIX)/share/man/man1/oscore-keys.1 $(PREFIX)/sbin/oscore-proxy $(PREFIX)/sbin/oscore-reader $(PREFIX)/share/man/man8/oscore-proxy.8 $(PREFIX)/share/man/man8/oscore-reader.8 \
 		$(PREFIX)/share/man/man5/oscore-proxy.conf.5 $(UNITDIR)/oscore-proxy.service $(SYSUSERSDIR)/oscore-proxy.conf)
 	rm -rf $(DESTDIR)$(DOCDIR)
 

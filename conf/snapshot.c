@@ -206,6 +206,13 @@ void snapshot_place(struct snapshot *s, const uint8_t *listener_slots, const uin
 		s->routes[i].metrics_slot = route_slots[i];
 }
 
+const struct listener *snapshot_listener(const struct snapshot *s, unsigned slot)
+{
+	unsigned index = slot < CONF_SLOTS_MAX ? s->listener_of_slot[slot] : CONF_NO_LISTENER;
+
+	return index == CONF_NO_LISTENER ? NULL : &s->listeners[index];
+}
+
 int listener_coap_scheme(const struct listener *l)
 {
 	if (conf_is_coap(l->scheme))

@@ -333,12 +333,7 @@ struct snapshot *conf_load_text(const char *text, const char *name, FILE *errors
 void snapshot_place(struct snapshot *s, const uint8_t *listener_slots, const uint32_t *route_slots);
 
 /* The listener at a slot, or NULL if this configuration has none there. */
-static inline const struct listener *snapshot_listener(const struct snapshot *s, unsigned slot)
-{
-	unsigned index = slot < CONF_SLOTS_MAX ? s->listener_of_slot[slot] : CONF_NO_LISTENER;
-
-	return index == CONF_NO_LISTENER ? NULL : &s->listeners[index];
-}
+const struct listener *snapshot_listener(const struct snapshot *s, unsigned slot);
 
 /* By what scheme CoAP comes in by a listener, an enum uri_scheme: its own, or what begins as HTTP there (RFC 8323 8.3, 8.4); -1: none does. */
 int listener_coap_scheme(const struct listener *l);

@@ -393,10 +393,13 @@ static int named_compare(const void *left, const void *right)
 
 	if (order == 0)
 		order = (int)ac->has_id_context - (int)bc->has_id_context;
-	return order != 0 ? order : bytes_compare(ac->id_context, ac->id_context_len, bc->id_context, bc->id_context_len);
+	if (order == 0)
+		order = bytes_compare(ac->id_context, ac->id_context_len, bc->id_context, bc->id_context_len);
+	return order != 0 ? order : memcmp(ac->common_iv, bc->common_iv, sizeof ac->common_iv);
 }
 
-/* Who is named by the same kid and kid context as somebody else could not be told from him. */
+/* Of one Master Secret, which has one Common IV for each ID Context, an ID is one sender's. Under others somebody else may have it, and is told
+ * from him by trying: two servers of which each has a client of that ID, say. */
 static void senders_check(struct parser *p)
 {
 	const struct keys_file *f = p->file;
@@ -411,7 +414,7 @@ static void senders_check(struct parser *p)
 		const struct keys_context *a = p->named[i - 1].of, *b = p->named[i].of;
 
 		if (named_compare(&p->named[i - 1], &p->named[i]) == 0)
-			keys_lines_error(&p->lines, a->line > b->line ? a->line : b->line, "\"%s\" and \"%s\" have a sender of the same ID, and %s",
+			keys_lines_error(&p->lines, a->line > b->line ? a->line : b->line, "\"%s\" and \"%s\" have a sender of the same ID, under the same Common IV, and %s",
 				a->name, b->name, a->context.has_id_context ? "the same ID Context" : "no ID Context");
 	}
 }

@@ -64,8 +64,8 @@ size_t keys_file_size(const char *text, size_t len);
  * wrong: then every error was told, and the memory is wiped.
  *
  * Refused are, besides what cannot be read: lines that are missing or stand twice, keys and IVs that are not as long as the algorithm wants, IDs
- * longer than its nonce allows, two senders of one ID, a sender that another context has with the same ID Context (RFC 8613 3.3), two groups of one
- * Gid, and what oscore_group_prepare() refuses. */
+ * longer than its nonce allows, two senders of one ID, a sender that another context has with the same Common IV and ID Context (RFC 8613 3.3), two
+ * groups of one Gid, and what oscore_group_prepare() refuses. */
 struct keys_file *keys_file_parse(void *memory, const char *text, size_t len, const struct keys_errors *errors)
 	__attribute__((warn_unused_result));
 

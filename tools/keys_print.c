@@ -59,7 +59,7 @@ void keys_print_group(FILE *out, const char *name, const struct oscore_group *g)
 	fprintf(out, "\tgroup-algorithm %s\n", oscore_names_name(OSCORE_NAMES_GROUP, g->algorithm->alg));
 	fprintf(out, "\tsignature %s\n", oscore_names_name(OSCORE_NAMES_SIGNATURE, g->signature));
 	fprintf(out, "\tkey-agreement %s\n", name_or_none(OSCORE_NAMES_AGREEMENT, g->key_agreement));
-	fprintf(out, "\thkdf %s\n", oscore_names_name(OSCORE_NAMES_HKDF, g->hkdf));
+	fprintf(out, "\thkdf %s\n", oscore_names_name(OSCORE_NAMES_HKDF, (int)g->hkdf));
 	if (g->has_common_iv)
 		print_setting(out, "common-iv", g->common_iv, oscore_group_iv_length(g));
 	print_setting(out, "signature-encryption-key", g->signature_encryption_key.bytes, g->algorithm->key_len);

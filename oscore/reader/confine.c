@@ -112,6 +112,7 @@ static const char *const allowed_calls[] = {
 	/* memory, but see below for what could make code of it */
 	"brk", "munmap", "mremap", "madvise", "mlock",
 	/* what the C library and OpenSSL may do by the way */
+	"sysinfo", /* qsort() asks how much memory there is */
 	"futex", "futex_time64", "getrandom", "clock_gettime", "clock_gettime64", "gettimeofday", "time",
 	/* the end, and signals that do nothing */
 	"exit", "exit_group", "rt_sigreturn", "sigreturn", "restart_syscall",

@@ -9,13 +9,13 @@
 #include "proxy/exchange/exchange.h"
 #include "proxy/exchange/reading.h"
 
-enum { LINE_BYTES = 4096, NUMBER_MAX = 32 };
+enum { LINE_BYTES = 1536, INNER_BYTES = 2560 /* of what was read */, NUMBER_MAX = 32 };
 
 /* Everything that is put in is short; what would not fit is left away, never the newline. */
 struct line {
-	size_t len;
+	size_t len, room;
 	bool json;
-	char text[LINE_BYTES];
+	char text[LINE_BYTES + INNER_BYTES];
 };
 
 /* ---- writing ---- */
@@ -24,7 +24,7 @@ static void put(struct line *l, const char *text)
 {
 	size_t n = strlen(text);
 
-	if (n > sizeof l->text - 1 - l->len)
+	if (n > l->room - 1 - l->len)
 		return;
 	memcpy(l->text + l->len, text, n);
 	l->len += n;
@@ -153,6 +153,7 @@ void access_log_write(struct exchange *x, uint8_t code, size_t len)
 		return;
 	x->accounted = true;
 	l.json = x->route->access_log == ACCESS_JSON;
+	l.room = LINE_BYTES;
 	l.len = 0;
 	listener = snapshot_listener(x->conf, x->client->listener);
 	log_time(time, 3);
@@ -180,9 +181,9 @@ void access_log_write(struct exchange *x, uint8_t code, size_t len)
 
 void access_log_write_inner(struct proxy *p, const char *text, size_t len, const struct access_inner *inner)
 {
-	struct line l = { .json = text[0] == '{', .len = len };
+	struct line l = { .json = text[0] == '{', .room = sizeof l.text, .len = len };
 
-	if (len >= sizeof l.text / 2)
+	if (len >= LINE_BYTES)
 		log_fatal("access log: a line that waited has grown");
 	memcpy(l.text, text, len);
 	if (inner->method != NULL)
@@ -202,7 +203,7 @@ void access_log_write_inner(struct proxy *p, const char *text, size_t len, const
 void access_log_write_http(struct proxy *p, const struct access_http *a)
 {
 	char text[MSG_CODE_TEXT_MAX], time[LOG_TIME_MAX];
-	struct line l = { .json = a->route->access_log == ACCESS_JSON };
+	struct line l = { .json = a->route->access_log == ACCESS_JSON, .room = LINE_BYTES };
 
 	log_time(time, 3);
 	put_string(&l, "time", time);
@@ -222,5 +223,6 @@ void access_log_write_http(struct proxy *p, const struct access_http *a)
 	put_number(&l, "response_bytes", a->response_bytes);
 	put_bare(&l, "truncated", a->truncated ? "true" : "false");
 	put_milliseconds(&l, "ms", clock_now() - a->arrived_at);
-	finish(p, &l);
+	if (a->reading == 0 || !reading_keep_requesters_line(p, a->reading, l.text, l.len))
+		finish(p, &l);
 }

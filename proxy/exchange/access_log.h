@@ -59,6 +59,7 @@ struct access_http {
 	uint8_t code;            /* of the CoAP answer; 0: there was none */
 	bool oscore, truncated;
 	uint64_t request_bytes, response_bytes, arrived_at;
+	uint64_t reading;        /* of its requester; 0: nothing was read */
 };
 void access_log_write_http(struct proxy *p, const struct access_http *a);
 

@@ -273,10 +273,12 @@ static bool reblock(struct passage *g, const struct endpoint *peer, size_t len)
 static void want_return_path(struct passage *g, const struct origin_conf *to)
 {
 	struct exchange *x = g->x;
-	const struct listener *l = snapshot_listener(x->conf, x->client->listener);
-	const struct endpoint *peer = &x->client->peer;
+	const struct listener *l;
 
-	if (!x->route->return_path || g->asks_client || x->group || l == NULL || (l->scheme != URI_COAP && !edge_is_clients_session(peer)))
+	if (!x->route->return_path || g->asks_client || x->group)
+		return;
+	l = snapshot_listener(x->conf, x->client->listener);
+	if (l == NULL || (l->scheme != URI_COAP && !edge_is_clients_session(&x->client->peer)))
 		return;
 	x->return_route = x->route->metrics_slot + 1;
 	x->return_to = to != NULL ? hash_bytes(&g->p->hash_key, to->text, strlen(to->text)) : 0;
@@ -338,9 +340,9 @@ static unsigned listener_index(const struct snapshot *conf, const struct client 
 /* Where somebody asks from within the process and has no session of his own, he may be a client of HTTP. */
 static bool is_bare_http(const struct snapshot *conf, const struct client *c, bool inner)
 {
-	const struct listener *l = snapshot_listener(conf, c->listener);
+	const struct listener *l = inner && c->peer.session == 0 ? snapshot_listener(conf, c->listener) : NULL;
 
-	return inner && c->peer.session == 0 && l != NULL && l->scheme == URI_HTTP;
+	return l != NULL && l->scheme == URI_HTTP;
 }
 
 struct target_asked forward_asked(const struct snapshot *conf, const struct client *c, const struct endpoint *address, bool inner)

@@ -6,6 +6,7 @@
 #include "proxy/decide/inner.h"
 #include "proxy/exchange/client.h"
 #include "proxy/exchange/exchange.h"
+#include "proxy/exchange/requester.h"
 
 /* ---- life ---- */
 
@@ -27,6 +28,7 @@ static void release(struct reading *d)
 {
 	struct proxy *p = d->proxy;
 
+	wheel_cancel(&d->timer);
 	buffers_drop(p->buffers, &d->long_option);
 	buffers_drop(p->buffers, &d->path);
 	buffers_drop(p->buffers, &d->line);
@@ -41,8 +43,16 @@ void reading_check(struct reading *d)
 		return;
 	if (d->line.bytes != NULL && (d->answered || d->exchange == NULL))
 		reading_write_line(d);
-	if (d->exchange == NULL)
+	if (d->exchange == NULL && !d->awaits_line)
 		release(d);
+}
+
+static void on_timer(struct wheel_timer *t)
+{
+	struct reading *d = wheel_owner(t, struct reading, timer);
+
+	d->awaits_line = false;
+	reading_check(d);
 }
 
 /* Takes the option of a request. Returns 0, or -1 if there is none that can be kept. */
@@ -71,6 +81,9 @@ static struct reading *create(struct proxy *p, struct exchange *x)
 		return NULL;
 	d->index = index;
 	d->proxy = p;
+	p->readings->serial = p->readings->serial < UINT32_MAX ? p->readings->serial + 1 : 1;
+	d->serial = p->readings->serial;
+	d->timer.run = on_timer;
 	d->exchange = x;
 	d->client = x->client->peer;
 	d->listener = x->client->listener;
@@ -97,6 +110,7 @@ static void clear(struct reading *d)
 	buffers_drop(d->proxy->buffers, &d->path);
 	d->round++;
 	d->answered = d->request_asked = false;
+	d->wait = READING_WAITS_FOR_NOTHING;
 	d->request = d->response = READING_UNASKED;
 	d->seen = false;
 	d->method = d->code = CODE_EMPTY;
@@ -111,6 +125,10 @@ struct reading *reading_begin(struct proxy *p, struct exchange *x, const struct 
 		return NULL;
 	put_under(d, x);
 	clear(d);
+	if (x->requester != NULL && x->route->access_log != ACCESS_NONE) {
+		d->awaits_line = true;
+		x->requester->reading = (uint64_t)d->serial << 32 | d->index;
+	}
 	if (keep_option(d, m) == 0)
 		return d;
 	reading_end(x);
@@ -133,6 +151,8 @@ void reading_end(struct exchange *x)
 		d->origin = *origin;
 		d->has_origin = true;
 	}
+	if (d->awaits_line)
+		wheel_set(d->proxy->wheel, &d->timer, clock_now() + READING_LINE_PATIENCE);
 	reading_check(d);
 }
 
@@ -144,6 +164,8 @@ void reading_renew(struct proxy *p, struct exchange *x, const struct msg_view *m
 		put_under(x->reading, x);
 	else if (m != NULL)
 		(void)reading_begin(p, x, m);
+	if (x->reading != NULL && m != NULL && inner_is_gate(x->route->read))
+		reading_gate_renewed(x->reading, m);
 }
 
 /* ---- asking ---- */
@@ -157,10 +179,11 @@ static void on_settled(struct reader_ticket *t, const struct opening_answer *a, 
 	enum error refused = judged ? reading_judge(d, a, e) : ERR_NONE;
 
 	d->asked--;
-	reading_tell(d, kind, current, t, a, a != NULL ? (enum reading_result)a->verdict : READING_MISSED, refused);
+	if (!judged || d->wait != READING_GATE_RENEWED) /* else it was told when it came */
+		reading_tell(d, kind, current, t, a, a != NULL ? (enum reading_result)a->verdict : READING_MISSED, refused);
 	if (judged) {
 		d->held = true;
-		reading_decided(d, refused);
+		reading_decided(d, refused, a != NULL);
 		d->held = false;
 	}
 	reading_check(d);
@@ -303,6 +326,19 @@ bool reading_keep_line(struct exchange *x, const char *text, size_t len)
 		reading_write_line(d);
 	d->answered = false;
 	return buffers_keep(d->proxy->buffers, &d->line, (const uint8_t *)text, len) == 0;
+}
+
+bool reading_keep_requesters_line(struct proxy *p, uint64_t reading, const char *text, size_t len)
+{
+	struct reading *d = p->readings != NULL && p->readings->slab != NULL ? slab_get(p->readings->slab, (uint32_t)reading) : NULL;
+
+	if (d == NULL || d->serial != reading >> 32 || !d->awaits_line || buffers_keep(p->buffers, &d->line, (const uint8_t *)text, len) < 0)
+		return false;
+	wheel_cancel(&d->timer);
+	d->awaits_line = false;
+	d->answered = true; /* as far as he was told */
+	reading_check(d);
+	return true;
 }
 
 /* ---- all of them ---- */

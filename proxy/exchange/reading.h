@@ -14,6 +14,7 @@
 #include "proxy/exchange/proxy.h"
 #include "translate/outer.h"
 
+#define READING_LINE_PATIENCE (10 * CLOCK_SECOND) /* a requester whose exchange is over and who has no line until then gets it without this */
 #define READING_TAP_PATIENCE (1 * CLOCK_SECOND) /* a copy that is not read by then is missed */
 
 struct errand;
@@ -74,6 +75,9 @@ void reading_end(struct exchange *x);
 
 /* Takes the beginning of x's line of the access log (a copy), to write it when what follows is known. Returns false if it cannot. */
 bool reading_keep_line(struct exchange *x, const char *text, size_t len);
+
+/* The same for a requester's line, once his request is over: `reading` is what he has in its field. */
+bool reading_keep_requesters_line(struct proxy *p, uint64_t reading, const char *text, size_t len);
 
 uint32_t readings_count(const struct proxy *p);
 void readings_destroy(struct proxy *p); /* lines that still wait are written */

@@ -4,6 +4,7 @@
 #include "proxy/exchange/errand.h"
 #include "proxy/exchange/exchange.h"
 #include "proxy/exchange/forward.h"
+#include "proxy/exchange/observe.h"
 #include "proxy/exchange/reading_state.h"
 
 bool reading_gathers(const struct exchange *x, const struct outer_request *r)
@@ -79,13 +80,22 @@ enum error reading_judge(const struct reading *d, const struct opening_answer *a
 	if (a == NULL)
 		return e;
 	e = inner_judge(r, a);
-	if (e == ERR_NONE && r->rate > 0 && (a->verdict == OPENING_OPENED || a->verdict == OPENING_VERIFIED) &&
+	if (e == ERR_NONE && r->rate > 0 && d->wait != READING_GATE_RENEWED && (a->verdict == OPENING_OPENED || a->verdict == OPENING_VERIFIED) &&
 		!take_rate(d->proxy, r, reading_option(d), d->option_len))
 		e = ERR_READ_RATE;
 	return e;
 }
 
-void reading_decided(struct reading *d, enum error e)
+/* What was let in once goes on if it cannot be read now: a reload asks about many at a time. */
+static void decided_renewed(struct reading *d, enum error e, bool read)
+{
+	struct exchange *x = d->exchange;
+
+	if (e != ERR_NONE && read && x->state == EXCHANGE_OBSERVING && x->observation != NULL)
+		observe_withdraw(d->proxy, x->observation, e);
+}
+
+void reading_decided(struct reading *d, enum error e, bool read)
 {
 	struct buffer message = d->message;
 	enum reading_wait wait = d->wait;
@@ -96,6 +106,8 @@ void reading_decided(struct reading *d, enum error e)
 	d->message = (struct buffer){ 0 };
 	if (wait == READING_GATE_ERRAND)
 		errand_judged(errand, e);
+	else if (wait == READING_GATE_RENEWED)
+		decided_renewed(d, e, read);
 	else
 		forward_judged(d->proxy, d->exchange, &message, wait == READING_GATE_AGAIN, e);
 	buffers_drop(d->proxy->buffers, &message);
@@ -148,4 +160,18 @@ void reading_gate_errand(struct proxy *p, struct errand *errand, struct exchange
 	} else {
 		errand_judged(errand, e);
 	}
+}
+
+void reading_gate_renewed(struct reading *d, const struct msg_view *m)
+{
+	const struct msg_option *option = msg_option(m, OPT_OSCORE);
+	struct opening_question q = { .payload = m->payload, .payload_len = (uint32_t)m->payload_len };
+	enum error e;
+
+	if (option == NULL || option->len > OSCORE_OPTION_MAX)
+		return;
+	q.option = option->value;
+	q.option_len = (uint8_t)option->len;
+	if (reading_ask(d, READING_REQUEST, &q, d->route->read->deadline, &e))
+		d->wait = READING_GATE_RENEWED;
 }

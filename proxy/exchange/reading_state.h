@@ -21,14 +21,20 @@ enum reading_result {
 	READING_PARTIAL,                    /* it came in Outer blocks, each of which is no message */
 };
 
-enum reading_wait { READING_WAITS_FOR_NOTHING, READING_GATE_FIRST, READING_GATE_AGAIN, READING_GATE_ERRAND };
+enum reading_wait {
+	READING_WAITS_FOR_NOTHING,
+	READING_GATE_FIRST, READING_GATE_AGAIN, READING_GATE_ERRAND,
+	READING_GATE_RENEWED, /* an observation that goes on unless the gate of a new configuration says otherwise */
+};
 
 /* In reader_ticket.kind: which message, and in the bits above of which request of the exchange. */
 enum reading_kind { READING_REQUEST, READING_RESPONSE, READING_NOTIFICATION, READING_KINDS = 4 };
 
 struct reading {
-	uint32_t index;
+	uint32_t index, serial;      /* serial: no other has it */
 	struct proxy *proxy;
+	struct wheel_timer timer;    /* the end of awaits_line, once the exchange has ended */
+	bool awaits_line;            /* a requester's line will come (reading_keep_requesters_line()) */
 	struct exchange *exchange;   /* NULL: it has ended */
 	struct snapshot *conf;       /* kept: `route` is of it */
 	const struct route *route;
@@ -57,6 +63,7 @@ struct reading {
 
 struct readings {
 	struct slab *slab;
+	uint32_t serial;
 	struct { uint64_t key, until; } passed[READING_PASSED];
 };
 
@@ -80,8 +87,11 @@ void reading_check(struct reading *d);
 
 /* Judges a request that waits: a, or the reason why it was not read. ERR_NONE, or why it is refused. */
 enum error reading_judge(const struct reading *d, const struct opening_answer *a, enum error e);
-/* And lets it go on, or refuses it. */
-void reading_decided(struct reading *d, enum error e);
+/* And lets it go on, or refuses it. read: it was. */
+void reading_decided(struct reading *d, enum error e, bool read);
+
+/* Asks about the request m of an observation again. */
+void reading_gate_renewed(struct reading *d, const struct msg_view *m);
 
 /* ---- reading_tell.c ---- */
 

@@ -119,8 +119,12 @@ void parent_log_lines(char *text)
 {
 	char *save = NULL;
 
-	for (char *line = text != NULL ? strtok_r(text, "\n", &save) : NULL; line != NULL; line = strtok_r(NULL, "\n", &save))
-		log_error("%s", line);
+	for (char *line = text != NULL ? strtok_r(text, "\n", &save) : NULL; line != NULL; line = strtok_r(NULL, "\n", &save)) {
+		if (strstr(line, ": warning: ") != NULL)
+			log_warning("%s", line);
+		else
+			log_error("%s", line);
+	}
 }
 
 static void reopen_logs(struct parent *p)

@@ -141,7 +141,7 @@ void parent_close_logs(struct parent_logs *logs);
 /* Takes them in the place of those in use, which are closed, and gives them to the workers. */
 void parent_use_logs(struct parent *p, const struct parent_logs *logs);
 
-/* Lines of errors go to the log. The text is cut up, and may be NULL. */
+/* Lines of errors and warnings ("file:line: warning: text") go to the log. The text is cut up, and may be NULL. */
 void parent_log_lines(char *text);
 
 /* Told by reader.c: it serves, for the first time or again; one has ended, or cannot take what is in force. */

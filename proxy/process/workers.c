@@ -181,6 +181,7 @@ static void tell_start(struct parent *p, struct place *place)
 	for (unsigned i = 0; i < p->count; i++)
 		fds[START_FD_WAKE + i] = p->house.wake[i];
 	workers_tell(p, place, &m, fds, START_FD_WAKE + p->count);
+	reader_introduce(p, place); /* before the first request can come */
 	m = (struct channel_message){ .kind = CHANNEL_LISTENER };
 	for (unsigned i = 0; i < CONF_SLOTS_MAX; i++) {
 		m.number[0] = i;
@@ -188,7 +189,6 @@ static void tell_start(struct parent *p, struct place *place)
 			workers_tell(p, place, &m, &p->groups.slots[i].fds[place->number], 1);
 	}
 	feeds_worker_starts(p, place);
-	reader_introduce(p, place);
 }
 
 _Static_assert((int)CHILD_END_FD == (int)CHANNEL_WORKER_FD, "a worker looks for its end there");

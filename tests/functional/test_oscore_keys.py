@@ -171,7 +171,7 @@ def test_the_input_is_told_apart_by_its_name(tmp_path):
     (context(hkdf="SHA-1"), "5: unknown name; known are SHA-256, SHA-512"),
     ("context c\nsender 01\nsender 02\n", '1: "master-secret" is missing'),
     (context() + "master-secret 00\n", '5: "master-secret" for the second time'),
-    (context("a") + context("b"), "\"a\" and \"b\" have a sender of the same ID, and no ID Context"),
+    (context("a") + context("b"), "\"a\" and \"b\" have a sender of the same ID, under the same Common IV, and no ID Context"),
     (GROUP.replace(" server ", " boss "), "10: a member is: member ID client|server"),
     (GROUP.replace("\tgid dd11\n", ""), '1: "gid" is missing'),
     (GROUP.replace("77ec", "77"), "the public key is none of the signature algorithm"),

@@ -12,8 +12,8 @@
 #include <unistd.h>
 
 #include "proxy/decide/explain.h"
+#include "tests/fuzz/fuzz.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 const char *__lsan_default_suppressions(void);
 
 /* The library loses the text of a string that a syntax error follows. */

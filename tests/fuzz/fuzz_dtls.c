@@ -14,17 +14,10 @@
 #include "proxy/edge/dtls.h"
 #include "proxy/edge/udp.h"
 #include "proxy/exchange/proxy.h"
+#include "tests/fuzz/fuzz.h"
 #include "tests/unit/plain_edge.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 enum { DATAGRAMS = 64, DATAGRAM = 2048, SLOT = 1, WHOLE = 16, STEPS = 64 };
-
-#define CHECK(condition) \
-	do { \
-		if (!(condition)) \
-			abort(); \
-	} while (0)
 
 static struct world {
 	struct proxy proxy;

@@ -8,14 +8,7 @@
 #include <string.h>
 
 #include "oscore/inner.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define CHECK(condition) \
-	do { \
-		if (!(condition)) \
-			abort(); \
-	} while (0)
+#include "tests/fuzz/fuzz.h"
 
 enum { ALL = (1 << FIELD_COUNT) - 1 };
 

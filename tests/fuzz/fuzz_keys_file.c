@@ -8,14 +8,7 @@
 #include <string.h>
 
 #include "oscore/keys_file.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define CHECK(condition) \
-	do { \
-		if (!(condition)) \
-			abort(); \
-	} while (0)
+#include "tests/fuzz/fuzz.h"
 
 static void tell(void *arg, const char *text)
 {
@@ -34,6 +27,7 @@ static void context_is_sound(const struct keys_file *f, const struct keys_contex
 	for (const struct keys_context *d = f->contexts; d < c; d++)
 		CHECK(d->context.has_id_context != x->has_id_context || d->context.id_context_len != x->id_context_len ||
 			memcmp(d->context.id_context, x->id_context, x->id_context_len) != 0 ||
+			memcmp(d->context.common_iv, x->common_iv, sizeof x->common_iv) != 0 ||
 			!oscore_id_equal(&d->context.sender.id, x->sender.id.bytes, x->sender.id.len));
 }
 

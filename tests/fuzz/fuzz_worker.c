@@ -13,10 +13,10 @@
 
 #include "coap/option.h"
 #include "proxy/exchange/exchange.h"
+#include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/script.h"
 #include "tests/fuzz/worker_model.h"
 #include "tests/unit/edge_says.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum { STEPS_MAX = 96, SENT_MAX = 96, DATAGRAM_MAX = MSG_DATAGRAM_MAX };
 
@@ -46,12 +46,6 @@ static const char *const conf_texts[] = {
 	"downstream: { unverified-rate = \"1kB\"; problem-details = false; };",
 };
 
-/* What is left of the script. */
-static struct {
-	const uint8_t *at;
-	size_t left;
-} script;
-
 /* Everything a client or origin has sent, to be sent again. */
 struct sent {
 	unsigned who, slot;
@@ -65,25 +59,6 @@ static struct {
 	uint16_t client_mid[MODEL_CLIENTS], origin_mid[MODEL_ORIGINS];
 	uint32_t serial;
 } past;
-
-static unsigned take(void)
-{
-	if (script.left == 0)
-		return 0;
-	script.left--;
-	return *script.at++;
-}
-
-static size_t take_bytes(uint8_t *out, size_t len)
-{
-	if (len > script.left)
-		len = script.left;
-	if (len > 0)
-		memcpy(out, script.at, len);
-	script.at += len;
-	script.left -= len;
-	return len;
-}
 
 /* Lengths: mostly small, some at the limits of blocks, buffers and datagrams. */
 static size_t take_length(void)

@@ -14,13 +14,11 @@ and by the tap, whose requests pass unread.
 The gateway is pinned to one core, load and devices to others. It is a report: a slow figure is no failure. The exit status is not 0 if
 something did not run, or an answer was wrong or missing.
 """
-import argparse
 import os
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 
@@ -192,37 +190,20 @@ def measure_opening(house, figures):
     figures["open_ratio"] = result["open_ratio"]
 
 
+def measure(house, figures):
+    consumer = Consumer(house.folder + "/feed")
+    consumer.start()
+    house.start_devices()
+    gateway = house.gateway_of().start()
+    print(house.cores)
+    reached = measure_ways(house, figures, gateway, consumer)
+    measure_isolation(house, figures, gateway, reached / 2)
+    gateway.stop()
+    measure_opening(house, figures)
+
+
 def main():
-    build = os.environ.get("B", "build")
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds")
-    parser.add_argument("--rounds", type=int, help="rounds (9)")
-    parser.add_argument("--seconds", type=float, help="seconds of a round (3)")
-    parser.add_argument("--bin", default=os.path.join(build, "load"), help="where load, origin and opening are")
-    parser.add_argument("--proxy", default=os.path.join(build, "oscore-proxy"), help="the gateway's program")
-    parser.add_argument("--no-pin", action="store_true", help="let everything run anywhere")
-    options = parser.parse_args()
-    options.rounds = options.rounds or (3 if options.quick else 9)
-    options.seconds = options.seconds or (1.0 if options.quick else 3.0)
-    figures = {}
-    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        os.chmod(folder, 0o755)
-        house = ReadBench(options, folder)
-        try:
-            consumer = Consumer(folder + "/feed")
-            consumer.start()
-            house.start_devices()
-            gateway = house.gateway_of().start()
-            print(house.cores)
-            reached = measure_ways(house, figures, gateway, consumer)
-            measure_isolation(house, figures, gateway, reached / 2)
-            gateway.stop()
-            measure_opening(house, figures)
-        except (BenchError, OSError) as error:
-            house.failures.append(str(error))
-        finally:
-            house.stop_all()
-    return bench.tell_outcome(house.failures, figures, FORMS)
+    return bench.report(ReadBench, bench.options_of(bench.parser_of(__doc__, "load, origin and opening")), measure, FORMS)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@
 
 enum { REQUEST_PAYLOAD = 29 };
 
-static const struct oscore_master_key master = { 16, "load, not secret" };
 static const uint8_t device_id[] = { 0xdd };
 
 static void kid_write(uint8_t kid[2], unsigned number)
@@ -20,9 +19,12 @@ static void kid_write(uint8_t kid[2], unsigned number)
 void sealed_context(struct oscore_context *c, unsigned number, bool as_device)
 {
 	uint8_t kid[2];
+	/* a secret for each pair: the devices have one ID in all contexts (RFC 8613 3.3) */
+	struct oscore_master_key master = { 18, "load, not secret" };
 	struct oscore_parameters p = { .aead = OSCORE_AES_CCM_16_64_128, .hkdf = OSCORE_HKDF_SHA256, .master = &master };
 
 	kid_write(kid, number);
+	kid_write(master.bytes + 16, number);
 	p.sender_id = as_device ? device_id : kid;
 	p.sender_id_len = as_device ? sizeof device_id : sizeof kid;
 	p.recipient_id = as_device ? kid : device_id;

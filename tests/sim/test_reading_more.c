@@ -297,6 +297,34 @@ static void observations_are_read_by_the_configuration_in_force(void **state)
 	assert_int_equal(the.to_client.count, 4);
 }
 
+/* A registration is judged by the gate of the new configuration, unless nobody can read it now. */
+static void observations_pass_the_gate_of_the_configuration_in_force(void **state)
+{
+	const struct sent *s = observe(GATE), *n;
+
+	(void)state;
+	renew(FIELDS " deny = [\"PUT /a\"];", FIELDS, "");
+	open_next(CODE_GET, "temp");
+	reader.gone = true;
+	renew(FIELDS " deny = [\"GET /temp\"];", FIELDS, "");
+	nothing_more();
+	assert_int_equal(slab_count(the.proxy[0]->observations), 1);
+	reader.gone = false;
+	reader_begins(0);
+	renew(FIELDS " deny = [\"GET /temp\"];", FIELDS, "");
+	answer(s, MSG_NON, 50, CODE_CONTENT, "6=05 9=", "news");
+	is_message(next_to_client(), MSG_NON, CODE_CONTENT, NULL, "news");
+	open_next(CODE_GET, "temp");
+	n = next_to_client();
+	assert_int_equal(n->m.code, CODE_UNAUTHORIZED);
+	assert_false(has_option(n, OPT_OBSERVE));
+	client_empty(0, 1, MSG_ACK, n->m.mid);
+	settle();
+	assert_int_equal(slab_count(the.proxy[0]->exchanges), 0);
+	open_next(CODE_CONTENT, "");
+	nothing_is_left();
+}
+
 /* ---- bodies in blocks ---- */
 
 static uint8_t body[4000];
@@ -514,6 +542,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_refresh_crosses_when_it_was_read, two, tear_down),
 		cmocka_unit_test_setup_teardown(what_waits_keeps_its_rules_and_the_next_has_the_new_ones, one, tear_down),
 		cmocka_unit_test_setup_teardown(observations_are_read_by_the_configuration_in_force, one, tear_down),
+		cmocka_unit_test_setup_teardown(observations_pass_the_gate_of_the_configuration_in_force, one, tear_down),
 		cmocka_unit_test_setup_teardown(a_body_is_whole_before_it_is_judged, one, tear_down),
 		cmocka_unit_test_setup_teardown(of_a_body_that_is_denied_nothing_leaves, one, tear_down),
 		cmocka_unit_test_setup_teardown(a_body_has_a_limit, one, tear_down),

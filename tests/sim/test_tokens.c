@@ -17,13 +17,6 @@ static int set_up(void **state)
 	return 0;
 }
 
-static int tear_down(void **state)
-{
-	(void)state;
-	workers_end();
-	return 0;
-}
-
 static uint64_t next_token(struct client *c, enum uri_scheme transport)
 {
 	const struct endpoint origin = { .transport = (uint16_t)transport };
@@ -128,9 +121,9 @@ static void what_goes_out_has_its_own(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(none_is_used_twice, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(what_comes_next_cannot_be_told, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(what_goes_out_has_its_own, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(none_is_used_twice, set_up, workers_tear_down),
+		cmocka_unit_test_setup_teardown(what_comes_next_cannot_be_told, set_up, workers_tear_down),
+		cmocka_unit_test_setup_teardown(what_goes_out_has_its_own, set_up, workers_tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -134,6 +134,13 @@ void workers_end(void)
 	forget(&the.to_origin);
 }
 
+int workers_tear_down(void **state)
+{
+	(void)state;
+	workers_end();
+	return 0;
+}
+
 void turn(unsigned worker)
 {
 	struct proxy *p = the.proxy[worker];

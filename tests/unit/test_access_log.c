@@ -48,7 +48,7 @@ unsigned exchange_retransmissions(const struct exchange *e)
 }
 
 /* Where messages are read a line waits. */
-static char kept[1024];
+static char kept[2048];
 static bool keeps;
 
 bool reading_keep_line(struct exchange *e, const char *line, size_t len)
@@ -58,6 +58,12 @@ bool reading_keep_line(struct exchange *e, const char *line, size_t len)
 	memcpy(kept, line, len);
 	kept[len] = '\0';
 	return keeps;
+}
+
+bool reading_keep_requesters_line(struct proxy *q, uint64_t reading, const char *line, size_t len)
+{
+	(void)q, (void)reading, (void)line, (void)len;
+	return false;
 }
 
 static struct endpoint endpoint_of(const char *address, uint16_t port)

@@ -189,9 +189,9 @@ static const struct {
 	{ "context p\nalgorithm AES-CCM-16-64-128\ncommon-iv " IV_12 "\n" SENDERS, "keys:3: the Common IV has 12 bytes" },
 	/* who could not be told apart */
 	{ CONTEXT "context q\nalgorithm AES-CCM-16-64-128\ncommon-iv " IV_13 "\nsender 02 none\nsender 01 none\n",
-		"keys:6: \"pump\" and \"q\" have a sender of the same ID, and no ID Context" },
+		"keys:6: \"pump\" and \"q\" have a sender of the same ID, under the same Common IV, and no ID Context" },
 	{ CONTEXT "id-context 07\ncontext q\nalgorithm AES-CCM-16-64-128\nid-context 07\ncommon-iv " IV_13 "\nsender - none\nsender 03 none\n",
-		"have a sender of the same ID, and the same ID Context" },
+		"have a sender of the same ID, under the same Common IV, and the same ID Context" },
 	/* groups */
 	{ "group plant\n" GROUP_ALGORITHMS GROUP_KEYS MEMBER, "keys:1: \"gid\" is missing" },
 	{ GROUP_HEAD, "keys:1: \"member\" is missing" },
@@ -256,17 +256,18 @@ static void all_errors_are_told_and_no_value(void **state)
 	assert_null(strstr(told.text, "deadbeef"));
 }
 
-/* The same ID is another sender's where the ID Context differs, or there is none. */
+/* The same ID is another sender's where the ID Context differs, or there is none, or the Common IV does: it was another Master Secret. */
 static void contexts_differ_by_their_id_context(void **state)
 {
-	static const char text[] = CONTEXT CONTEXT "id-context 01\n" CONTEXT "id-context 0102\n" CONTEXT "id-context -\n";
+	static const char text[] = CONTEXT CONTEXT "id-context 01\n" CONTEXT "id-context 0102\n" CONTEXT "id-context -\n"
+		"context other\nalgorithm AES-CCM-16-64-128\ncommon-iv 00" IV_12 "\n" SENDERS;
 	struct told told;
 	void *memory;
 	struct keys_file *f = parse(text, sizeof text - 1, &told, &memory);
 
 	(void)state;
 	assert_non_null(f);
-	assert_int_equal(f->context_count, 4);
+	assert_int_equal(f->context_count, 5);
 	keys_file_wipe(f);
 	free(memory);
 }
