@@ -13,6 +13,8 @@ struct oscore_unsealer {
 	const struct oscore_aead *aead;
 	bool keyed;
 	bool counts_first; /* CCM: wants all lengths before the first byte, and checks the tag before it hands out any */
+	uint8_t tag[OSCORE_TAG_MAX]; /* of the message in hand */
+	OSSL_PARAM tag_first[2];     /* says where it is */
 	EVP_CIPHER_CTX *ctx;
 };
 
@@ -20,12 +22,13 @@ static struct oscore_unsealer *unsealer_new(const struct oscore_aead *aead, cons
 {
 	struct oscore_unsealer *u = calloc(1, sizeof *u);
 	EVP_CIPHER *cipher = NULL;
-	uint8_t no_tag[OSCORE_TAG_MAX] = { 0 };
 
 	if (u == NULL)
 		return NULL;
 	u->aead = aead;
 	u->keyed = key != NULL;
+	u->tag_first[0] = OSSL_PARAM_construct_octet_string(OSSL_CIPHER_PARAM_AEAD_TAG, u->tag, aead->tag_len);
+	u->tag_first[1] = OSSL_PARAM_construct_end();
 	u->ctx = EVP_CIPHER_CTX_new();
 	cipher = EVP_CIPHER_fetch(NULL, aead->cipher, NULL);
 	if (u->ctx == NULL || cipher == NULL)
@@ -34,7 +37,7 @@ static struct oscore_unsealer *unsealer_new(const struct oscore_aead *aead, cons
 	/* CCM takes the key only once it knows how long nonce and tag are */
 	if (EVP_DecryptInit_ex2(u->ctx, cipher, NULL, NULL, NULL) != 1 ||
 	    EVP_CIPHER_CTX_ctrl(u->ctx, EVP_CTRL_AEAD_SET_IVLEN, aead->nonce_len, NULL) != 1 ||
-	    EVP_CIPHER_CTX_ctrl(u->ctx, EVP_CTRL_AEAD_SET_TAG, aead->tag_len, no_tag) != 1 ||
+	    EVP_CIPHER_CTX_ctrl(u->ctx, EVP_CTRL_AEAD_SET_TAG, aead->tag_len, u->tag) != 1 ||
 	    (key != NULL && EVP_DecryptInit_ex2(u->ctx, NULL, key->bytes, NULL, NULL) != 1))
 		goto failed;
 	EVP_CIPHER_free(cipher);
@@ -66,16 +69,12 @@ void oscore_unsealer_free(struct oscore_unsealer *u)
 enum oscore_unseal_result oscore_unsealer_open(struct oscore_unsealer *u, const struct oscore_key *key, const uint8_t *nonce,
 	const uint8_t *aad, size_t aad_len, const uint8_t *sealed, size_t len, uint8_t *plain)
 {
-	uint8_t tag[OSCORE_TAG_MAX];
-	/* OpenSSL's parameters are not const although it only reads these. */
-	const OSSL_PARAM tag_first[] = { OSSL_PARAM_construct_octet_string(OSSL_CIPHER_PARAM_AEAD_TAG, tag, u->aead->tag_len),
-		OSSL_PARAM_construct_end() };
 	int n;
 
 	if (u->aead->nonce_len == CCM_NONCE && len > CCM_PLAIN_MAX)
 		return OSCORE_UNSEAL_FORMAT;
-	memcpy(tag, sealed + len, u->aead->tag_len);
-	if (EVP_DecryptInit_ex2(u->ctx, NULL, u->keyed ? NULL : key->bytes, nonce, tag_first) != 1 ||
+	memcpy(u->tag, sealed + len, u->aead->tag_len);
+	if (EVP_DecryptInit_ex2(u->ctx, NULL, u->keyed ? NULL : key->bytes, nonce, u->tag_first) != 1 ||
 	    (u->counts_first && EVP_DecryptUpdate(u->ctx, NULL, &n, NULL, (int)len) != 1) ||
 	    EVP_DecryptUpdate(u->ctx, NULL, &n, aad, (int)aad_len) != 1)
 		return OSCORE_UNSEAL_FAILED;

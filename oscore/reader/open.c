@@ -361,9 +361,8 @@ static void put_together(struct opener *o, const struct task *t, bool seen, stru
 
 void opener_answer(struct opener *o, const struct opening_question *q, struct opening_answer *a)
 {
-	struct task t;
+	struct task t = { .q = q };
 
-	t.q = q;
 	a->id = q->id;
 	a->seen = a->unverified = false;
 	a->inner.fields = 0;

@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/chain.h"
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/log.h"
@@ -88,11 +89,7 @@ struct stream_link *stream_pool_find(unsigned slot, const struct endpoint *peer)
 
 static void remember(struct stream_link *l)
 {
-	l->next = pool.all;
-	l->link = &pool.all;
-	if (l->next != NULL)
-		l->next->link = &l->next;
-	pool.all = l;
+	CHAIN_ENTER(pool.all, l, next, link);
 	pool.count++;
 	stream_table_add(&pool.table, l, number_of(l->number, &l->peer));
 }
@@ -102,12 +99,7 @@ static void forget(struct stream_link *l)
 	stream_table_remove(&pool.table, l);
 	if (pool.recent == l)
 		pool.recent = NULL;
-	if (l->link == NULL)
-		return;
-	*l->link = l->next;
-	if (l->next != NULL)
-		l->next->link = l->link;
-	l->link = NULL;
+	CHAIN_LEAVE(l, next, link);
 }
 
 /* ---- what is told later ---- */

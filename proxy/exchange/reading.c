@@ -336,7 +336,6 @@ bool reading_keep_requesters_line(struct proxy *p, uint64_t reading, const char 
 		return false;
 	wheel_cancel(&d->timer);
 	d->awaits_line = false;
-	d->answered = true; /* as far as he was told */
 	reading_check(d);
 	return true;
 }

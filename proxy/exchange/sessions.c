@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/chain.h"
 #include "proxy/exchange/client.h"
 #include "proxy/exchange/crossing.h"
 #include "proxy/exchange/delivery.h"
@@ -220,23 +221,6 @@ bool sessions_find(const struct proxy *p, const struct session_name *name, struc
 	return true;
 }
 
-static void link_into(struct lookup **list, struct lookup *l)
-{
-	l->next = *list;
-	l->link = list;
-	if (l->next != NULL)
-		l->next->link = &l->next;
-	*list = l;
-}
-
-static void unlink(struct lookup *l)
-{
-	*l->link = l->next;
-	if (l->next != NULL)
-		l->next->link = l->link;
-	l->link = NULL;
-}
-
 int sessions_wait(struct proxy *p, struct lookup *l, uint32_t changed)
 {
 	struct sessions *s = sessions_of(p);
@@ -247,7 +231,7 @@ int sessions_wait(struct proxy *p, struct lookup *l, uint32_t changed)
 	if (s->waiting == NULL && s->due == NULL)
 		s->seen = changed;
 	if (l->link == NULL) {
-		link_into(&s->waiting, l);
+		CHAIN_ENTER(s->waiting, l, next, link);
 		house_add(&p->cell->session_waiters, 1);
 		proxy_count(p, COUNT_SESSION_WAITS);
 	}
@@ -258,7 +242,7 @@ void sessions_stop_waiting(struct proxy *p, struct lookup *l)
 {
 	if (l->link == NULL)
 		return;
-	unlink(l);
+	CHAIN_LEAVE(l, next, link);
 	house_add(&p->cell->session_waiters, (uint32_t)-1);
 }
 
@@ -281,8 +265,8 @@ void sessions_turn(struct proxy *p)
 		struct lookup *l = s->due;
 		struct house_session found;
 
-		unlink(l);
-		link_into(&s->waiting, l);
+		CHAIN_LEAVE(l, next, link);
+		CHAIN_ENTER(s->waiting, l, next, link);
 		if (l->wanted.hash[0] == 0 || house_session_find(&p->house, &l->wanted, &found))
 			forward_session_came(l);
 	}

@@ -4,6 +4,7 @@
  */
 #include "proxy/exchange/reading.h"
 #include "tests/sim/fake_reader.h"
+#include "tests/unit/covers.h"
 
 #define OSCORE "9=090a0b0c"
 #define DENY "fields = [\"code\", \"uri-path\"]; deny = [\"PUT /firmware/**\"];"
@@ -306,6 +307,46 @@ static void the_end_answers_what_waits(void **state)
 	nothing_is_left();
 }
 
+/* A repeat is the devices' own business, and whether a message is fresh cannot be told by who has just started. */
+static void what_was_seen_or_may_be_old_is_marked_and_passes(void **state)
+{
+	struct opening_answer a = { .verdict = OPENING_OPENED, .seen = true, .unverified = true,
+		.inner = { .fields = FIELD_BIT(FIELD_CODE), .code = CODE_GET } };
+
+	(void)state;
+	covers("RBW-8");
+	answered_with(ask_gate(MSG_CON, 1), &a);
+	settle();
+	finish(1);
+	assert_int_equal(counted(COUNT_READ_SEEN), 1);
+	assert_int_equal(counted(COUNT_READ_UNVERIFIED), 1);
+	nothing_is_left();
+}
+
+/* The signature alone is asked for where nothing else is wanted: no field is named, and no rule needs any. */
+static void what_is_not_authentic_is_dropped_without_being_read(void **state)
+{
+	const struct asked *a;
+
+	(void)state;
+	covers("RBW-14");
+	reading_ends();
+	reading_begins(1, "verify = true;", "", "");
+	a = ask_gate(MSG_CON, 1);
+	assert_true(a->q.verify);
+	assert_int_equal(a->q.fields, 0);
+	told(a, OPENING_BAD);
+	settle();
+	refused(next_to_client(), 1, CODE_BAD_REQUEST);
+	told(ask_gate(MSG_CON, 2), OPENING_VERIFIED);
+	settle();
+	answer(next_to_origin(), MSG_ACK, 0, CODE_CHANGED, "9=", "sealed answer");
+	settle();
+	is_for(next_to_client(), 0, 1, 2);
+	told(next_question(), OPENING_VERIFIED);
+	nothing_is_left();
+}
+
 static void what_is_not_fit_to_ask_is_refused(void **state)
 {
 	(void)state;
@@ -334,6 +375,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(an_unknown_kid_passes_where_that_is_written, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(senders_have_a_rate, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(the_end_answers_what_waits, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(what_was_seen_or_may_be_old_is_marked_and_passes, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(what_is_not_authentic_is_dropped_without_being_read, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(what_is_not_fit_to_ask_is_refused, set_up, tear_down),
 	};
 

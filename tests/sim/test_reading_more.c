@@ -5,6 +5,7 @@
 #include "proxy/exchange/reading.h"
 #include "proxy/exchange/renew.h"
 #include "tests/sim/fake_reader.h"
+#include "tests/unit/covers.h"
 
 #define OSCORE "9=090a0b0c"
 #define FIELDS "fields = [\"code\", \"uri-path\"];"
@@ -368,6 +369,7 @@ static void a_body_is_whole_before_it_is_judged(void **state)
 	size_t at = 0;
 
 	(void)state;
+	covers("RBW-13");
 	upload(10);
 	a = next_question();
 	assert_int_equal(a->q.payload_len, sizeof body);

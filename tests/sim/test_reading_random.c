@@ -8,6 +8,7 @@
 #include "base/random.h"
 #include "proxy/exchange/reading.h"
 #include "tests/sim/fake_reader.h"
+#include "tests/unit/covers.h"
 
 enum { ROUNDS = 1 << FIELD_COUNT, PAYLOAD = 1024, OPTIONS = 512 };
 
@@ -79,6 +80,7 @@ static void nothing_that_is_read_is_changed(void **state)
 	const struct sent *s[3], *c[3];
 
 	(void)state;
+	covers("RBW-12");
 	reading_begins(1, "verify = true;", "", "upstream: { origin-window = 64; };");
 	for (uint32_t fields = 0; fields < ROUNDS; fields++) {
 		size_t len = 1 + random_below(PAYLOAD - 1), back_len = 1 + random_below(200);
