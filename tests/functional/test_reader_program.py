@@ -10,7 +10,7 @@ import time
 import pytest
 import reader_process
 from protecting import Context
-from reader_process import (ABORT, BAD, CLOSED, CODE, COMMIT, FAILED, LOG, MALFORMED, NO_KEY, OPENED, PACKET_MAX, PATH, PAYLOAD, PREPARE, PREPARED, SET, UNKNOWN, WORKER,
+from reader_process import (ABORT, BAD, CLOSED, CODE, COMMIT, FAILED, FAILURE, LOG, MALFORMED, NO_KEY, OPENED, PACKET_MAX, PATH, PAYLOAD, PREPARE, PREPARED, SET, WORKER,
                             Reader, answers_of, ask, question)
 
 GET_TEMPERATURE = b"\x01\xb4temp"
@@ -33,9 +33,9 @@ def context_of(number):
 def test_a_set_is_in_force_once_it_is_committed(reader):
     context, end = context_of(1), reader.worker()
     option, payload = context.request(GET_TEMPERATURE)
-    assert [a.verdict for a in ask(end, question(1, option, payload))] == [UNKNOWN]
+    assert [a.verdict for a in ask(end, question(1, option, payload))] == [FAILURE]
     assert reader.prepare(("plant", context.provisioning("pump"))) == []
-    assert [a.verdict for a in ask(end, question(2, option, payload))] == [UNKNOWN]
+    assert [a.verdict for a in ask(end, question(2, option, payload))] == [FAILURE]
     reader.tell(COMMIT)
     answer, = ask(end, question(3, option, payload))
     assert (answer.number, answer.verdict, answer.code, answer.path) == (3, OPENED, 1, [b"temp"])
@@ -44,7 +44,7 @@ def test_a_set_is_in_force_once_it_is_committed(reader):
     answer, again = ask(end, question(4, *said, option, fields=CODE | PAYLOAD), question(5, option, payload, fields=0))
     assert (answer.verdict, answer.code, answer.payload, answer.unverified) == (OPENED, 0x45, b"21.5", False)
     assert (again.verdict, again.seen, again.fields) == (OPENED, True, 0)
-    assert [a.verdict for a in ask(end, question(6, option, payload, name="other"))] == [UNKNOWN]
+    assert [a.verdict for a in ask(end, question(6, option, payload, name="other"))] == [FAILURE]
 
 
 def test_errors_are_told_and_leave_everything_as_it_was(reader):
@@ -63,9 +63,9 @@ def test_errors_are_told_and_leave_everything_as_it_was(reader):
     # a set of another generation begins anew
     reader.prepare(("plant", "rubbish"))
     reader.provision(("other", good))
-    assert [a.verdict for a in ask(end, question(3, option, payload), question(4, option, payload, name="other"))] == [UNKNOWN, OPENED]
+    assert [a.verdict for a in ask(end, question(3, option, payload), question(4, option, payload, name="other"))] == [FAILURE, OPENED]
     reader.provision()
-    assert [a.verdict for a in ask(end, question(5, option, payload, name="other"))] == [UNKNOWN]
+    assert [a.verdict for a in ask(end, question(5, option, payload, name="other"))] == [FAILURE]
     assert "were not prepared: those in force stay" in reader.end()
 
 
