@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "oscore/names.h"
+#include "oscore/keys_settings.h"
 
 enum { CONTEXT_SENDERS = 2 };
 
@@ -16,7 +16,7 @@ struct named {
 };
 
 struct parser {
-	struct keys_lines lines;
+	struct keys_reading reading; /* first: see there */
 	struct keys_file *file;
 	struct oscore_group_member *members;
 	struct named *named;
@@ -35,21 +35,13 @@ struct parser {
 
 static unsigned here(const struct parser *p)
 {
-	return p->lines.line;
-}
-
-static bool number_of(struct parser *p, enum oscore_names kind, const struct keys_word *w, int *number)
-{
-	if (oscore_names_number(kind, w->at, w->len, number))
-		return true;
-	keys_lines_error(&p->lines, here(p), "unknown name; known are %s", oscore_names_all(kind));
-	return false;
+	return p->reading.lines.line;
 }
 
 /* A byte string whose length is judged when the algorithm is known. */
 static void measured_take(struct parser *p, const struct keys_word *w, const char *what, enum measured which, uint8_t *out, size_t max)
 {
-	if (keys_word_bytes(&p->lines, w, what, out, max, &p->measured[which]) == 0)
+	if (keys_word_bytes(&p->reading.lines, w, what, out, max, &p->measured[which]) == 0)
 		p->measured_lines[which] = here(p);
 }
 
@@ -58,7 +50,7 @@ static void context_algorithm(void *arg, const struct keys_word *values)
 	struct parser *p = arg;
 	int alg;
 
-	if (number_of(p, OSCORE_NAMES_AEAD, values, &alg))
+	if (keys_setting_number(&p->reading.lines, OSCORE_NAMES_AEAD, values, &alg))
 		p->context.context.aead = oscore_aead_row(alg);
 }
 
@@ -68,7 +60,7 @@ static void context_id_context(void *arg, const struct keys_word *values)
 	struct oscore_context *c = &p->context.context;
 	size_t len;
 
-	if (keys_word_bytes(&p->lines, values, "the ID Context", c->id_context, sizeof c->id_context, &len) < 0)
+	if (keys_word_bytes(&p->reading.lines, values, "the ID Context", c->id_context, sizeof c->id_context, &len) < 0)
 		return;
 	c->has_id_context = true;
 	c->id_context_len = (uint8_t)len;
@@ -85,13 +77,10 @@ static void context_common_iv(void *arg, const struct keys_word *values)
 static void party_take(struct parser *p, const struct keys_word *id_word, const struct keys_word *key_word, struct oscore_id *id,
 	struct oscore_key *key, bool *has_key, size_t *key_len)
 {
-	size_t len;
-
 	*has_key = false;
 	*key_len = 0;
-	if (keys_word_bytes(&p->lines, id_word, "the ID", id->bytes, sizeof id->bytes, &len) == 0)
-		id->len = (uint8_t)len;
-	if (!keys_word_is(key_word, "none") && keys_word_bytes(&p->lines, key_word, "the key", key->bytes, sizeof key->bytes, key_len) == 0)
+	keys_setting_id(&p->reading.lines, id_word, id);
+	if (!keys_word_is(key_word, "none") && keys_word_bytes(&p->reading.lines, key_word, "the key", key->bytes, sizeof key->bytes, key_len) == 0)
 		*has_key = true;
 }
 
@@ -103,67 +92,12 @@ static void context_sender(void *arg, const struct keys_word *values)
 	struct oscore_side *side = n == 0 ? &c->context.sender : &c->context.recipient;
 
 	if (n == CONTEXT_SENDERS) {
-		keys_lines_error(&p->lines, here(p), "a third sender: a context has two");
+		keys_lines_error(&p->reading.lines, here(p), "a third sender: a context has two");
 		return;
 	}
 	p->sender_lines[n] = here(p);
 	p->sender_count++;
 	party_take(p, &values[0], &values[1], &side->id, &side->key, n == 0 ? &c->sender_has_key : &c->recipient_has_key, &p->key_lengths[n]);
-}
-
-static void group_gid(void *arg, const struct keys_word *values)
-{
-	struct parser *p = arg;
-	struct oscore_group *g = &p->group.group;
-	size_t len;
-
-	if (keys_word_bytes(&p->lines, values, "the Gid", g->gid, sizeof g->gid, &len) == 0)
-		g->gid_len = (uint8_t)len;
-}
-
-static void group_algorithm(void *arg, const struct keys_word *values)
-{
-	struct parser *p = arg;
-	int alg;
-
-	if (!keys_word_is(values, "none") && number_of(p, OSCORE_NAMES_AEAD, values, &alg))
-		p->group.group.aead = oscore_aead_row(alg);
-}
-
-static void group_group_algorithm(void *arg, const struct keys_word *values)
-{
-	struct parser *p = arg;
-	int alg;
-
-	if (number_of(p, OSCORE_NAMES_GROUP, values, &alg))
-		p->group.group.algorithm = oscore_group_algorithm(alg);
-}
-
-static void group_signature(void *arg, const struct keys_word *values)
-{
-	struct parser *p = arg;
-	int alg;
-
-	if (number_of(p, OSCORE_NAMES_SIGNATURE, values, &alg))
-		p->group.group.signature = (enum oscore_signature)alg;
-}
-
-static void group_agreement(void *arg, const struct keys_word *values)
-{
-	struct parser *p = arg;
-	int alg;
-
-	if (!keys_word_is(values, "none") && number_of(p, OSCORE_NAMES_AGREEMENT, values, &alg))
-		p->group.group.key_agreement = alg;
-}
-
-static void group_hkdf(void *arg, const struct keys_word *values)
-{
-	struct parser *p = arg;
-	int hkdf;
-
-	if (number_of(p, OSCORE_NAMES_HKDF, values, &hkdf))
-		p->group.group.hkdf = (enum oscore_hkdf)hkdf;
 }
 
 static void group_common_iv(void *arg, const struct keys_word *values)
@@ -183,53 +117,30 @@ static void group_signature_key(void *arg, const struct keys_word *values)
 	measured_take(p, values, "the Signature Encryption Key", MEASURED_SIGNATURE_KEY, key->bytes, sizeof key->bytes);
 }
 
-static void group_manager(void *arg, const struct keys_word *values)
-{
-	struct parser *p = arg;
-	struct oscore_group *g = &p->group.group;
-	size_t len;
-
-	if (keys_word_bytes(&p->lines, values, "the credential", g->manager_credential, sizeof g->manager_credential, &len) == 0)
-		g->manager_credential_len = (uint16_t)len;
-}
-
-static void group_countersignature(void *arg, const struct keys_word *values)
-{
-	struct parser *p = arg;
-
-	if (keys_word_is(values, "four"))
-		p->group.group.four_elements = true;
-	else if (!keys_word_is(values, "five"))
-		keys_lines_error(&p->lines, here(p), "countersignature has \"five\" elements or \"four\"");
-}
-
 /* member ID credential HEX public-key HEX key HEX|none */
 static void group_member(void *arg, const struct keys_word *values)
 {
 	struct parser *p = arg;
 	struct oscore_group *g = &p->group.group;
-	size_t n = g->member_count, len;
+	size_t n = g->member_count;
 	struct oscore_group_member *m;
 
 	if (!keys_word_is(&values[1], "credential") || !keys_word_is(&values[3], "public-key") || !keys_word_is(&values[5], "key")) {
-		keys_lines_error(&p->lines, here(p), "a member is: member ID credential HEX public-key HEX key HEX|none");
+		keys_lines_error(&p->reading.lines, here(p), "a member is: member ID credential HEX public-key HEX key HEX|none");
 		return;
 	}
 	if (n == OSCORE_GROUP_MEMBERS_MAX || p->member_count == KEYS_MEMBERS_MAX) {
 		if (n == OSCORE_GROUP_MEMBERS_MAX)
-			keys_lines_error(&p->lines, here(p), "more than %d members", OSCORE_GROUP_MEMBERS_MAX);
+			keys_lines_error(&p->reading.lines, here(p), "more than %d members", OSCORE_GROUP_MEMBERS_MAX);
 		else
-			keys_lines_error(&p->lines, here(p), "more than %d members in this file", KEYS_MEMBERS_MAX);
+			keys_lines_error(&p->reading.lines, here(p), "more than %d members in this file", KEYS_MEMBERS_MAX);
 		return;
 	}
 	m = &g->members[n];
 	p->member_lines[n] = here(p);
 	g->member_count++;
 	p->member_count++;
-	if (keys_word_bytes(&p->lines, &values[2], "the credential", m->credential, sizeof m->credential, &len) == 0)
-		m->credential_len = (uint16_t)len;
-	if (keys_word_bytes(&p->lines, &values[4], "the public key", m->public_key, sizeof m->public_key, &len) == 0)
-		m->public_key_len = (uint8_t)len;
+	keys_setting_credential(&p->reading.lines, &values[2], &values[4], m);
 	party_take(p, &values[0], &values[6], &m->id, &m->key, &m->has_key, &p->member_key_lengths[n]);
 }
 
@@ -241,16 +152,9 @@ static const struct keys_setting context_settings[] = {
 	{ NULL, 0, false, false, NULL },
 };
 static const struct keys_setting group_settings[] = {
-	{ "gid", 1, true, false, group_gid },
-	{ "algorithm", 1, true, false, group_algorithm },
-	{ "group-algorithm", 1, true, false, group_group_algorithm },
-	{ "signature", 1, true, false, group_signature },
-	{ "key-agreement", 1, true, false, group_agreement },
-	{ "hkdf", 1, false, false, group_hkdf },
+	KEYS_GROUP_SETTINGS,
 	{ "common-iv", 1, false, false, group_common_iv },
 	{ "signature-encryption-key", 1, true, false, group_signature_key },
-	{ "manager-credential", 1, true, false, group_manager },
-	{ "countersignature", 1, false, false, group_countersignature },
 	{ "member", 7, true, true, group_member },
 	{ NULL, 0, false, false, NULL },
 };
@@ -267,7 +171,7 @@ static void block_clear(struct parser *p)
 static void length_check(struct parser *p, unsigned line, const char *what, size_t is, size_t wanted)
 {
 	if (is != wanted)
-		keys_lines_error(&p->lines, line, "%s has %zu bytes, and the algorithm wants %zu", what, is, wanted);
+		keys_lines_error(&p->reading.lines, line, "%s has %zu bytes, and the algorithm wants %zu", what, is, wanted);
 }
 
 static bool same_id(const struct oscore_id *a, const struct oscore_id *b)
@@ -286,13 +190,13 @@ static void context_check(struct parser *p)
 	length_check(p, p->measured_lines[MEASURED_IV], "the Common IV", p->measured[MEASURED_IV], aead->nonce_len);
 	for (size_t i = 0; i < CONTEXT_SENDERS; i++) {
 		if (sides[i]->id.len > aead->nonce_len - 6u)
-			keys_lines_error(&p->lines, p->sender_lines[i], "an ID of %u bytes: the nonce of the algorithm has room for %u", sides[i]->id.len,
+			keys_lines_error(&p->reading.lines, p->sender_lines[i], "an ID of %u bytes: the nonce of the algorithm has room for %u", sides[i]->id.len,
 				aead->nonce_len - 6u);
 		if (has_key[i])
 			length_check(p, p->sender_lines[i], "the key", p->key_lengths[i], aead->key_len);
 	}
 	if (same_id(&sides[0]->id, &sides[1]->id))
-		keys_lines_error(&p->lines, p->sender_lines[1], "both senders have this ID");
+		keys_lines_error(&p->reading.lines, p->sender_lines[1], "both senders have this ID");
 }
 
 static void context_begin(void *arg, const char *name, unsigned line)
@@ -303,20 +207,20 @@ static void context_begin(void *arg, const char *name, unsigned line)
 	memcpy(p->context.name, name, strlen(name));
 	p->context.line = line;
 	if (p->file->context_count == KEYS_CONTEXTS_MAX)
-		keys_lines_error(&p->lines, line, "more than %d contexts in a file", KEYS_CONTEXTS_MAX);
+		keys_lines_error(&p->reading.lines, line, "more than %d contexts in a file", KEYS_CONTEXTS_MAX);
 }
 
 static void context_end(void *arg, bool sound)
 {
 	struct parser *p = arg;
 	struct keys_file *f = p->file;
-	unsigned errors = p->lines.error_count;
+	unsigned errors = p->reading.lines.error_count;
 
 	if (p->sender_count < CONTEXT_SENDERS)
-		keys_lines_error(&p->lines, p->context.line, "a context has two senders, one may be known by its ID alone: sender ID none");
+		keys_lines_error(&p->reading.lines, p->context.line, "a context has two senders, one may be known by its ID alone: sender ID none");
 	else if (sound)
 		context_check(p);
-	if (sound && p->lines.error_count == errors)
+	if (sound && p->reading.lines.error_count == errors)
 		f->contexts[f->context_count++] = p->context;
 }
 
@@ -331,7 +235,7 @@ static void group_check(struct parser *p)
 	};
 	struct oscore_group *g = &p->group.group;
 	enum oscore_group_fault fault;
-	unsigned errors = p->lines.error_count;
+	unsigned errors = p->reading.lines.error_count;
 	size_t member = 0;
 
 	length_check(p, p->measured_lines[MEASURED_SIGNATURE_KEY], "the Signature Encryption Key", p->measured[MEASURED_SIGNATURE_KEY],
@@ -341,11 +245,11 @@ static void group_check(struct parser *p)
 	for (size_t i = 0; i < g->member_count; i++)
 		if (g->members[i].has_key)
 			length_check(p, p->member_lines[i], "the key", p->member_key_lengths[i], g->algorithm->key_len);
-	if (p->lines.error_count != errors)
+	if (p->reading.lines.error_count != errors)
 		return;
 	fault = oscore_group_prepare(g, &member);
 	if (fault != OSCORE_GROUP_SOUND)
-		keys_lines_error(&p->lines, fault == OSCORE_GROUP_NO_MEMBER ? p->group.line : p->member_lines[member], "%s", faults[fault]);
+		keys_lines_error(&p->reading.lines, fault == OSCORE_GROUP_NO_MEMBER ? p->group.line : p->member_lines[member], "%s", faults[fault]);
 }
 
 static void group_begin(void *arg, const char *name, unsigned line)
@@ -357,18 +261,18 @@ static void group_begin(void *arg, const char *name, unsigned line)
 	p->group.line = line;
 	p->group.group.members = p->members + p->member_count;
 	if (p->file->group_count == KEYS_GROUPS_MAX)
-		keys_lines_error(&p->lines, line, "more than %d groups in a file", KEYS_GROUPS_MAX);
+		keys_lines_error(&p->reading.lines, line, "more than %d groups in a file", KEYS_GROUPS_MAX);
 }
 
 static void group_end(void *arg, bool sound)
 {
 	struct parser *p = arg;
 	struct keys_file *f = p->file;
-	unsigned errors = p->lines.error_count;
+	unsigned errors = p->reading.lines.error_count;
 
 	if (sound)
 		group_check(p);
-	if (sound && p->lines.error_count == errors)
+	if (sound && p->reading.lines.error_count == errors)
 		f->groups[f->group_count++] = p->group;
 }
 
@@ -414,7 +318,7 @@ static void senders_check(struct parser *p)
 		const struct keys_context *a = p->named[i - 1].of, *b = p->named[i].of;
 
 		if (named_compare(&p->named[i - 1], &p->named[i]) == 0)
-			keys_lines_error(&p->lines, a->line > b->line ? a->line : b->line, "\"%s\" and \"%s\" have a sender of the same ID, under the same Common IV, and %s",
+			keys_lines_error(&p->reading.lines, a->line > b->line ? a->line : b->line, "\"%s\" and \"%s\" have a sender of the same ID, under the same Common IV, and %s",
 				a->name, b->name, a->context.has_id_context ? "the same ID Context" : "no ID Context");
 	}
 }
@@ -428,7 +332,7 @@ static void gids_check(struct parser *p)
 
 		for (size_t j = 0; j < i; j++)
 			if (bytes_compare(g->gid, g->gid_len, f->groups[j].group.gid, f->groups[j].group.gid_len) == 0)
-				keys_lines_error(&p->lines, f->groups[i].line, "\"%s\" has the same Gid", f->groups[j].name);
+				keys_lines_error(&p->reading.lines, f->groups[i].line, "\"%s\" has the same Gid", f->groups[j].name);
 	}
 }
 
@@ -480,7 +384,7 @@ struct keys_file *keys_file_parse(void *memory, const char *text, size_t len, co
 {
 	struct layout y = layout_of(text, len);
 	uint8_t *bytes = memory;
-	struct parser p = { .file = memory };
+	struct parser p = { .file = memory, .reading.group = &p.group.group };
 	bool failed;
 
 	memset(memory, 0, y.size);
@@ -489,15 +393,15 @@ struct keys_file *keys_file_parse(void *memory, const char *text, size_t len, co
 	p.file->groups = (struct keys_group *)(void *)(bytes + y.groups);
 	p.members = (struct oscore_group_member *)(void *)(bytes + y.members);
 	p.named = (struct named *)(void *)(bytes + y.named);
-	keys_lines_init(&p.lines, text, len, errors);
-	keys_blocks_read(&p.lines, blocks, true, &p);
-	if (p.lines.error_count == 0) {
+	keys_lines_init(&p.reading.lines, text, len, errors);
+	keys_blocks_read(&p.reading.lines, blocks, true, &p);
+	if (p.reading.lines.error_count == 0) {
 		senders_check(&p);
 		gids_check(&p);
 		if (p.file->context_count + p.file->group_count == 0)
-			keys_lines_error(&p.lines, 1, "holds no context and no group");
+			keys_lines_error(&p.reading.lines, 1, "holds no context and no group");
 	}
-	failed = p.lines.error_count > 0;
+	failed = p.reading.lines.error_count > 0;
 	explicit_bzero(&p, sizeof p);
 	if (!failed)
 		return memory;

@@ -32,7 +32,6 @@ struct keys_input {
 	struct oscore_master_key master;
 	uint8_t salt[OSCORE_SALT_MAX];
 	size_t salt_len;
-	enum oscore_hkdf hkdf;
 	/* a context */
 	int aead;
 	size_t sender_count;
@@ -40,7 +39,7 @@ struct keys_input {
 	bool has_id_context;
 	uint8_t id_context[OSCORE_ID_CONTEXT_MAX];
 	size_t id_context_len;
-	/* a group, without keys */
+	/* a group, without keys; hkdf is also the context's */
 	struct oscore_group group;
 	struct oscore_group_member members[OSCORE_GROUP_MEMBERS_MAX];
 	bool is_server[OSCORE_GROUP_MEMBERS_MAX];

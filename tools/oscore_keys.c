@@ -52,7 +52,7 @@ static bool wanted(struct run *r, const struct oscore_id *id)
 static void derive_context(struct run *r, const struct keys_input *b, struct keys_lines *l)
 {
 	const struct oscore_parameters p = {
-		.aead = b->aead, .hkdf = b->hkdf, .master = &b->master, .salt = b->salt, .salt_len = b->salt_len,
+		.aead = b->aead, .hkdf = b->group.hkdf, .master = &b->master, .salt = b->salt, .salt_len = b->salt_len,
 		.sender_id = b->senders[0].bytes, .sender_id_len = b->senders[0].len,
 		.recipient_id = b->senders[1].bytes, .recipient_id_len = b->senders[1].len,
 		.id_context = b->has_id_context ? b->id_context : NULL, .id_context_len = b->id_context_len,

@@ -107,7 +107,7 @@ static int obey(const struct reader_message *m, int fd)
 /* Returns 0, 1 if the parent is gone, or -1 if it cannot be understood. */
 static int control_turn(void)
 {
-	struct reader_message m;
+	struct reader_message m = { .word = READER_WORDS };
 	int fd, got = 1;
 
 	for (int i = 0; i < MESSAGES && (got = reader_control_receive(READER_CONTROL_FD, true, &m, &fd)) == 1; i++)

@@ -286,6 +286,9 @@ static enum opening_verdict open_message(struct opener *o, struct task *t)
 	struct table_sender *found[TABLE_CANDIDATES_MAX];
 	struct oscore_option leading;
 
+	/* of a configuration that is not in force yet, or no more: nobody is known in it, which is not to say that its contexts do not know him */
+	if (!table_has_set(o->table, q->set))
+		return OPENING_FAILED;
 	if (oscore_option_parse(&t->option, q->option, q->option_len, OSCORE_FLAG_GROUP) < 0)
 		return OPENING_MALFORMED;
 	if (q->response && oscore_option_parse(&t->request_option, q->request_option, q->request_option_len, OSCORE_FLAG_GROUP) < 0)
@@ -361,9 +364,8 @@ static void put_together(struct opener *o, const struct task *t, bool seen, stru
 
 void opener_answer(struct opener *o, const struct opening_question *q, struct opening_answer *a)
 {
-	struct task t;
+	struct task t = { .q = q };
 
-	t.q = q;
 	a->id = q->id;
 	a->seen = a->unverified = false;
 	a->inner.fields = 0;

@@ -187,6 +187,14 @@ int table_index(struct table *t)
 	return 0;
 }
 
+bool table_has_set(const struct table *t, uint64_t set)
+{
+	for (const struct part *p = t->parts; p != NULL; p = p->next)
+		if (p->set.id == set)
+			return true;
+	return false;
+}
+
 size_t table_find(const struct table *t, uint64_t set, const struct oscore_option *o, struct table_sender *found[TABLE_CANDIDATES_MAX])
 {
 	uint64_t hash = hash_of(set, o->kid, o->kid_len);

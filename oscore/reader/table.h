@@ -70,6 +70,9 @@ void table_take_over(struct table *t, struct table *before);
 
 size_t table_context_count(const struct table *t);
 
+/* Whether anything was added to a set. */
+bool table_has_set(const struct table *t, uint64_t set);
+
 /* Those who the option of a request says have sent it; the option has a kid. Without a kid context all contexts of the set that have this kid
  * are meant, of which TABLE_CANDIDATES_MAX are told. Returns how many. */
 size_t table_find(const struct table *t, uint64_t set, const struct oscore_option *o, struct table_sender *found[TABLE_CANDIDATES_MAX]);

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/log.h"
+#include "proxy/edge/sockets.h"
 #include "proxy/edge/streams_parts.h"
 #include "proxy/edge/tls.h"
 #include "proxy/edge/websocket.h"
@@ -328,7 +329,7 @@ int streams_connect_origin(unsigned slot, const struct endpoint *peer, const str
 	if (choose_carrier(&b, c->host != NULL && c->host[0] != '\0' ? c->host : endpoint_format_address(peer, address), c->identity) < 0)
 		goto fail;
 	b.fd = begin_to_connect(peer, &b.connecting);
-	if (b.fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM))
+	if (b.fd < 0 && socket_is_short(errno))
 		goto fail;
 	if (b.fd < 0) {
 		SSL_free(b.tls);

@@ -5,6 +5,7 @@
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "proxy/edge/tls_clients.h"
@@ -49,6 +50,22 @@ static bool is_set(const char *path)
 static int no_memory(const struct tls_source *from)
 {
 	snprintf(from->error, from->room, "not enough memory");
+	return -1;
+}
+
+static void on_context_freed(void *parent, void *bytes, CRYPTO_EX_DATA *data, int index, long argl, void *argp)
+{
+	(void)parent, (void)data, (void)index, (void)argl, (void)argp;
+	free(bytes);
+}
+
+int tls_hang(SSL_CTX *c, int *index, void *bytes)
+{
+	if (*index < 0)
+		*index = SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, on_context_freed);
+	if (*index >= 0 && SSL_CTX_set_ex_data(c, *index, bytes) == 1)
+		return 0;
+	free(bytes);
 	return -1;
 }
 

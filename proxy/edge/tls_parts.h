@@ -45,6 +45,10 @@ int tls_origin_expect(SSL *ssl, const char *host, const char *identity) __attrib
 
 /* ---- parts of those ---- */
 
+/* Hangs bytes of malloc()'s on a context, which frees them (takes them, also where it fails). *index: where they hang, -1 at first. Returns 0,
+ * or -1 without memory. */
+int tls_hang(SSL_CTX *c, int *index, void *bytes) __attribute__((warn_unused_result));
+
 /* A file by its path, or NULL with the reason. */
 const struct material_file *tls_file_find(const struct tls_source *from, const char *path);
 /* Takes what OpenSSL has against a file for the reason: "path: what (OpenSSL's words)". Returns -1. */

@@ -223,10 +223,11 @@ static void note_ready(struct parent *p, struct place *place)
 	}
 }
 
+/* At the start the workers wait for it: no gate is to refuse what comes first. */
 void parent_reader_settled(struct parent *p)
 {
 	if (p->phase == PARENT_STARTING)
-		serve_if_ready(p);
+		workers_start(p);
 	else
 		reload_go_on(p);
 }
@@ -458,7 +459,8 @@ static int start(struct parent *p, struct snapshot *conf, const char *steer_path
 	tell_what_is_missing(p);
 	if (reader_begin(p) < 0)
 		return -1;
-	workers_start(p);
+	if (reader_is_settled(p))
+		workers_start(p);
 	return 0;
 }
 

@@ -1,6 +1,7 @@
 """Fixtures of the functional tests: one proxy for each file, peers of its own for each test."""
 
 import functools
+import inspect
 import pathlib
 import sys
 
@@ -94,9 +95,9 @@ def sealed(proxy):
 
 
 def begin_of(request):
-    """The file's own begin(directory, ...), or begin(directory, files, ...) where it has such a fixture."""
+    """The file's own begin(directory, ...), with its fixture `files` if that is asked for."""
     begin = request.module.begin
-    if not hasattr(request.module, "files"):
+    if "files" not in inspect.signature(begin).parameters:
         return begin
     return functools.partial(begin, files=request.getfixturevalue("files"))
 

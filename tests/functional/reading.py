@@ -71,6 +71,7 @@ class Reading(Proxy):
 
     def serves_again(self, seen):
         until(lambda: self.explain().count("the reader serves") > seen, self.explain)
+        self.settle()  # the workers know it too
 
 
 class Gate(Pair):

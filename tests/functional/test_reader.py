@@ -8,7 +8,7 @@ import subprocess
 import coap
 import pytest
 from harness import BUILD, DEFAULT_ROUTE, Pair, Proxy, run_proxy
-from house import descriptors, logged, parent_of, status_of, until
+from house import descriptors, logged, parent_of, pids, status_of, until
 from reading import KEYS, Gate, Reading
 
 UNAVAILABLE, BAD, UNAUTHORIZED = coap.code("5.03"), coap.code("4.00"), coap.code("4.01")
@@ -266,10 +266,11 @@ def test_a_death_amid_a_reload_is_followed_by_the_reload(proxy):
 
 
 def test_a_worker_that_is_replaced_reads_too(proxy):
-    gate, worker = Gate(proxy), None
-    for worker in map(int, proxy.command("pids").split()):
+    gate, killed = Gate(proxy), set(pids(proxy))
+    for worker in killed:
         os.kill(worker, signal.SIGKILL)
-    until(lambda: worker not in map(int, proxy.command("pids").split()))
+    until(lambda: not killed & set(pids(proxy)))
+    proxy.settle()
     gate.passes()
     assert proxy.counters()["reader_restarts"] == 0
 
@@ -280,7 +281,7 @@ def test_a_worker_that_is_replaced_reads_too(proxy):
 def test_it_has_nothing_but_what_it_was_given(proxy):
     held = descriptors(proxy.reader())
     sockets = [name for name in held.values() if name.startswith("socket:")]
-    assert len(sockets) == len(set(sockets)) == 1 + len(proxy.command("pids").split())
+    assert len(sockets) == len(set(sockets)) == 1 + len(pids(proxy))
     files = {name for name in held.values() if not name.startswith(("socket:", "anon_inode:"))}
     assert files <= {"/dev/null", str(proxy.log)}
 

@@ -1,5 +1,5 @@
-/* objects: oscore/keys_file.o oscore/keys_blocks.o oscore/keys_lines.o oscore/names.o oscore/group.o oscore/context.o */
-/* measures: oscore/keys_file.c oscore/keys_blocks.c oscore/keys_lines.c */
+/* objects: oscore/keys_file.o oscore/keys_blocks.o oscore/keys_settings.o oscore/keys_lines.o oscore/names.o oscore/group.o oscore/context.o */
+/* measures: oscore/keys_file.c oscore/keys_settings.c oscore/keys_blocks.c oscore/keys_lines.c */
 /*
  * A provisioning file. What is taken must be usable: keys as long as their algorithms want, nobody twice. Whether or not, nothing is left in memory
  * afterwards, and errors show no value.

@@ -1,4 +1,4 @@
-/* objects: oscore/keys_file.o oscore/keys_blocks.o oscore/keys_lines.o oscore/names.o oscore/group.o oscore/context.o */
+/* objects: oscore/keys_file.o oscore/keys_blocks.o oscore/keys_settings.o oscore/keys_lines.o oscore/names.o oscore/group.o oscore/context.o */
 /*
  * The provisioning file: what it gives, and every way to be none.
  */

@@ -9,8 +9,13 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include "oscore/reader/confine.h"
 #include "tests/unit/covers.h"
 #include "tests/unit/group_world.h"
 #include "tests/unit/reader_world.h"
@@ -189,6 +194,41 @@ static void modes_do_not_mix(void **state)
 	assert_int_equal(ask(&response, true, false), OPENING_OPENED);
 }
 
+/* In a child that is shut in as the reader is: nothing of it needs more than that leaves. */
+static int confined_child(void)
+{
+	char missing[512] = "";
+
+	if (confine_enter(0, missing, sizeof missing) < 0)
+		return 1;
+	for (int i = 0; i < 3; i++) {
+		if (ask(&request, false, true) != OPENING_VERIFIED || ask(&request, false, false) != OPENING_OPENED ||
+		    ask(&response, true, false) != OPENING_OPENED)
+			return 2;
+		world_provision(&world, text, 0);
+	}
+	return 0;
+}
+
+static void all_of_it_works_confined(void **state)
+{
+	pid_t child;
+	int status;
+
+	(void)state;
+	if (getenv("TEST_EMULATED") != NULL)
+		return; /* the filter is the kernel's */
+	provision(GROUP_READ_BOTH, 0);
+	exchange_make(NULL);
+	fflush(NULL);
+	child = fork();
+	assert_true(child >= 0);
+	if (child == 0)
+		_exit(confined_child());
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -196,6 +236,7 @@ int main(void)
 		cmocka_unit_test(who_asks_need_not_be_known),
 		cmocka_unit_test(what_was_altered_is_bad),
 		cmocka_unit_test(modes_do_not_mix),
+		cmocka_unit_test(all_of_it_works_confined),
 	};
 	int failed;
 
