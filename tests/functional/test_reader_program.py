@@ -4,12 +4,13 @@ import os
 import random
 import socket
 import struct
+import tempfile
 import time
 
 import pytest
 import reader_process
 from protecting import Context
-from reader_process import (ABORT, BAD, CLOSED, CODE, COMMIT, FAILED, LOG, MALFORMED, NO_KEY, OPENED, PACKET_MAX, PATH, PAYLOAD, PREPARE, SET, UNKNOWN, WORKER,
+from reader_process import (ABORT, BAD, CLOSED, CODE, COMMIT, FAILED, LOG, MALFORMED, NO_KEY, OPENED, PACKET_MAX, PATH, PAYLOAD, PREPARE, PREPARED, SET, UNKNOWN, WORKER,
                             Reader, answers_of, ask, question)
 
 GET_TEMPERATURE = b"\x01\xb4temp"
@@ -81,6 +82,34 @@ def test_what_is_no_file_of_keys_is_refused(reader, name):
     os.close(fd)
     reader.tell(PREPARE)
     assert reader.hear(FAILED).text.startswith("plant.keys: ")
+
+
+def test_a_file_is_read_from_its_beginning(reader):
+    context, end = context_of(1), reader.worker()
+    with tempfile.TemporaryFile() as file:
+        file.write(context.provisioning("pump").encode())
+        for _ in range(2):  # by then it has been read to its end, as when a successor gets it
+            file.seek(0, os.SEEK_END)
+            reader.generation += 1
+            reader.tell(SET, name="plant", text="plant.keys", fd=file.fileno())
+            reader.tell(PREPARE)
+            reader.hear(PREPARED)
+            reader.tell(COMMIT)
+            assert ask(end, question(1, *context.request(GET_TEMPERATURE)))[0].verdict == OPENED
+
+
+def test_a_file_may_come_by_a_pipe(reader):
+    context, end = context_of(1), reader.worker()
+    source, drain_end = os.pipe()
+    os.write(drain_end, context.provisioning("pump").encode())
+    os.close(drain_end)
+    reader.generation += 1
+    reader.tell(SET, name="plant", text="plant.keys", fd=source)
+    os.close(source)
+    reader.tell(PREPARE)
+    reader.hear(PREPARED)
+    reader.tell(COMMIT)
+    assert ask(end, question(1, *context.request(GET_TEMPERATURE)))[0].verdict == OPENED
 
 
 def test_two_thousand_contexts(reader):
