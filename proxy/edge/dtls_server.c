@@ -172,7 +172,7 @@ static void admit(struct dtls_session *s)
 
 static void on_message(struct dtls_session *s, const uint8_t *bytes, size_t len, bool truncated)
 {
-	receive_datagram(dtls_proxy(), s->path.slot, &s->path.peer, &s->path.local, bytes, len, truncated, false);
+	receive_datagram(dtls_proxy(), s->path.slot, &s->path.peer, &s->path.local, bytes, len, truncated, false, 0);
 }
 
 const struct dtls_side dtls_server_side = { .opened = admit, .quiet = on_idle, .message = on_message, .over = dtls_client_gone };

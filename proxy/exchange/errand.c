@@ -268,7 +268,7 @@ void errand_progress(struct errand *e)
 /* Where there are other origins, this one is passed over for a while. */
 static void note_failure(const struct errand *e, enum error error)
 {
-	struct origin *o = e->route->rest > 0 && e->route->to_count > 1 ? origin_get(e->proxy, &e->peer) : NULL;
+	struct origin *o = e->route->rest > 0 && e->route->to_count > 1 ? origin_get(e->proxy, &e->peer, origin_key(e->proxy, &e->peer)) : NULL;
 
 	if (o != NULL && (error == ERR_UNREACHABLE || error == ERR_ORIGIN_TIMEOUT))
 		origin_failed(o, e->route->rest);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/random.h"
 #include "proxy/exchange/access_log.h"
 #include "proxy/exchange/client.h"
 #include "proxy/exchange/crossing.h"
@@ -125,10 +126,10 @@ static void leave_origin(struct exchange *x)
 
 /* ---- life ---- */
 
-/* A permutation of 40 bits (a Feistel network of four rounds) of a counter: nobody can guess it, and no token is used twice under one traffic
- * key, whatever its index (RFC 9175 4.2). */
-static void draw_salt(struct proxy *p, uint8_t salt[5])
+/* A permutation of 40 bits (a Feistel network of four rounds) of a counter: nobody can guess it. */
+void exchange_take_counted_token(struct proxy *p, struct exchange *x)
 {
+	uint8_t *salt = x->salt;
 	uint32_t left = (uint32_t)(p->tokens >> 20) & 0xfffff, right = (uint32_t)p->tokens & 0xfffff;
 
 	p->tokens++;
@@ -164,9 +165,10 @@ struct exchange *exchange_new(struct proxy *p, struct client *c)
 	x->record = DUPLICATES_NONE;
 	x->conf = snapshot_keep(p->conf);
 	x->arrived_at = clock_now();
-	draw_salt(p, x->salt);
+	random_bytes(x->salt, sizeof x->salt);
 	return x;
 }
+
 
 void exchange_end_lookup(struct proxy *p, struct exchange *x)
 {

@@ -125,17 +125,16 @@ static uint64_t target_hash(const struct passage *g)
 	return q->method == CODE_FETCH ? hash_mix(&g->p->hash_key, hash, g->m->payload, g->m->payload_len) : hash;
 }
 
-enum error forward_to_origin(struct proxy *p, struct exchange *x, const struct endpoint *peer, const struct edge_credentials *c,
+enum error forward_to_origin(struct proxy *p, struct exchange *x, const struct endpoint *peer, uint64_t key, const struct edge_credentials *c,
 	uint8_t *bytes, size_t len)
 {
-	struct origin *o = origin_get(p, peer);
+	struct origin *o = origin_get(p, peer, key);
 	enum error e;
 
 	if (o == NULL || origin_introduce(o, c) < 0)
 		return ERR_OVERLOAD;
 	if (sessions_is_plain(peer))
 		o->local = x->local;
-	ports_soon(p, x->client, o);
 	if (!client_may_take(x->client, o->exchanges, p->conf->settings.origin_exchanges))
 		return ERR_ORIGIN_LIMIT;
 	if (hold_back_active(p, x, o, bytes, len))
@@ -170,22 +169,22 @@ struct destination {
 	char host[URI_HOST_MAX + 1];
 	struct edge_credentials credentials;
 	struct endpoint peer;
+	uint64_t key; /* origin_key() */
 };
 
 static void find_destination(const struct passage *g, const struct endpoint *address, const struct origin_conf *to, struct destination *d)
 {
 	const struct route_question *q = &g->target.question;
+	enum uri_scheme scheme = scheme_of(g, to);
 
 	d->host[0] = '\0';
-	if (g->asks_client) {
-		d->credentials = (struct edge_credentials){ d->host, d->host };
-		d->peer = *address;
-		return;
-	}
-	if (edge_traits[scheme_of(g, to)].named)
+	d->credentials = (struct edge_credentials){ .host = d->host, .identity = g->asks_client ? d->host : g->x->route->origin_identity };
+	if (!g->asks_client && edge_traits[scheme].named)
 		snprintf(d->host, sizeof d->host, "%.*s", to != NULL ? URI_HOST_MAX : (int)q->host_len, to != NULL ? to->host : q->host);
-	d->credentials = (struct edge_credentials){ .host = d->host, .identity = g->x->route->origin_identity };
-	d->peer = origin_named(g->p, address, scheme_of(g, to), &d->credentials);
+	d->peer = *address;
+	if (!g->asks_client)
+		origin_name(g->p, &d->peer, scheme, &d->credentials);
+	d->key = origin_key(g->p, &d->peer);
 }
 
 bool passage_rests(const struct passage *g, const struct endpoint *address, const struct origin_conf *to)
@@ -193,7 +192,7 @@ bool passage_rests(const struct passage *g, const struct endpoint *address, cons
 	struct destination d;
 
 	find_destination(g, address, to, &d);
-	return origin_rests(g->p, &d.peer);
+	return origin_rests(g->p, d.key);
 }
 
 /* Sends it to the origin's home, which may be this one. */
@@ -201,7 +200,7 @@ static enum error pass_home(struct passage *g, const struct destination *d, uint
 {
 	unsigned home = origin_home(g->p, &d->peer);
 
-	return home == g->p->house.self ? forward_to_origin(g->p, g->x, &d->peer, &d->credentials, bytes, len) :
+	return home == g->p->house.self ? forward_to_origin(g->p, g->x, &d->peer, d->key, &d->credentials, bytes, len) :
 		crossing_request(g->p, g->x, home, &d->peer, &d->credentials, bytes, len);
 }
 
@@ -274,10 +273,12 @@ static bool reblock(struct passage *g, const struct endpoint *peer, size_t len)
 static void want_return_path(struct passage *g, const struct origin_conf *to)
 {
 	struct exchange *x = g->x;
-	const struct listener *l = snapshot_listener(x->conf, x->client->listener);
-	const struct endpoint *peer = &x->client->peer;
+	const struct listener *l;
 
-	if (!x->route->return_path || g->asks_client || x->group || l == NULL || (l->scheme != URI_COAP && !edge_is_clients_session(peer)))
+	if (!x->route->return_path || g->asks_client || x->group)
+		return;
+	l = snapshot_listener(x->conf, x->client->listener);
+	if (l == NULL || (l->scheme != URI_COAP && !edge_is_clients_session(&x->client->peer)))
 		return;
 	x->return_route = x->route->metrics_slot + 1;
 	x->return_to = to != NULL ? hash_bytes(&g->p->hash_key, to->text, strlen(to->text)) : 0;
@@ -288,18 +289,21 @@ void passage_pass(struct passage *g, const struct endpoint *address, const struc
 	struct proxy *p = g->p;
 	struct exchange *x = g->x;
 	uint8_t bytes[MSG_MAX + OUTER_ROOM];
-	enum error e = passage_check_address(g, to, address, configured);
+	enum error e;
 	struct destination d;
 	size_t len;
 
+	find_destination(g, address, to, &d);
+	origin_soon(p, d.key, x->client);
+	e = passage_check_address(g, to, address, configured);
 	if (e == ERR_NONE && endpoint_is_multicast(address))
 		e = edge_traits[scheme_of(g, to)].connects ? ERR_ADDRESS : group_prepare(p, x);
 	if (e != ERR_NONE) {
 		passage_refuse(p, x, e, 0);
 		return;
 	}
-	find_destination(g, address, to, &d);
 	g->hop = hop_of(p, &d.peer);
+	exchange_take_token(p, x, &d.peer);
 	len = write_request(g, to, bytes, sizeof bytes);
 	if (len > 0 && is_carried(g, to)) {
 		e = carry(g, &d.peer, to, bytes, len);
@@ -336,15 +340,17 @@ static unsigned listener_index(const struct snapshot *conf, const struct client 
 /* Where somebody asks from within the process and has no session of his own, he may be a client of HTTP. */
 static bool is_bare_http(const struct snapshot *conf, const struct client *c, bool inner)
 {
-	const struct listener *l = snapshot_listener(conf, c->listener);
+	const struct listener *l = inner && c->peer.session == 0 ? snapshot_listener(conf, c->listener) : NULL;
 
-	return inner && c->peer.session == 0 && l != NULL && l->scheme == URI_HTTP;
+	return l != NULL && l->scheme == URI_HTTP;
 }
 
 struct target_asked forward_asked(const struct snapshot *conf, const struct client *c, const struct endpoint *address, bool inner)
 {
-	return (struct target_asked){ .address = *address, .host = inner || client_is_at_slot(c) ? NULL : edge_client_host(&c->peer),
-		.identity = inner || client_is_at_slot(c) ? NULL : edge_client_name(&c->peer), .http = inner, .bare = is_bare_http(conf, c, inner) };
+	bool in_session = c->peer.session != 0 && !inner && !client_is_at_slot(c);
+
+	return (struct target_asked){ .address = *address, .host = in_session ? edge_client_host(&c->peer) : NULL,
+		.identity = in_session ? edge_client_name(&c->peer) : NULL, .http = inner, .bare = is_bare_http(conf, c, inner) };
 }
 
 bool passage_read(struct passage *g, const struct endpoint *address, enum error *e)

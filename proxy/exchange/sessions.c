@@ -312,14 +312,14 @@ int sessions_assign(struct proxy *p, struct exchange *x)
 	return 0;
 }
 
-void sessions_proved(struct proxy *p, const struct endpoint *origin)
+void sessions_proved_plain(struct proxy *p, const struct endpoint *origin)
 {
 	struct local_address local;
 	struct endpoint peer;
 	unsigned listener;
 	struct client *c;
 
-	if (!sessions_is_plain(origin) || !sessions_client(origin, &peer, &listener, &local))
+	if (!sessions_client(origin, &peer, &listener, &local))
 		return;
 	c = client_find(p, listener, &peer);
 	if (c != NULL)

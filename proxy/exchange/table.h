@@ -45,6 +45,12 @@ static inline void table_destroy(struct table *t)
 	free(t->heads);
 }
 
+/* Tells that this hash is looked up soon: what that begins with is fetched into the cache meanwhile. */
+static inline void table_soon(const struct table *t, uint64_t hash)
+{
+	__builtin_prefetch(&t->heads[hash & t->mask]);
+}
+
 /* The objects that may have this hash, one after another; NULL behind the last. */
 static inline void *table_first(const struct table *t, uint64_t hash)
 {

@@ -127,6 +127,13 @@ def test_files_are_looked_at_without_a_start(proxy, case):
     assert status == 1 and "good" not in out and re.search(expect, errors, re.M), errors
 
 
+def test_warnings_leave_the_status_as_it_is(reading):
+    proxy = reading(gate='unknown-kid = "pass";')
+    status, out, errors = run_proxy("-t", "-c", proxy.config)
+    assert status == 0 and out.endswith(": good\n")
+    assert re.search(r"proxy\.conf:\d+: warning: reads\.gate\.unknown-kid: whoever names a kid that is not known here passes", errors)
+
+
 def test_all_errors_of_all_files_are_told_in_one_run(tmp_path):
     (tmp_path / "a").write_text(KEYS.replace("AES-CCM-16-64-128", "ROT13").replace("none", "zz"))
     (tmp_path / "b").write_text("sender 01\n")

@@ -140,7 +140,7 @@ static void from_client(const uint8_t *bytes, size_t len)
 {
 	struct local_address to = { .addr = { [10] = 0xff, [11] = 0xff, [12] = 10, [15] = 9 } };
 
-	receive_datagram(world.proxy, 0, &world.client, &to, bytes, len, false, false);
+	receive_datagram(world.proxy, 0, &world.client, &to, bytes, len, false, false, 0);
 }
 
 static void client_asks(void)

@@ -93,9 +93,9 @@ void receive_gone(struct proxy *p, unsigned listener, const struct endpoint *pee
 }
 
 void receive_datagram(struct proxy *p, unsigned listener, const struct endpoint *peer, const struct local_address *to,
-	const uint8_t *bytes, size_t len, bool truncated, bool multicast)
+	const uint8_t *bytes, size_t len, bool truncated, bool multicast, uint64_t soon)
 {
-	(void)p, (void)listener, (void)to;
+	(void)p, (void)listener, (void)to, (void)soon;
 	CHECK(known && endpoint_equal(peer, &session) && len == 7 && memcmp(bytes, "request", 7) == 0 && !truncated && !multicast);
 	read_count++;
 }

@@ -259,7 +259,7 @@ static void from_peer(unsigned worker, const struct endpoint *peer, const uint8_
 	if (edge_of(peer)->reliable)
 		assert_true(receive_message(the.proxy[worker], 0, peer, &our_address, bytes, len));
 	else
-		receive_datagram(the.proxy[worker], 0, peer, &our_address, bytes, len, false, false);
+		receive_datagram(the.proxy[worker], 0, peer, &our_address, bytes, len, false, false, 0);
 }
 
 static size_t write_message(uint8_t *bytes, size_t room, const struct msg_view *head, unsigned origin, const char *options,
