@@ -89,9 +89,8 @@ void reading_begins(unsigned workers, const char *gate, const char *tap, const c
 		reader_begins(w);
 }
 
-void reading_ends(void)
+void forget_questions(void)
 {
-	workers_end();
 	while (reader.count > 0) {
 		struct asked *a = &reader.all[--reader.count];
 
@@ -99,6 +98,13 @@ void reading_ends(void)
 		free((void *)(uintptr_t)a->q.request_option);
 		free((void *)(uintptr_t)a->q.payload);
 	}
+	reader = (struct fake_reader){ .count = 0 };
+}
+
+void reading_ends(void)
+{
+	workers_end();
+	forget_questions();
 }
 
 /* ---- questions and answers ---- */
@@ -150,7 +156,7 @@ void opened(const struct asked *a, uint8_t code, const char *path)
 	answered_with(a, &answer);
 }
 
-void told(const struct asked *a, enum opening_verdict verdict)
+void judged(const struct asked *a, enum opening_verdict verdict)
 {
 	answered_with(a, &(struct opening_answer){ .verdict = (uint8_t)verdict });
 }

@@ -31,6 +31,7 @@ extern struct fake_reader reader;
 /* A house in which every worker has a reader. gate, tap: settings of the two besides context and fields; `more`: further groups of the configuration. */
 void reading_begins(unsigned workers, const char *gate, const char *tap, const char *more);
 void reading_ends(void);
+void forget_questions(void); /* part of that, for other worlds */
 /* Such a configuration, for a reload. */
 struct snapshot *reading_conf(const char *gate, const char *tap, const char *more);
 /* Attaches a reader to a worker: again, or to a successor. */
@@ -41,7 +42,7 @@ void no_more_questions(void);
 
 /* It is answered: opened, with this Inner code and path ("a/b"; "": none), or with a verdict that tells nothing. */
 void opened(const struct asked *a, uint8_t code, const char *path);
-void told(const struct asked *a, enum opening_verdict verdict);
+void judged(const struct asked *a, enum opening_verdict verdict);
 /* Any answer; its id is set here. */
 void answered_with(const struct asked *a, struct opening_answer *answer);
 

@@ -100,7 +100,7 @@ static void what_cannot_be_opened_is_refused(void **state)
 	for (uint16_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
 		uint64_t before = errors_of(rows[i].e);
 
-		told(ask_gate(MSG_CON, i), rows[i].verdict);
+		judged(ask_gate(MSG_CON, i), rows[i].verdict);
 		settle();
 		refused(next_to_client(), i, rows[i].code);
 		assert_int_equal(errors_of(rows[i].e), before + 1);
@@ -251,13 +251,13 @@ static void an_unknown_kid_passes_where_that_is_written(void **state)
 	(void)state;
 	reading_ends();
 	reading_begins(1, DENY " unknown-kid = \"pass\";", "", "");
-	told(ask_gate(MSG_CON, 1), OPENING_UNKNOWN);
+	judged(ask_gate(MSG_CON, 1), OPENING_UNKNOWN);
 	settle();
 	answer(next_to_origin(), MSG_ACK, 0, CODE_CHANGED, "9=", "sealed answer");
 	settle();
 	is_for(next_to_client(), 0, 1, 1);
-	told(next_question(), OPENING_UNKNOWN);
-	told(ask_gate(MSG_CON, 2), OPENING_NO_KEY);
+	judged(next_question(), OPENING_UNKNOWN);
+	judged(ask_gate(MSG_CON, 2), OPENING_NO_KEY);
 	settle();
 	refused(next_to_client(), 2, CODE_UNAUTHORIZED);
 	nothing_is_left();
@@ -272,7 +272,7 @@ static void senders_have_a_rate(void **state)
 	reading_ends();
 	reading_begins(1, "rate = 1; burst = 3;", "", "");
 	for (; mid <= 3; mid++)
-		told(ask_gate(MSG_CON, mid), OPENING_BAD);
+		judged(ask_gate(MSG_CON, mid), OPENING_BAD);
 	for (; mid <= 6; mid++)
 		opened(ask_gate(MSG_CON, mid), CODE_GET, "");
 	opened(ask_gate(MSG_CON, mid), CODE_GET, "");
@@ -335,22 +335,22 @@ static void what_is_not_authentic_is_dropped_without_being_read(void **state)
 	a = ask_gate(MSG_CON, 1);
 	assert_true(a->q.verify);
 	assert_int_equal(a->q.fields, 0);
-	told(a, OPENING_BAD);
+	judged(a, OPENING_BAD);
 	settle();
 	refused(next_to_client(), 1, CODE_BAD_REQUEST);
-	told(ask_gate(MSG_CON, 2), OPENING_VERIFIED);
+	judged(ask_gate(MSG_CON, 2), OPENING_VERIFIED);
 	settle();
 	answer(next_to_origin(), MSG_ACK, 0, CODE_CHANGED, "9=", "sealed answer");
 	settle();
 	is_for(next_to_client(), 0, 1, 2);
-	told(next_question(), OPENING_VERIFIED);
+	judged(next_question(), OPENING_VERIFIED);
 	nothing_is_left();
 }
 
 static void what_is_not_fit_to_ask_is_refused(void **state)
 {
 	(void)state;
-	told(ask_gate(MSG_CON, 1), OPENING_OPENED); /* without a code no rule can be sure */
+	judged(ask_gate(MSG_CON, 1), OPENING_OPENED); /* without a code no rule can be sure */
 	settle();
 	refused(next_to_client(), 1, CODE_UNAUTHORIZED);
 	reader_link_packet(the.proxy[0], (const uint8_t *)"nonsense", 8);

@@ -466,11 +466,11 @@ static void blocks_that_are_none(void **state)
 	/* by another option, or by another client, that has to be read */
 	ask(0, 1, MSG_CON, CODE_POST, 3, GATE, "9=090a0b0d 23=10", NULL);
 	settle();
-	told(next_question(), OPENING_MALFORMED);
+	judged(next_question(), OPENING_MALFORMED);
 	assert_int_equal(next_to_client()->m.code, CODE_BAD_OPTION);
 	ask(0, 2, MSG_CON, CODE_POST, 3, GATE, OSCORE " 23=10", NULL);
 	settle();
-	told(next_question(), OPENING_MALFORMED);
+	judged(next_question(), OPENING_MALFORMED);
 	assert_int_equal(next_to_client()->m.code, CODE_BAD_OPTION);
 	/* and so does a request with a payload that says it is for a later block */
 	ask(0, 1, MSG_CON, CODE_POST, 4, GATE, OSCORE " 23=10", "sealed bytes");
