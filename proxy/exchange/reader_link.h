@@ -48,8 +48,9 @@ struct reader_ticket *reader_link_ask(struct proxy *p, struct opening_question *
  * ERR_READER_ABSENT. Returns 0, or -1 without memory: then there is none. */
 int reader_link_attach(struct proxy *p, const struct reader_port *port);
 
-/* At the end of a turn: what was asked leaves. */
-void reader_link_flush(struct proxy *p);
+/* At the end of a turn: what was asked leaves. Returns true if it turned out that nobody is there, so that who asked was told: there may be something
+ * to send. */
+bool reader_link_flush(struct proxy *p);
 void reader_link_writable(struct proxy *p);
 
 /* A packet came from the reader. */
