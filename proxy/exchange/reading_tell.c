@@ -161,7 +161,8 @@ static void alarm_of(const struct reading *d, enum reading_kind kind, const stru
 		alarm = ALARM_SEEN;
 	else
 		return;
-	refusal_log_alarm(d->proxy, &(struct alarm_of){ .alarm = alarm, .route = d->route, .client = &d->client, .answer = kind != READING_REQUEST });
+	refusal_log_alarm(d->proxy, &(struct alarm_of){ .alarm = alarm, .route = d->route, .client = &d->client,
+		.answer = kind != READING_REQUEST });
 }
 
 static const struct endpoint *origin_of(const struct reading *d)

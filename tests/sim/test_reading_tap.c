@@ -1,6 +1,7 @@
 /* objects: tests/sim/workers.o tests/sim/fake_reader.o BASE_OBJS COAP_OBJS CONF_OBJS CORE_OBJS base/clock_steered.o base/random_seeded.o */
 /*
- * A tap: messages go on first and are read afterwards, requests, answers and notifications; what the access log and the counters say of them.
+ * A tap: messages go on first and are read afterwards, requests, answers and notifications; what the access log and the counters say of
+ * them.
  */
 #include <sys/mman.h>
 #include <unistd.h>
