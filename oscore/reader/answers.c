@@ -86,20 +86,24 @@ static void replies_add(struct replies *r, const struct opening_answer *a)
 	r->count++;
 }
 
-static void answer_packet(struct opener *o, struct replies *r, size_t len)
+/* Returns how many questions there were. */
+static unsigned answer_packet(struct opener *o, struct replies *r, size_t len)
 {
 	static struct opening_answer a;
 	struct opening_question q;
 	struct reader in;
+	unsigned count = 0;
 	int more;
 
 	reader_init(&in, packet, len);
 	while ((more = opening_question_read(&in, &q)) == 1) {
 		opener_answer(o, &q, &a);
 		replies_add(r, &a);
+		count++;
 	}
 	if (more < 0)
 		misunderstood++;
+	return count;
 }
 
 /* Reads a packet. Returns its length, 0 if none is there, or -1 if the other side is gone: or has sent an empty packet, after which nothing
@@ -120,18 +124,20 @@ void answers_turn(struct opener *o, uint64_t number)
 {
 	struct replies r;
 	struct worker *w;
+	unsigned done = 0;
 	ssize_t n = 1;
 
 	if (number >= ANSWERS_WORKERS_MAX || !workers[number].is_there)
 		return;
 	w = &workers[number];
 	replies_begin(&r, w);
-	for (unsigned i = 0; i < ANSWERS_PACKETS && n > 0; i++) {
+	while (n > 0 && done < ANSWERS_A_TURN) {
 		n = packet_read(w);
+		done++; /* also where nothing is asked */
 		if (n > OPENING_PACKET_MAX)
 			misunderstood++;
 		else if (n > 0)
-			answer_packet(o, &r, (size_t)n);
+			done += answer_packet(o, &r, (size_t)n);
 	}
 	replies_send(&r);
 	if (n < 0)

@@ -11,7 +11,7 @@
 
 enum {
 	ANSWERS_WORKERS_MAX = 64, /* at least as many as a parent starts */
-	ANSWERS_PACKETS = 16,     /* of one worker in a turn, so that none keeps the others and the parent waiting */
+	ANSWERS_A_TURN = 256,     /* and the rest of a packet: to one worker, so that none keeps the others and the parent waiting */
 	ANSWERS_TOGETHER = 64,    /* that wait for each other, where questions wait: each costs some of a microsecond, and sending more than that */
 };
 
@@ -19,7 +19,7 @@ enum {
  * number as data. Closes it and returns -1 if the number is too high or the loop does not take it. */
 int answers_take_worker(int loop, uint64_t number, int fd);
 
-/* Answers what waits at a worker's end, at most ANSWERS_PACKETS packets. An end whose other side is gone is closed. */
+/* Answers what waits at a worker's end, about ANSWERS_A_TURN questions. An end whose other side is gone is closed. */
 void answers_turn(struct opener *o, uint64_t number);
 
 /* Logs what was done in all. */

@@ -76,8 +76,7 @@ static const struct landlock_rights {
 	{ 6, 24, { .scoped = 0x3 } },
 };
 
-/* Returns 0, or -1 with errno where the kernel has it and it failed. */
-static int deny_files(char *missing, size_t size)
+int confine_deny_files(char *missing, size_t size)
 {
 	struct landlock_attributes a = { .files = 0 };
 	long abi = syscall(SYS_landlock_create_ruleset, NULL, (size_t)0, VERSION_ASKED);
@@ -193,7 +192,7 @@ int confine_enter(int control, char *missing, size_t size)
 		confine_missing(missing, size, "Landlock and seccomp", LEFT_OUT);
 		return 0;
 	}
-	if (deny_files(missing, size) < 0)
+	if (confine_deny_files(missing, size) < 0)
 		return -1;
 	if (prctl(PR_GET_SECCOMP, 0, 0, 0, 0) < 0) {
 		confine_missing(missing, size, "seccomp", "not in this kernel");

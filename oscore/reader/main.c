@@ -151,14 +151,15 @@ static int serve(void)
 	for (;;) {
 		int n = epoll_wait(loop, events, EVENTS, -1), status = 0;
 
-		for (int i = 0; i < n && status == 0; i++) {
+		/* the parent first: what it has told before a question came counts for that question */
+		for (int i = 0; i < n && status == 0; i++)
 			if (events[i].data.u64 == CONTROL_EVENT)
 				status = control_turn();
-			else
-				answers_turn(opener, events[i].data.u64);
-		}
 		if (status != 0)
 			return status;
+		for (int i = 0; i < n; i++)
+			if (events[i].data.u64 != CONTROL_EVENT)
+				answers_turn(opener, events[i].data.u64);
 		if (!told && vault_unlocked() != 0)
 			log_warning("memory for keys could not be locked: %s", strerror(vault_unlocked()));
 		told = vault_unlocked() != 0;

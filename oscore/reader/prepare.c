@@ -48,10 +48,21 @@ static void begin(uint32_t number)
 		keep_error(NULL, "out of memory");
 }
 
+/* How much room the text wants: of a file what it says, and a byte to see its end. */
+static size_t room_for(int fd)
+{
+	off_t end = lseek(fd, 0, SEEK_END);
+
+	/* where it is read up to is shared with all who have it */
+	if (end <= 0 || lseek(fd, 0, SEEK_SET) < 0)
+		return 64 * 1024;
+	return end < PREPARE_FILE_MAX ? (size_t)end + 1 : PREPARE_FILE_MAX;
+}
+
 /* Reads a whole file into the vault. Returns the text with its length, or NULL with the reason. */
 static char *text_read(int fd, size_t *len, const char **why)
 {
-	size_t room = 64 * 1024;
+	size_t room = room_for(fd);
 	char *text = vault_new(room), *more;
 
 	*len = 0;
@@ -76,7 +87,7 @@ static char *text_read(int fd, size_t *len, const char **why)
 		}
 		more = vault_new(room * 2);
 		if (more != NULL)
-			memcpy(more, text, room);
+			memcpy(more, text, *len);
 		vault_free(text);
 		text = more;
 		room *= 2;

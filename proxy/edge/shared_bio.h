@@ -1,6 +1,6 @@
 /*
- * shared_bio - one BIO for all connections of a kind, whose calls know by themselves which one is meant. One for each would take 200 bytes of every
- * connection that is idle.
+ * shared_bio - one BIO for all connections of a kind, whose calls know by themselves which one is meant. One for each would take 200 bytes of
+ * every connection that is idle.
  */
 #ifndef PROXY_EDGE_SHARED_BIO_H
 #define PROXY_EDGE_SHARED_BIO_H

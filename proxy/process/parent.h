@@ -59,7 +59,7 @@ enum reader_state {
 /* Where the reader is, if there is one (reader.c). */
 struct reader_place {
 	enum reader_state state;
-	int program;             /* descriptor of it; -1: it was not looked for yet */
+	int program;             /* descriptor of it; -1: it is not there */
 	pid_t pid;               /* 0: nobody */
 	pid_t leaving;           /* one that was hung up on, until it has ended; 0: nobody */
 	int control;             /* -1: closed */
@@ -73,6 +73,7 @@ struct reader_place {
 	struct reader_files files, next; /* of the configuration in force, and of an attempt */
 	struct privileges_user user;
 	bool has_user;           /* it becomes `user` */
+	bool is_looked_up;       /* the user */
 };
 
 /* Descriptors of the two logs; -1: none. */

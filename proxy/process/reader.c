@@ -198,23 +198,26 @@ static int find_user(struct parent *p)
 	return -1;
 }
 
-static int find_program(struct parent *p)
+/* What a reader needs besides its files; looked up when the first is started. */
+static int look_up(struct parent *p)
 {
 	struct reader_place *r = &p->reader;
 	struct privileges_missing missing;
 
-	if (r->program >= 0)
+	if (r->is_looked_up)
 		return 0;
-	if (find_user(p) < 0)
-		return -1;
-	r->program = reader_program_open();
+	if (r->program < 0)
+		r->program = reader_program_open();
 	if (r->program < 0) {
 		log_error("cannot find oscore-reader in the folder of this program: %s", strerror(errno));
 		return -1;
 	}
+	if (find_user(p) < 0)
+		return -1;
 	privileges_list_reader(&missing, p->has_user ? &p->user : NULL, r->has_user ? &r->user : NULL);
 	for (unsigned i = 0; i < missing.count; i++)
 		log_warning("not separated: %s", missing.lines[i]);
+	r->is_looked_up = true;
 	return 0;
 }
 
@@ -223,7 +226,7 @@ static int start(struct parent *p, const struct reader_files *files)
 {
 	struct reader_place *r = &p->reader;
 
-	if (find_program(p) < 0)
+	if (look_up(p) < 0)
 		return -1;
 	r->control = reader_start(r->program, p->logs.log, r->has_user ? &r->user : NULL, &r->pid);
 	if (r->control < 0) {
@@ -462,6 +465,8 @@ int reader_create(struct parent *p)
 {
 	struct reader_place *r = &p->reader;
 
+	/* That of this release, also where another is installed before it is needed. It need not be there as long as nothing is read. */
+	r->program = reader_program_open();
 	r->again = evtimer_new(p->base, on_again, p);
 	r->patience = evtimer_new(p->base, on_patience, p);
 	r->farewell = evtimer_new(p->base, on_farewell, p);

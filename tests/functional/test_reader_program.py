@@ -4,12 +4,13 @@ import os
 import random
 import socket
 import struct
+import tempfile
 import time
 
 import pytest
 import reader_process
 from protecting import Context
-from reader_process import (ABORT, BAD, CLOSED, CODE, COMMIT, FAILED, LOG, MALFORMED, NO_KEY, OPENED, PACKET_MAX, PATH, PAYLOAD, PREPARE, SET, UNKNOWN, WORKER,
+from reader_process import (ABORT, BAD, CLOSED, CODE, COMMIT, FAILED, FAILURE, LOG, MALFORMED, NO_KEY, OPENED, PACKET_MAX, PATH, PAYLOAD, PREPARE, PREPARED, SET, WORKER,
                             Reader, answers_of, ask, question)
 
 GET_TEMPERATURE = b"\x01\xb4temp"
@@ -32,9 +33,9 @@ def context_of(number):
 def test_a_set_is_in_force_once_it_is_committed(reader):
     context, end = context_of(1), reader.worker()
     option, payload = context.request(GET_TEMPERATURE)
-    assert [a.verdict for a in ask(end, question(1, option, payload))] == [UNKNOWN]
+    assert [a.verdict for a in ask(end, question(1, option, payload))] == [FAILURE]
     assert reader.prepare(("plant", context.provisioning("pump"))) == []
-    assert [a.verdict for a in ask(end, question(2, option, payload))] == [UNKNOWN]
+    assert [a.verdict for a in ask(end, question(2, option, payload))] == [FAILURE]
     reader.tell(COMMIT)
     answer, = ask(end, question(3, option, payload))
     assert (answer.number, answer.verdict, answer.code, answer.path) == (3, OPENED, 1, [b"temp"])
@@ -43,7 +44,7 @@ def test_a_set_is_in_force_once_it_is_committed(reader):
     answer, again = ask(end, question(4, *said, option, fields=CODE | PAYLOAD), question(5, option, payload, fields=0))
     assert (answer.verdict, answer.code, answer.payload, answer.unverified) == (OPENED, 0x45, b"21.5", False)
     assert (again.verdict, again.seen, again.fields) == (OPENED, True, 0)
-    assert [a.verdict for a in ask(end, question(6, option, payload, name="other"))] == [UNKNOWN]
+    assert [a.verdict for a in ask(end, question(6, option, payload, name="other"))] == [FAILURE]
 
 
 def test_errors_are_told_and_leave_everything_as_it_was(reader):
@@ -62,9 +63,9 @@ def test_errors_are_told_and_leave_everything_as_it_was(reader):
     # a set of another generation begins anew
     reader.prepare(("plant", "rubbish"))
     reader.provision(("other", good))
-    assert [a.verdict for a in ask(end, question(3, option, payload), question(4, option, payload, name="other"))] == [UNKNOWN, OPENED]
+    assert [a.verdict for a in ask(end, question(3, option, payload), question(4, option, payload, name="other"))] == [FAILURE, OPENED]
     reader.provision()
-    assert [a.verdict for a in ask(end, question(5, option, payload, name="other"))] == [UNKNOWN]
+    assert [a.verdict for a in ask(end, question(5, option, payload, name="other"))] == [FAILURE]
     assert "were not prepared: those in force stay" in reader.end()
 
 
@@ -81,6 +82,34 @@ def test_what_is_no_file_of_keys_is_refused(reader, name):
     os.close(fd)
     reader.tell(PREPARE)
     assert reader.hear(FAILED).text.startswith("plant.keys: ")
+
+
+def test_a_file_is_read_from_its_beginning(reader):
+    context, end = context_of(1), reader.worker()
+    with tempfile.TemporaryFile() as file:
+        file.write(context.provisioning("pump").encode())
+        for _ in range(2):  # by then it has been read to its end, as when a successor gets it
+            file.seek(0, os.SEEK_END)
+            reader.generation += 1
+            reader.tell(SET, name="plant", text="plant.keys", fd=file.fileno())
+            reader.tell(PREPARE)
+            reader.hear(PREPARED)
+            reader.tell(COMMIT)
+            assert ask(end, question(1, *context.request(GET_TEMPERATURE)))[0].verdict == OPENED
+
+
+def test_a_file_may_come_by_a_pipe(reader):
+    context, end = context_of(1), reader.worker()
+    source, drain_end = os.pipe()
+    os.write(drain_end, context.provisioning("pump").encode())
+    os.close(drain_end)
+    reader.generation += 1
+    reader.tell(SET, name="plant", text="plant.keys", fd=source)
+    os.close(source)
+    reader.tell(PREPARE)
+    reader.hear(PREPARED)
+    reader.tell(COMMIT)
+    assert ask(end, question(1, *context.request(GET_TEMPERATURE)))[0].verdict == OPENED
 
 
 def test_two_thousand_contexts(reader):

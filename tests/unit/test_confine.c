@@ -150,7 +150,35 @@ static void test_what_it_needs_stays(void **state)
 	expect_good(needs_child);
 }
 
-/* Before the filter, each layer by itself: files by Landlock, capabilities, what begins it. */
+/* Landlock by itself: it would hold alone. */
+static int landlock_child(void)
+{
+	char missing[512] = "", byte;
+	int held = open("/etc/passwd", O_RDONLY | O_CLOEXEC);
+
+	if (SANDBOX_LEFT_OUT)
+		return CHILD_GOOD;
+	CHECK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && confine_deny_files(missing, sizeof missing) == 0);
+	CHECK((missing[0] != '\0') == !kernel_has_landlock);
+	CHECK(read(held, &byte, 1) == 1); /* what is open stays open */
+	if (!kernel_has_landlock)
+		return CHILD_GOOD;
+	REFUSED(open("/etc/passwd", O_RDONLY | O_CLOEXEC), EACCES);
+	REFUSED(openat(folder, "etc/passwd", O_RDONLY | O_CLOEXEC), EACCES);
+	REFUSED(open("/dev/null", O_WRONLY | O_CLOEXEC), EACCES);
+	REFUSED(execve("/bin/true", nothing, nothing), EACCES);
+	REFUSED(mkdir("a-folder-of-this-test", 0700), EACCES);
+	REFUSED(ptrace(PTRACE_ATTACH, getppid(), NULL, NULL), EPERM);
+	return CHILD_GOOD;
+}
+
+static void test_files_are_denied_twice(void **state)
+{
+	(void)state;
+	expect_good(landlock_child);
+}
+
+/* What begins it; and where there is no filter that would forbid to look, capabilities. */
 static int begin_child(void)
 {
 	struct __user_cap_header_struct head = { _LINUX_CAPABILITY_VERSION_3, 0 };
@@ -232,6 +260,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_each_attempt_ends_it),
 		cmocka_unit_test(test_what_it_needs_stays),
+		cmocka_unit_test(test_files_are_denied_twice),
 		cmocka_unit_test(test_the_beginning_hides_it),
 		cmocka_unit_test(test_others_see_it_confined),
 		cmocka_unit_test(test_what_is_missing_is_told),
