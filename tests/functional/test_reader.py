@@ -7,11 +7,12 @@ import subprocess
 
 import coap
 import pytest
-from harness import BUILD, DEFAULT_ROUTE, Pair, Proxy, run_proxy
+from harness import BUILD, Pair, run_proxy
 from house import descriptors, logged, parent_of, pids, status_of, until
 from reading import KEYS, Gate, Reading, children, command_of
 
 UNAVAILABLE, BAD, UNAUTHORIZED = coap.code("5.03"), coap.code("4.00"), coap.code("4.01")
+PAYLOAD_CHANGED = bytes.fromhex("612f1092f1776f1c1668b3825f")
 STAYS = "error: the configuration stays as it was$"
 # What is wrong with a provisioning file, and what is said of it.
 BAD_FILES = {
@@ -87,9 +88,6 @@ def test_a_reload_starts_it_and_ends_it(proxy):
     gate.passes()
     gate.is_refused(BAD, PAYLOAD_CHANGED)
     assert "error" not in proxy.explain()
-
-
-PAYLOAD_CHANGED = bytes.fromhex("612f1092f1776f1c1668b3825f")
 
 
 def test_it_ends_after_the_workers(reading):
