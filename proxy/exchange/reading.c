@@ -234,7 +234,8 @@ static bool is_outer_block(const struct msg_view *m, uint16_t number)
 
 static void tap(struct reading *d, enum reading_kind kind, const struct msg_option *option, const uint8_t *payload, size_t len)
 {
-	struct opening_question q = { .option = option->value, .option_len = (uint8_t)option->len, .payload = payload, .payload_len = (uint32_t)len };
+	struct opening_question q = { .option = option->value, .option_len = (uint8_t)option->len, .payload = payload,
+		.payload_len = (uint32_t)len };
 	enum error e;
 
 	if (option->len > OSCORE_OPTION_MAX || len > OPENING_PAYLOAD_MAX || !reading_ask(d, kind, &q, READING_TAP_PATIENCE, &e))

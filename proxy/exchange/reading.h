@@ -1,12 +1,12 @@
 /*
  * reading - what becomes of OSCORE messages on routes that read them (route.read): gates and taps.
  *
- * A gate's request waits in its exchange (EXCHANGE_READING), or in its errand where it came in blocks, until it is read; then it goes on as if
- * nothing had been, or is refused. Everything else is a tap: the message goes on first, and a copy of its option and payload is read afterwards.
- * Nothing that is read changes a message: what is forwarded are the bytes that came.
+ * A gate's request waits in its exchange (EXCHANGE_READING), or in its errand where it came in blocks, until it is read; then it goes on
+ * as if nothing had been, or is refused. Everything else is a tap: the message goes on first, and a copy of its option and payload is read
+ * afterwards. Nothing that is read changes a message: what is forwarded are the bytes that came.
  *
- * What is known of the messages of one exchange lies in a struct reading, which may outlive it until everything asked is settled: then its line
- * of the access log is written. Exchanges of other routes cost one compare.
+ * What is known of the messages of one exchange lies in a struct reading, which may outlive it until everything asked is settled: then its
+ * line of the access log is written. Exchanges of other routes cost one compare.
  */
 #ifndef PROXY_EXCHANGE_READING_H
 #define PROXY_EXCHANGE_READING_H
@@ -14,7 +14,7 @@
 #include "proxy/exchange/proxy.h"
 #include "translate/outer.h"
 
-#define READING_LINE_PATIENCE (10 * CLOCK_SECOND) /* a requester whose exchange is over and who has no line until then gets it without this */
+#define READING_LINE_PATIENCE (10 * CLOCK_SECOND) /* whose exchange is over and has no line then gets it without this */
 #define READING_TAP_PATIENCE (1 * CLOCK_SECOND) /* a copy that is not read by then is missed */
 
 struct errand;
@@ -31,13 +31,14 @@ bool reading_gathers(const struct exchange *x, const struct outer_request *r);
 
 /* ---- gates ---- */
 
-/* The request m of x is asked about, and kept; x is EXCHANGE_READING until forward_judged() is called. ERR_NONE, or why it cannot be asked about: the
- * caller refuses it. */
+/* The request m of x is asked about, and kept; x is EXCHANGE_READING until forward_judged() is called. ERR_NONE, or why it cannot be
+ * asked about: the caller refuses it. */
 enum error reading_gate(struct proxy *p, struct exchange *x, const struct msg_view *m) __attribute__((warn_unused_result));
 
-/* The body of an errand is whole, and nobody has judged it: it is asked about; errand_judged() follows, perhaps before this returns, unless x, which
- * waits for its answer, ends before. `head`: the request; the body goes with it. */
-void reading_gate_errand(struct proxy *p, struct errand *e, struct exchange *x, const struct msg_view *head, const uint8_t *body, size_t len);
+/* The body of an errand is whole, and nobody has judged it: it is asked about; errand_judged() follows, perhaps before this returns,
+ * unless x, which waits for its answer, ends before. `head`: the request; the body goes with it. */
+void reading_gate_errand(struct proxy *p, struct errand *e, struct exchange *x, const struct msg_view *head, const uint8_t *body,
+	size_t len);
 
 /* Whether a gate still has to judge what d is about. */
 bool reading_waits(const struct reading *d);

@@ -95,7 +95,8 @@ void reading_gate_renewed(struct reading *d, const struct msg_view *m);
 
 /* ---- reading_tell.c ---- */
 
-/* A message was read (a), or was not (NULL; result says why): counters, alarms, feed, and what the access log will say. refused: by a gate. */
+/* A message was read (a), or was not (NULL; result says why): counters, alarms, feed, and what the access log will say. refused: by a
+ * gate. */
 void reading_tell(struct reading *d, enum reading_kind kind, bool current, const struct reader_ticket *t, const struct opening_answer *a,
 	enum reading_result result, enum error refused);
 void reading_write_line(struct reading *d);

@@ -302,6 +302,24 @@ def passes_again(world, pair):
     return got.code == coap.CHANGED
 
 
+def test_a_worker_that_dies_while_its_requests_wait(world):
+    """What waits dies with it, and has not reached the device; its successor asks the same reader."""
+    pair, reader = world.pair(), world.reader()
+    os.kill(reader, signal.SIGSTOP)
+    try:
+        world.send(pair, GET)
+        world.proxy.settle()
+        before = set(pids(world.proxy)) - {world.proxy.process.pid}
+        for pid in before:
+            os.kill(pid, signal.SIGKILL)
+        until(lambda: len(set(pids(world.proxy)) - before - {world.proxy.process.pid}) == WORKERS)
+        pair.device.quiet()
+    finally:
+        os.kill(reader, signal.SIGCONT)
+    until(lambda: passes_again(world, pair))
+    assert world.reader() == reader
+
+
 def test_a_reader_that_stands_still_holds_up_nobody_else(world):
     gate, tap, plain = world.pair(), world.pair("tap"), world.pair("plain")
     reader = world.reader()

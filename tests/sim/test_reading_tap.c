@@ -1,6 +1,7 @@
 /* objects: tests/sim/workers.o tests/sim/fake_reader.o BASE_OBJS COAP_OBJS CONF_OBJS CORE_OBJS base/clock_steered.o base/random_seeded.o */
 /*
- * A tap: messages go on first and are read afterwards, requests, answers and notifications; what the access log and the counters say of them.
+ * A tap: messages go on first and are read afterwards, requests, answers and notifications; what the access log and the counters say of
+ * them.
  */
 #include <sys/mman.h>
 #include <unistd.h>
@@ -271,7 +272,27 @@ static void the_line_outlives_the_exchange(void **state)
 	assert_string_equal(logged(), "inner_method=GET inner_path=/ reading=opened\n");
 }
 
-static void alarms_and_paths_are_bounded(void **state)
+/* What was asked is still to be told when the gateway closes down. */
+static void the_end_waits_for_what_is_asked(void **state)
+{
+	const struct sent *s = ask_tap(1);
+
+	(void)state;
+	settle();
+	answer(s, MSG_ACK, 0, CODE_CHANGED, "9=", "sealed answer");
+	settle();
+	next_to_client();
+	proxy_drain(the.proxy[0]);
+	assert_false(proxy_is_drained(the.proxy[0]));
+	opened(next_question(), CODE_GET, "temp");
+	assert_false(proxy_is_drained(the.proxy[0]));
+	opened(next_question(), CODE_CHANGED, "");
+	assert_true(proxy_is_drained(the.proxy[0]));
+	assert_string_equal(logged(), "inner_method=GET inner_path=/temp inner_code=2.04 reading=opened reading_answer=opened\n");
+	nothing_is_left();
+}
+
+static void paths_are_bounded(void **state)
 {
 	static char path[400];
 	const struct sent *s = ask_tap(1);
@@ -328,7 +349,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(errors_and_unprotected_answers_are_told_as_such, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(notifications_are_read_with_the_option_of_their_request, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(the_line_outlives_the_exchange, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(alarms_and_paths_are_bounded, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(the_end_waits_for_what_is_asked, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(paths_are_bounded, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(parts_are_counted_once, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(others_cost_nothing, set_up, tear_down),
 	};
