@@ -43,6 +43,12 @@
 	X(ERR_TOKEN_LENGTH,     PEER,   COAP_CODE(4, 0),  COAP_CODE(4, 0),  400, "refused_token",         "Token too long")         \
 	X(ERR_TOO_LARGE,        PEER,   COAP_CODE(4, 13), COAP_CODE(4, 13), 413, "refused_too_large",     "Message too large")      \
 	X(ERR_CHALLENGE,        PEER,   COAP_CODE(4, 1),  COAP_CODE(4, 1),  401, "challenged",            "")                       \
+	X(ERR_READ_DENIED,      PEER,   COAP_CODE(4, 3),  COAP_CODE(4, 1),  403, "refused_by_reading",    "Forbidden by policy")    \
+	X(ERR_READ_UNKNOWN,     PEER,   COAP_CODE(4, 1),  COAP_CODE(4, 1),  403, "refused_unknown_context", "Security context not found") \
+	X(ERR_READ_BAD,         PEER,   COAP_CODE(4, 0),  COAP_CODE(4, 0),  400, "refused_decryption",    "Decryption failed")      \
+	X(ERR_READ_MALFORMED,   PEER,   COAP_CODE(4, 2),  COAP_CODE(4, 2),  400, "refused_cose",          "Failed to decode COSE")  \
+	X(ERR_READ_CLOSED,      PEER,   COAP_CODE(4, 1),  COAP_CODE(4, 1),  403, "refused_closed_context", "Security context closed") \
+	X(ERR_READ_RATE,        PEER,   COAP_CODE(4, 29), COAP_CODE(5, 3),  429, "refused_read_rate",     "Too many requests")      \
 	X(ERR_CLIENT_LIMIT,     PEER,   COAP_CODE(4, 29), COAP_CODE(5, 3),  429, "refused_client_limit",  "Too many requests at once") \
 	X(ERR_HOP_LIMIT,        PEER,   COAP_CODE(5, 8),  COAP_CODE(5, 8),  508, "refused_hops",          "")                       \
 	X(ERR_LOOP,             PEER,   COAP_CODE(5, 8),  COAP_CODE(5, 8),  508, "refused_loop",          "")                       \
@@ -59,6 +65,10 @@
 	X(ERR_RESPONSE_FORMAT,  ORIGIN, COAP_CODE(5, 2),  COAP_CODE(5, 2),  502, "origin_media_type",     "No Content-Format for the origin's content") \
 	X(ERR_RESPONSE_SIZE,    ORIGIN, COAP_CODE(5, 2),  COAP_CODE(5, 2),  502, "origin_too_large",      "Origin's answer too large") \
 	X(ERR_OVERLOAD,         OURS,   COAP_CODE(5, 3),  COAP_CODE(5, 3),  503, "refused_overload",      "Gateway is busy")        \
+	X(ERR_READER_ABSENT,    OURS,   COAP_CODE(5, 3),  COAP_CODE(5, 3),  503, "refused_reader_absent", "Gateway cannot read now") \
+	X(ERR_READER_LATE,      OURS,   COAP_CODE(5, 3),  COAP_CODE(5, 3),  503, "refused_reader_late",   "Gateway did not read it in time") \
+	X(ERR_READER_FULL,      OURS,   COAP_CODE(5, 3),  COAP_CODE(5, 3),  503, "refused_reader_queue",  "Gateway is busy reading") \
+	X(ERR_READER_FAILED,    OURS,   COAP_CODE(5, 3),  COAP_CODE(5, 3),  503, "refused_reader_failed", "Gateway failed to read")  \
 	X(ERR_RETURN_PORTS,     OURS,   COAP_CODE(5, 3),  COAP_CODE(5, 3),  503, "refused_return_ports",  "No return path left")    \
 	X(ERR_DRAINING,         OURS,   COAP_CODE(5, 3),  COAP_CODE(5, 3),  503, "refused_draining",      "Gateway is closing down") \
 	X(ERR_WITHDRAWN,        OURS,   COAP_CODE(5, 3),  COAP_CODE(5, 3),  503, "withdrawn",             "No longer allowed here") \

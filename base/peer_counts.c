@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/chain.h"
 #include "base/hash.h"
 
 enum { BUCKETS = 4096 };
@@ -56,10 +57,8 @@ static struct peer_count *add(struct peer_count **bucket, const struct endpoint 
 
 	if (c == NULL)
 		return NULL;
-	*c = (struct peer_count){ .next = *bucket, .link = bucket, .client = *client };
-	if (c->next != NULL)
-		c->next->link = &c->next;
-	*bucket = c;
+	*c = (struct peer_count){ .client = *client };
+	CHAIN_ENTER(*bucket, c, next, link);
 	return c;
 }
 
@@ -83,8 +82,6 @@ void peer_counts_leave(struct peer_count *c)
 {
 	if (c == NULL || --c->count > 0)
 		return;
-	*c->link = c->next;
-	if (c->next != NULL)
-		c->next->link = c->link;
+	CHAIN_LEAVE(c, next, link);
 	free(c);
 }

@@ -8,6 +8,8 @@
 
 #include <stdlib.h>
 
+#include "base/chain.h"
+
 enum { DIGIT = 6, SLOTS = 1 << DIGIT, LEVELS = 9 }; /* 54 bits: every tick that 64 bits of microseconds can name */
 
 struct wheel {
@@ -31,24 +33,9 @@ void wheel_destroy(struct wheel *w)
 	free(w);
 }
 
-static inline void list_push(struct wheel_timer **head, struct wheel_timer *t)
-{
-	t->next = *head;
-	t->link = head;
-	if (t->next)
-		t->next->link = &t->next;
-	*head = t;
-}
-
 void wheel_cancel(struct wheel_timer *t)
 {
-	if (!t->link)
-		return;
-	*t->link = t->next;
-	if (t->next)
-		t->next->link = t->link;
-	t->next = NULL;
-	t->link = NULL;
+	CHAIN_LEAVE(t, next, link);
 }
 
 static inline void timer_place(struct wheel *w, struct wheel_timer *t)
@@ -56,13 +43,13 @@ static inline void timer_place(struct wheel *w, struct wheel_timer *t)
 	uint64_t tick = t->due / WHEEL_TICK + (t->due % WHEEL_TICK != 0); /* upwards: never early */
 
 	if (tick <= w->tick) {
-		list_push(&w->due, t);
+		CHAIN_ENTER(w->due, t, next, link);
 		return;
 	}
 	unsigned level = (63 - (unsigned)__builtin_clzll(tick ^ w->tick)) / DIGIT;
 	unsigned slot = (unsigned)(tick >> DIGIT * level) & (SLOTS - 1);
 
-	list_push(&w->slots[level][slot], t);
+	CHAIN_ENTER(w->slots[level][slot], t, next, link);
 	w->bits[level] |= 1ull << slot;
 }
 

@@ -13,35 +13,35 @@ const char conf_methods[] = "GET POST PUT DELETE FETCH PATCH iPATCH";
 	.count_offset = offsetof(struct snapshot, count_of), .max = (most)
 
 const struct conf_group_row conf_groups[GROUP_COUNT] = {
-	[GROUP_LISTENERS] = {"listeners",
-		"Where requests are taken. Each member is a listener: a name of your choice and its settings.",
+	[GROUP_LISTENERS] = {.name = "listeners",
+		.doc = "Where requests are taken. Each member is a listener: a name of your choice and its settings.",
 		.member = "listener", MEMBERS(listener, listeners, listener_count, CONF_LISTENERS_MAX)},
-	[GROUP_LIMITS] = {"limits", "What the gateway holds at once. At a limit it refuses; it never grows past it."},
-	[GROUP_UPSTREAM] = {"upstream", "The way to the origins."},
-	[GROUP_DOWNSTREAM] = {"downstream", "The way back to the clients."},
-	[GROUP_HTTP] = {"http", "HTTP, towards clients (listeners of http and https) and towards origins. Bounds hold for each message."},
-	[GROUP_TRANSPORTS] = {"transports",
-		"CoAP over connections (TCP, TLS, WebSockets) and DTLS, towards clients and towards origins."},
-	[GROUP_READER] = {"reader",
-		"The process that opens OSCORE messages on routes that read. It runs where there is such a route, and is the only one that has their keys."},
-	[GROUP_LOG] = {"log",
-		"The service log, and the access log of the routes that ask for one. A file is opened for appending, and opened anew on "
+	[GROUP_LIMITS] = {.name = "limits", .doc = "What the gateway holds at once. At a limit it refuses; it never grows past it."},
+	[GROUP_UPSTREAM] = {.name = "upstream", .doc = "The way to the origins."},
+	[GROUP_DOWNSTREAM] = {.name = "downstream", .doc = "The way back to the clients."},
+	[GROUP_HTTP] = {.name = "http", .doc = "HTTP, towards clients (listeners of http and https) and towards origins. Bounds hold for each message."},
+	[GROUP_TRANSPORTS] = {.name = "transports",
+		.doc = "CoAP over connections (TCP, TLS, WebSockets) and DTLS, towards clients and towards origins."},
+	[GROUP_READER] = {.name = "reader",
+		.doc = "The process that opens OSCORE messages on routes that read. It runs where there is such a route, and is the only one that has their keys."},
+	[GROUP_LOG] = {.name = "log",
+		.doc = "The service log, and the access log of the routes that ask for one. A file is opened for appending, and opened anew on "
 		"SIGUSR1."},
-	[GROUP_PROCESS] = {"process", "The processes of the gateway: a parent that keeps the sockets, and its workers."},
-	[GROUP_CONTEXTS] = {"contexts",
-		"OSCORE security contexts that the gateway may read with. Each member is a set of them: a name of your choice and its settings.",
+	[GROUP_PROCESS] = {.name = "process", .doc = "The processes of the gateway: a parent that keeps the sockets, and its workers."},
+	[GROUP_CONTEXTS] = {.name = "contexts",
+		.doc = "OSCORE security contexts that the gateway may read with. Each member is a set of them: a name of your choice and its settings.",
 		.member = "context", MEMBERS(context_set, contexts, context_count, CONF_CONTEXTS_MAX)},
-	[GROUP_FEEDS] = {"feeds",
-		"Where what is read is told, a line of JSON for each message. Each member is a feed: a name of your choice and its settings.",
+	[GROUP_FEEDS] = {.name = "feeds",
+		.doc = "Where what is read is told, a line of JSON for each message. Each member is a feed: a name of your choice and its settings.",
 		.member = "feed", MEMBERS(feed, feeds, feed_count, CONF_FEEDS_MAX)},
-	[GROUP_READS] = {"reads",
-		"How OSCORE messages are read on the routes that name this. Each member is a name of your choice and its settings. One with allow, deny, "
+	[GROUP_READS] = {.name = "reads",
+		.doc = "How OSCORE messages are read on the routes that name this. Each member is a name of your choice and its settings. One with allow, deny, "
 		"verify or rate is a gate: a request waits until it is read, and what cannot be opened is refused. Any other is a tap: the message leaves "
 		"first and is read afterwards, if the reader keeps up. Answers are read in the manner of a tap in any case. Whatever is read, "
 		"the message that leaves is the one that came, byte for byte.",
 		.member = "read", MEMBERS(read_conf, reads, read_count, CONF_READS_MAX)},
-	[GROUP_ROUTES] = {"routes",
-		"Which requests go where. Each member is a route: a name of your choice and its settings. The first route in the "
+	[GROUP_ROUTES] = {.name = "routes",
+		.doc = "Which requests go where. Each member is a route: a name of your choice and its settings. The first route in the "
 		"file whose conditions all hold takes the request; a request that no route takes is refused.",
 		.member = "route", MEMBERS(route, routes, route_count, CONF_ROUTES_MAX)},
 };
@@ -395,7 +395,7 @@ const struct conf_row conf_rows[] = {
 	READ("verify", TYPE_BOOL, verify, "false",
 		"Makes a gate: a request passes only if it is genuine. In the group mode of Group OSCORE this takes no key that decrypts."),
 	READ_NUMBER("rate", TYPE_COUNT, rate, 0, 1000000, "0",
-		"Makes a gate: so many requests a second of one sender (kid) pass, in each worker; 0: any number."),
+		"Makes a gate: so many requests a second of one sender (kid) pass; 0: any number."),
 	READ_NUMBER("burst", TYPE_COUNT, burst, 1, 1000000, "10", "Requests of one sender that may come at once where there is a rate."),
 	{GROUP_READS, "unknown-kid", TYPE_CHOICE, AT(read_conf, pass_unknown), .fallback = "refuse", .choices = "refuse pass",
 		.doc = "What a gate does with requests of no context that is known here. pass: they go on unread, whatever is in them."},

@@ -96,6 +96,7 @@ struct context_set {
 	char *keys;                /* path of the file, which the reader alone reads */
 	uint32_t max_failures;     /* bad tags or signatures after which a context is closed until the next reload; 0: never */
 	uint64_t id;               /* opening_set_id() of the name */
+	unsigned line;             /* where the path is written */
 };
 
 /* Where what is read is told, a line of JSON for each message. */
@@ -137,7 +138,8 @@ struct read_conf {
 	struct feed *feed;         /* one of the snapshot's, or NULL */
 	struct path_pattern *count_paths; /* counters with method and code of each of these paths (the first that matches) */
 	size_t count_path_count;
-	unsigned slot;             /* its place over reloads */
+	unsigned slot;             /* where it is counted: by its name, so that it nearly always stays the same over reloads */
+	uint64_t id;               /* of its name: whose what is counted there is */
 };
 
 struct route {

@@ -200,9 +200,27 @@ static void find_duplicates(struct conf_loader *l, enum conf_group g)
 				sorted[i - 1]->line);
 }
 
-/* Where nothing came before, the number of each is its place. */
-static void number_members(struct snapshot *s)
+/* As near as may be to where its name would have it. */
+static void place_reads(struct snapshot *s)
 {
+	bool taken[CONF_READS_MAX] = {false};
+	size_t i;
+
+	for (i = 0; i < s->read_count; i++) {
+		struct read_conf *r = &s->reads[i];
+
+		r->id = opening_set_id(r->name);
+		r->slot = (unsigned)(r->id % CONF_READS_MAX);
+		while (taken[r->slot])
+			r->slot = (r->slot + 1) % CONF_READS_MAX;
+		taken[r->slot] = true;
+	}
+}
+
+/* Where nothing came before, the number of each is its place. */
+static void number_members(struct conf_loader *l)
+{
+	struct snapshot *s = l->snapshot;
 	size_t i;
 
 	memset(s->listener_of_slot, CONF_NO_LISTENER, sizeof(s->listener_of_slot));
@@ -210,12 +228,13 @@ static void number_members(struct snapshot *s)
 		s->listeners[i].slot = (unsigned)i;
 		s->listener_of_slot[i] = (uint8_t)i;
 	}
-	for (i = 0; i < s->context_count; i++)
+	for (i = 0; i < s->context_count; i++) {
 		s->contexts[i].id = opening_set_id(s->contexts[i].name);
+		s->contexts[i].line = conf_line_of(l->named[GROUP_CONTEXTS][i], "keys");
+	}
 	for (i = 0; i < s->feed_count; i++)
 		s->feeds[i].slot = (unsigned)i;
-	for (i = 0; i < s->read_count; i++)
-		s->reads[i].slot = (unsigned)i;
+	place_reads(s);
 	for (i = 0; i < s->route_count; i++) {
 		s->routes[i].index = (unsigned)i;
 		s->routes[i].metrics_slot = (uint32_t)i;
@@ -242,7 +261,7 @@ void conf_read_tree(struct conf_loader *l)
 		if (found[g])
 			read_members(l, g, found[g], path, &l->snapshot->settings);
 	}
-	number_members(l->snapshot);
+	number_members(l);
 	/* What the checks would say about half a configuration misleads. */
 	if (!l->failed)
 		conf_check(l);

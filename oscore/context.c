@@ -5,11 +5,17 @@
 #include "base/bytes.h"
 #include "oscore/cbor.h"
 
+/* The longest external_aad has less than 24 bytes, so that its length is one byte. */
+_Static_assert(2 + 1 + 2 + 1 + OSCORE_ID_MAX + 1 + OSCORE_PIV_MAX + 1 < 24, "external_aad");
+
 static const struct oscore_aead aeads[] = {
 	{ OSCORE_AES_CCM_16_64_128, "AES-128-CCM", 16, 13, 8 },
-	{ 11, "AES-256-CCM", 32, 13, 8 },
-	{ 30, "AES-128-CCM", 16, 13, 16 },
-	{ 31, "AES-256-CCM", 32, 13, 16 },
+	{ OSCORE_AES_CCM_16_64_256, "AES-256-CCM", 32, 13, 8 },
+	{ OSCORE_AES_CCM_16_128_128, "AES-128-CCM", 16, 13, 16 },
+	{ OSCORE_AES_CCM_16_128_256, "AES-256-CCM", 32, 13, 16 },
+	{ OSCORE_A128GCM, "AES-128-GCM", 16, 12, 16 },
+	{ OSCORE_A256GCM, "AES-256-GCM", 32, 12, 16 },
+	{ OSCORE_CHACHA20_POLY1305, "ChaCha20-Poly1305", 32, 12, 16 },
 };
 
 const struct oscore_aead *oscore_aead_row(int alg)
@@ -56,15 +62,17 @@ size_t oscore_piv_write(uint8_t piv[OSCORE_PIV_MAX], uint64_t sequence)
 void oscore_nonce_mix(uint8_t nonce[OSCORE_NONCE_MAX], size_t nonce_len, const uint8_t *common_iv, const struct oscore_id *id,
 	const uint8_t *piv, size_t piv_len)
 {
-	/* Length of the ID; the ID right-aligned before the last 5 bytes; the Partial IV right-aligned in those. */
-	memset(nonce, 0, OSCORE_NONCE_MAX);
-	nonce[0] = id->len;
-	if (id->len > 0)
-		memcpy(nonce + nonce_len - OSCORE_PIV_MAX - id->len, id->bytes, id->len);
-	if (piv_len > 0)
-		memcpy(nonce + nonce_len - piv_len, piv, piv_len);
-	for (size_t i = 0; i < nonce_len; i++)
-		nonce[i] ^= common_iv[i];
+	uint8_t *at = nonce + nonce_len - OSCORE_PIV_MAX - id->len;
+
+	/* Length of the ID; the ID right-aligned before the last 5 bytes; the Partial IV right-aligned in those; all onto the Common IV. */
+	memcpy(nonce, common_iv, OSCORE_NONCE_MAX);
+	if (nonce_len < OSCORE_NONCE_MAX)
+		memset(nonce + nonce_len, 0, OSCORE_NONCE_MAX - nonce_len);
+	nonce[0] ^= id->len;
+	for (size_t i = 0; i < id->len; i++)
+		at[i] ^= id->bytes[i];
+	for (size_t i = 0; i < piv_len; i++)
+		nonce[nonce_len - piv_len + i] ^= piv[i];
 }
 
 void oscore_nonce_write(uint8_t nonce[OSCORE_NONCE_MAX], const struct oscore_context *c, const struct oscore_id *id,
@@ -75,10 +83,13 @@ void oscore_nonce_write(uint8_t nonce[OSCORE_NONCE_MAX], const struct oscore_con
 
 size_t oscore_aad_write(uint8_t aad[OSCORE_AAD_MAX], const struct oscore_aead *aead, const struct oscore_request *r)
 {
-	uint8_t external[OSCORE_AAD_MAX];
-	struct writer w, outer;
+	/* ["Encrypt0", h'', external_aad]; the length of external_aad is known at the end, and fits its first byte as kid and Partial IV do */
+	static const uint8_t structure[] = { 0x83, 0x68, 'E', 'n', 'c', 'r', 'y', 'p', 't', '0', 0x40, 0x40 };
+	uint8_t *external = aad + sizeof structure;
+	struct writer w;
 
-	writer_init(&w, external, sizeof external);
+	memcpy(aad, structure, sizeof structure);
+	writer_init(&w, external, OSCORE_AAD_MAX - sizeof structure);
 	cbor_write_head(&w, CBOR_ARRAY, 5);
 	cbor_write_int(&w, 1); /* oscore_version */
 	cbor_write_head(&w, CBOR_ARRAY, 1);
@@ -86,11 +97,6 @@ size_t oscore_aad_write(uint8_t aad[OSCORE_AAD_MAX], const struct oscore_aead *a
 	cbor_write_bytes(&w, r->kid.bytes, r->kid.len);
 	cbor_write_bytes(&w, r->piv, r->piv_len);
 	cbor_write_bytes(&w, "", 0); /* RFC 8613 defines no Class I option */
-
-	writer_init(&outer, aad, OSCORE_AAD_MAX);
-	cbor_write_head(&outer, CBOR_ARRAY, 3);
-	cbor_write_text(&outer, "Encrypt0");
-	cbor_write_bytes(&outer, "", 0);
-	cbor_write_bytes(&outer, external, writer_length(&w));
-	return writer_length(&outer);
+	external[-1] = (uint8_t)(CBOR_BYTES << 5 | writer_length(&w));
+	return sizeof structure + writer_length(&w);
 }

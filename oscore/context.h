@@ -20,7 +20,11 @@ enum {
 	OSCORE_AAD_MAX = 64,
 };
 
-enum { OSCORE_AES_CCM_16_64_128 = 10 }; /* mandatory, and the default (RFC 8613 3.2, 5) */
+/* COSE numbers (RFC 9053 4). The first is mandatory, and the default (RFC 8613 3.2, 5). */
+enum {
+	OSCORE_AES_CCM_16_64_128 = 10, OSCORE_AES_CCM_16_64_256 = 11, OSCORE_AES_CCM_16_128_128 = 30, OSCORE_AES_CCM_16_128_256 = 31,
+	OSCORE_A128GCM = 1, OSCORE_A256GCM = 3, OSCORE_CHACHA20_POLY1305 = 24,
+};
 
 enum oscore_hkdf { OSCORE_HKDF_SHA256, OSCORE_HKDF_SHA512 }; /* the first is mandatory, and the default (RFC 8613 3.2) */
 

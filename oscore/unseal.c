@@ -1,15 +1,24 @@
 #include "oscore/unseal.h"
 
+#include <openssl/core_names.h>
 #include <openssl/evp.h>
+#include <openssl/params.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
+enum { CCM_NONCE = 13, CCM_PLAIN_MAX = 0xffff }; /* a nonce of 13 bytes leaves two for the length (RFC 3610 2.1) */
+
 struct oscore_unsealer {
 	const struct oscore_aead *aead;
+	bool keyed;
+	bool counts_first; /* CCM: wants all lengths before the first byte, and checks the tag before it hands out any */
+	uint8_t tag[OSCORE_TAG_MAX]; /* of the message in hand */
+	OSSL_PARAM tag_first[2];     /* says where it is */
 	EVP_CIPHER_CTX *ctx;
 };
 
-struct oscore_unsealer *oscore_unsealer_new(const struct oscore_aead *aead)
+static struct oscore_unsealer *unsealer_new(const struct oscore_aead *aead, const struct oscore_key *key)
 {
 	struct oscore_unsealer *u = calloc(1, sizeof *u);
 	EVP_CIPHER *cipher = NULL;
@@ -17,16 +26,36 @@ struct oscore_unsealer *oscore_unsealer_new(const struct oscore_aead *aead)
 	if (u == NULL)
 		return NULL;
 	u->aead = aead;
+	u->keyed = key != NULL;
+	u->tag_first[0] = OSSL_PARAM_construct_octet_string(OSSL_CIPHER_PARAM_AEAD_TAG, u->tag, aead->tag_len);
+	u->tag_first[1] = OSSL_PARAM_construct_end();
 	u->ctx = EVP_CIPHER_CTX_new();
 	cipher = EVP_CIPHER_fetch(NULL, aead->cipher, NULL);
-	if (u->ctx == NULL || cipher == NULL ||
-	    EVP_DecryptInit_ex2(u->ctx, cipher, NULL, NULL, NULL) != 1 ||
-	    EVP_CIPHER_CTX_ctrl(u->ctx, EVP_CTRL_AEAD_SET_IVLEN, aead->nonce_len, NULL) != 1) {
-		oscore_unsealer_free(u);
-		u = NULL;
-	}
+	if (u->ctx == NULL || cipher == NULL)
+		goto failed;
+	u->counts_first = EVP_CIPHER_get_mode(cipher) == EVP_CIPH_CCM_MODE;
+	/* CCM takes the key only once it knows how long nonce and tag are */
+	if (EVP_DecryptInit_ex2(u->ctx, cipher, NULL, NULL, NULL) != 1 ||
+	    EVP_CIPHER_CTX_ctrl(u->ctx, EVP_CTRL_AEAD_SET_IVLEN, aead->nonce_len, NULL) != 1 ||
+	    EVP_CIPHER_CTX_ctrl(u->ctx, EVP_CTRL_AEAD_SET_TAG, aead->tag_len, u->tag) != 1 ||
+	    (key != NULL && EVP_DecryptInit_ex2(u->ctx, NULL, key->bytes, NULL, NULL) != 1))
+		goto failed;
 	EVP_CIPHER_free(cipher);
 	return u;
+failed:
+	EVP_CIPHER_free(cipher);
+	oscore_unsealer_free(u);
+	return NULL;
+}
+
+struct oscore_unsealer *oscore_unsealer_new(const struct oscore_aead *aead)
+{
+	return unsealer_new(aead, NULL);
+}
+
+struct oscore_unsealer *oscore_unsealer_new_keyed(const struct oscore_aead *aead, const struct oscore_key *key)
+{
+	return unsealer_new(aead, key);
 }
 
 void oscore_unsealer_free(struct oscore_unsealer *u)
@@ -40,19 +69,27 @@ void oscore_unsealer_free(struct oscore_unsealer *u)
 enum oscore_unseal_result oscore_unsealer_open(struct oscore_unsealer *u, const struct oscore_key *key, const uint8_t *nonce,
 	const uint8_t *aad, size_t aad_len, const uint8_t *sealed, size_t len, uint8_t *plain)
 {
-	uint8_t tag[OSCORE_TAG_MAX];
 	int n;
 
-	memcpy(tag, sealed + len, u->aead->tag_len);
-	/* CCM wants all lengths before the first byte, and checks the tag before it hands out any. */
-	if (EVP_CIPHER_CTX_ctrl(u->ctx, EVP_CTRL_AEAD_SET_TAG, u->aead->tag_len, tag) != 1 ||
-	    EVP_DecryptInit_ex2(u->ctx, NULL, key->bytes, nonce, NULL) != 1 ||
-	    EVP_DecryptUpdate(u->ctx, NULL, &n, NULL, (int)len) != 1 ||
+	if (u->aead->nonce_len == CCM_NONCE && len > CCM_PLAIN_MAX)
+		return OSCORE_UNSEAL_FORMAT;
+	memcpy(u->tag, sealed + len, u->aead->tag_len);
+	if (EVP_DecryptInit_ex2(u->ctx, NULL, u->keyed ? NULL : key->bytes, nonce, u->tag_first) != 1 ||
+	    (u->counts_first && EVP_DecryptUpdate(u->ctx, NULL, &n, NULL, (int)len) != 1) ||
 	    EVP_DecryptUpdate(u->ctx, NULL, &n, aad, (int)aad_len) != 1)
 		return OSCORE_UNSEAL_FAILED;
-	if (EVP_DecryptUpdate(u->ctx, plain, &n, sealed, (int)len) != 1)
-		return OSCORE_UNSEAL_TAG;
-	return OSCORE_UNSEAL_OK;
+	if (EVP_DecryptUpdate(u->ctx, plain, &n, sealed, (int)len) == 1 &&
+	    (u->counts_first || EVP_DecryptFinal_ex(u->ctx, plain + len, &n) == 1))
+		return OSCORE_UNSEAL_OK;
+	/* All modes but CCM have written what was not yet proven. */
+	explicit_bzero(plain, len);
+	return OSCORE_UNSEAL_TAG;
+}
+
+/* Its options, which are many, count for nothing then. */
+static void view_empty(struct msg_view *m)
+{
+	memset(m, 0, offsetof(struct msg_view, options));
 }
 
 /* Opens into bytes and views it as a message: the plaintext, "code, options, payload", becomes a datagram by spreading
@@ -66,7 +103,7 @@ static enum oscore_unseal_result open_inner(struct oscore_unsealer *u, const str
 	enum oscore_unseal_result result;
 	size_t len;
 
-	if (payload_len < c->aead->tag_len + 1u || payload_len > MSG_DATAGRAM_MAX)
+	if (payload_len < c->aead->tag_len + 1u || payload_len > OSCORE_UNSEAL_PAYLOAD_MAX)
 		return OSCORE_UNSEAL_FORMAT;
 	len = payload_len - c->aead->tag_len;
 	if (capacity < len + OSCORE_UNSEAL_EXTRA)
@@ -81,7 +118,7 @@ static enum oscore_unseal_result open_inner(struct oscore_unsealer *u, const str
 	}
 	if (result != OSCORE_UNSEAL_OK) {
 		explicit_bzero(bytes, len + OSCORE_UNSEAL_EXTRA);
-		memset(inner, 0, sizeof *inner);
+		view_empty(inner);
 	}
 	return result;
 }
@@ -90,7 +127,7 @@ static enum oscore_unseal_result open_inner(struct oscore_unsealer *u, const str
 static enum oscore_unseal_result refuse_code(uint8_t *bytes, struct msg_view *inner)
 {
 	explicit_bzero(bytes, inner->len);
-	memset(inner, 0, sizeof *inner);
+	view_empty(inner);
 	return OSCORE_UNSEAL_INNER;
 }
 
@@ -101,7 +138,7 @@ enum oscore_unseal_result oscore_unseal_request(struct oscore_unsealer *u, const
 	uint8_t nonce[OSCORE_NONCE_MAX];
 	enum oscore_unseal_result result;
 
-	memset(inner, 0, sizeof *inner);
+	view_empty(inner);
 	memset(request, 0, sizeof *request);
 	if (!oscore_option_fits_request(option) || !oscore_context_is_named(c, from, option))
 		return OSCORE_UNSEAL_FORMAT;
@@ -122,7 +159,7 @@ enum oscore_unseal_result oscore_unseal_response(struct oscore_unsealer *u, cons
 	uint8_t nonce[OSCORE_NONCE_MAX];
 	enum oscore_unseal_result result;
 
-	memset(inner, 0, sizeof *inner);
+	view_empty(inner);
 	if (option->kid != NULL && !oscore_context_is_named(c, from, option))
 		return OSCORE_UNSEAL_FORMAT;
 	if (option->piv != NULL)

@@ -19,17 +19,25 @@ enum oscore_unseal_result {
 	OSCORE_UNSEAL_FAILED = -5, /* OpenSSL failed: ours */
 };
 
-enum { OSCORE_UNSEAL_EXTRA = 3 }; /* bytes a buffer needs beyond the payload's */
+enum {
+	OSCORE_UNSEAL_EXTRA = 3,             /* bytes a buffer needs beyond the payload's */
+	OSCORE_UNSEAL_PAYLOAD_MAX = 1 << 17, /* bytes of a payload; ours */
+};
 
 /* A decryption context, made once: afterwards opening fetches nothing and opens no file. */
 struct oscore_unsealer;
 
-/* Returns NULL if OpenSSL failed. */
+/* One for any key, which each message brings along. Returns NULL if OpenSSL failed. */
 struct oscore_unsealer *oscore_unsealer_new(const struct oscore_aead *aead) __attribute__((warn_unused_result));
+
+/* One for this key alone (borrowed until return), whose schedule is made once: faster, for who opens many messages under one key. Keys that
+ * come with messages are not looked at. What OpenSSL keeps of the key is wiped with it. Returns NULL if OpenSSL failed. */
+struct oscore_unsealer *oscore_unsealer_new_keyed(const struct oscore_aead *aead, const struct oscore_key *key)
+	__attribute__((warn_unused_result));
 void oscore_unsealer_free(struct oscore_unsealer *u); /* accepts NULL */
 
-/* Decrypts len bytes of ciphertext, behind which the tag stands, into `plain`; what lies there is worth nothing unless it returns OK. For who
- * has a nonce and an AAD of other rules than RFC 8613's (oscore/group_open.h). */
+/* Decrypts len bytes of ciphertext, behind which the tag stands, into `plain`, which holds nothing of it unless it returns OK. For who
+ * has a nonce and an AAD of other rules than RFC 8613's (oscore/group_open.h). A keyed one takes NULL as key. */
 enum oscore_unseal_result oscore_unsealer_open(struct oscore_unsealer *u, const struct oscore_key *key, const uint8_t *nonce,
 	const uint8_t *aad, size_t aad_len, const uint8_t *sealed, size_t len, uint8_t *plain) __attribute__((warn_unused_result));
 

@@ -19,6 +19,7 @@
 #include "proxy/edge/own_addresses.h"
 #include "proxy/process/files.h"
 #include "proxy/process/parent.h"
+#include "proxy/process/reader_check.h"
 #include "proxy/process/worker.h"
 
 static const char default_path[] = "/etc/oscore-proxy.conf";
@@ -147,7 +148,7 @@ static int test(const char *path, const struct snapshot *conf)
 	int status = files_read(&files, path, conf, stderr);
 
 	files_wipe(&files);
-	if (status < 0)
+	if (reader_check(path, conf, stderr) < 0 || status < 0)
 		return 1;
 	printf("%s: %zu listeners, %zu routes: good\n", path, conf->listener_count, conf->route_count);
 	return 0;

@@ -20,6 +20,7 @@ needs_a_kernel() {
 	case $1 in
 	test_sandbox) echo "seccomp filters and Landlock rules are the kernel's, qemu-user refuses both" ;;
 	test_sandbox_needs) echo "runs in the sandbox, see test_sandbox" ;;
+	test_confine) echo "what the reader cannot do, see test_sandbox" ;;
 	test_resolve_confined) echo "kills who opens a file, by a seccomp filter" ;;
 	test_group_confined) echo "leaves itself read, write and exit, by seccomp" ;;
 	*) return 1 ;;

@@ -62,7 +62,7 @@ for name in sys.argv[1:]:
 }
 
 check_manual() {
-	for page in docs/oscore-proxy.8 "$gcc_build/docs/oscore-proxy.conf.5"; do
+	for page in docs/oscore-proxy.8 docs/oscore-reader.8 docs/oscore-keys.1 "$gcc_build/docs/oscore-proxy.conf.5"; do
 		mandoc -T lint -W warning "$page" || return 1
 	done
 }

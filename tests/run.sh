@@ -95,7 +95,7 @@ suite_arch() {
 
 # The functional tests that make namespaces, forge ICMP messages or change users: they need root, so they are run by sudo where the
 # user is not root.
-NETWORK="tests/functional/test_addresses.py tests/functional/test_icmp.py tests/functional/test_service_root.py tests/functional/test_processes_root.py"
+NETWORK="tests/functional/test_addresses.py tests/functional/test_icmp.py tests/functional/test_service_root.py tests/functional/test_processes_root.py tests/functional/test_reader_root.py"
 as_root=
 [ "$(id -u)" -eq 0 ] || as_root="sudo env B=$B PYTHONDONTWRITEBYTECODE=1 ASAN_OPTIONS=$ASAN_OPTIONS UBSAN_OPTIONS=$UBSAN_OPTIONS"
 

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Brings what the tests need and the machine lacks: Debian packages (tools/setup.sh, group "test"), the Python peers of
-# requirements.txt in build/venv, the Node.js peers of package-lock.json in build/node_modules.
+# requirements.txt in build/venv, the Node.js peers of package-lock.json in build/node_modules, the Java peers of pom.xml in build/java.
 # Prints nothing and takes no time where all is there. A marker in each folder names the list that was installed.
 set -eu
 
@@ -37,4 +37,13 @@ if ! up_to_date build/node_modules/.installed tests/package.json tests/package-l
 	mv build/npm/node_modules build/node_modules
 	rm -rf build/npm
 	cat tests/package.json tests/package-lock.json >build/node_modules/.installed
+fi
+
+if ! up_to_date build/java/installed tests/interop/java/pom.xml; then
+	echo "setup: installing the Java peers into build/java"
+	rm -rf build/java
+	mkdir -p build/java
+	mvn --quiet --batch-mode --file tests/interop/java/pom.xml -DoutputDirectory="$PWD/build/java" \
+		org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies >build/java/log 2>&1 || { cat build/java/log; exit 1; }
+	cat tests/interop/java/pom.xml >build/java/installed
 fi

@@ -11,17 +11,20 @@ static int aead_seal(const struct oscore_context *c, const uint8_t *nonce, const
 	EVP_CIPHER *cipher = EVP_CIPHER_fetch(NULL, aead->cipher, NULL);
 	EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
 	int n, result = -1;
+	bool ccm;
 
 	if (cipher == NULL || ctx == NULL)
 		goto out;
 	/* CCM wants the lengths of nonce, tag, AAD and plaintext before the first byte. */
+	ccm = EVP_CIPHER_get_mode(cipher) == EVP_CIPH_CCM_MODE;
 	if (EVP_EncryptInit_ex2(ctx, cipher, NULL, NULL, NULL) == 1 &&
 	    EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_IVLEN, aead->nonce_len, NULL) == 1 &&
-	    EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, aead->tag_len, NULL) == 1 &&
+	    (!ccm || EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, aead->tag_len, NULL) == 1) &&
 	    EVP_EncryptInit_ex2(ctx, NULL, c->sender.key.bytes, nonce, NULL) == 1 &&
-	    EVP_EncryptUpdate(ctx, NULL, &n, NULL, (int)len) == 1 &&
+	    (!ccm || EVP_EncryptUpdate(ctx, NULL, &n, NULL, (int)len) == 1) &&
 	    EVP_EncryptUpdate(ctx, NULL, &n, aad, (int)aad_len) == 1 &&
 	    EVP_EncryptUpdate(ctx, bytes, &n, bytes, (int)len) == 1 &&
+	    EVP_EncryptFinal_ex(ctx, bytes + len, &n) == 1 &&
 	    EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, aead->tag_len, bytes + len) == 1)
 		result = 0;
 out:

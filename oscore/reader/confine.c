@@ -76,8 +76,7 @@ static const struct landlock_rights {
 	{ 6, 24, { .scoped = 0x3 } },
 };
 
-/* Returns 0, or -1 with errno where the kernel has it and it failed. */
-static int deny_files(char *missing, size_t size)
+int confine_deny_files(char *missing, size_t size)
 {
 	struct landlock_attributes a = { .files = 0 };
 	long abi = syscall(SYS_landlock_create_ruleset, NULL, (size_t)0, VERSION_ASKED);
@@ -112,6 +111,7 @@ static const char *const allowed_calls[] = {
 	/* memory, but see below for what could make code of it */
 	"brk", "munmap", "mremap", "madvise", "mlock",
 	/* what the C library and OpenSSL may do by the way */
+	"sysinfo", /* qsort() asks how much memory there is */
 	"futex", "futex_time64", "getrandom", "clock_gettime", "clock_gettime64", "gettimeofday", "time",
 	/* the end, and signals that do nothing */
 	"exit", "exit_group", "rt_sigreturn", "sigreturn", "restart_syscall",
@@ -192,7 +192,7 @@ int confine_enter(int control, char *missing, size_t size)
 		confine_missing(missing, size, "Landlock and seccomp", LEFT_OUT);
 		return 0;
 	}
-	if (deny_files(missing, size) < 0)
+	if (confine_deny_files(missing, size) < 0)
 		return -1;
 	if (prctl(PR_GET_SECCOMP, 0, 0, 0, 0) < 0) {
 		confine_missing(missing, size, "seccomp", "not in this kernel");

@@ -19,6 +19,10 @@ int confine_begin(int last);
  * -1 with errno: then it must not open anything. */
 int confine_enter(int control, char *missing, size_t size);
 
+/* Landlock alone, which confine_enter() puts on before seccomp. Needs no_new_privs, or the capability for it. Returns 0, also where the kernel has
+ * none of it (then `missing` says so), or -1 with errno. */
+int confine_deny_files(char *missing, size_t size);
+
 /* Appends "; " (unless it is the first) and the words to a text of `size` bytes, as far as they fit. */
 void confine_missing(char *missing, size_t size, const char *what, const char *why);
 

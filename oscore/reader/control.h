@@ -20,7 +20,7 @@ enum {
 
 enum reader_word {
 	/* from the parent */
-	READER_SET,      /* generation, set (opening_set_id() of its name), max_failures; text: the file's path, for errors; descriptor: the file, at its beginning */
+	READER_SET,      /* generation, set (opening_set_id() of its name), max_failures; text: the file's path, for errors; descriptor: the file */
 	READER_PREPARE,  /* generation: all its sets were sent */
 	READER_COMMIT,   /* generation: put in force what was prepared */
 	READER_ABORT,    /* generation: forget what was prepared */

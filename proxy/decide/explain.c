@@ -5,6 +5,7 @@
 
 #include "proxy/decide/explain_hop.h"
 #include "proxy/decide/explain_http.h"
+#include "proxy/decide/explain_read.h"
 #include "translate/map_method.h"
 
 enum { WORDS_MAX = 10, WORD_MAX = URI_MAX + 1, MESSAGE_MAX = 2 * MSG_DATAGRAM_MAX, OPTIONS_MAX = 80 };
@@ -347,6 +348,10 @@ static int decide(FILE *out, const struct snapshot *s, const struct sentence *se
 	e = policy_check_request(what->route, q);
 	if (e == ERR_NONE)
 		e = explain_next_hop(out, s, what->route, q, own, &what->to);
+	/* Over HTTP the URI is not what is inside. */
+	if (e == ERR_NONE && what->route->read)
+		e = explain_read(out, what->route->read, sentence->oscore, sentence->method,
+			!sentence->http && sentence->uri_result == URI_OK ? &sentence->uri : NULL);
 	return e == ERR_NONE ? ERR_NONE : refuse(out, e, sentence);
 }
 

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "proxy/edge/sockets.h"
 #include "proxy/exchange/proxy.h"
 
 enum { ACCEPTS_A_TURN = 64 /* at one socket, so that others have their turn */ };
@@ -54,11 +55,6 @@ static void make_pause(struct accepting *a, int error)
 	wheel_set(a->proxy->wheel, &a->pause, now + accept_again);
 }
 
-static bool is_short_of_something(int error)
-{
-	return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
-}
-
 /* ---- connections ---- */
 
 static void on_accept(evutil_socket_t fd, short what, void *arg)
@@ -75,7 +71,7 @@ static void on_accept(evutil_socket_t fd, short what, void *arg)
 		struct endpoint peer;
 		int accepted = accept4(fd, (struct sockaddr *)&from, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
-		if (accepted < 0 && is_short_of_something(errno)) {
+		if (accepted < 0 && socket_is_short(errno)) {
 			make_pause(a, errno);
 			return;
 		}

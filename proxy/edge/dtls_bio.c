@@ -1,14 +1,12 @@
 #include "proxy/edge/dtls_bio.h"
 
 #include <openssl/bio.h>
-#include <openssl/ssl.h>
 #include <string.h>
 
+#include "proxy/edge/shared_bio.h"
 #include "proxy/edge/udp.h"
 
 enum { OVERHEAD_IPV4 = 20 + 8, OVERHEAD_IPV6 = 40 + 8 }; /* of a datagram: headers of IP and UDP */
-
-static BIO *shared;
 
 static struct {
 	const struct dtls_path *path;
@@ -60,34 +58,13 @@ static long on_control(BIO *b, int what, long number, void *arg)
 	}
 }
 
-static BIO *shared_new(void)
-{
-	BIO_METHOD *m = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "datagrams in turn");
-	BIO *b;
-
-	if (m == NULL)
-		return NULL;
-	BIO_meth_set_read(m, on_read);
-	BIO_meth_set_write(m, on_write);
-	BIO_meth_set_ctrl(m, on_control);
-	b = BIO_new(m);
-	if (b == NULL)
-		BIO_meth_free(m);
-	else
-		BIO_set_init(b, 1);
-	return b;
-}
+static struct shared_bio all = { .name = "datagrams in turn", .read = on_read, .write = on_write, .control = on_control };
 
 /* While a handshake is under way OpenSSL has a BIO of its own in front of this one, one for each session; the way back from here to that
  * one, which all of them set, is used by nobody. */
 int dtls_bio_use(SSL *ssl)
 {
-	if (shared == NULL)
-		shared = shared_new(); /* for as long as the process lives */
-	if (shared == NULL || BIO_up_ref(shared) != 1)
-		return -1;
-	SSL_set_bio(ssl, shared, shared);
-	return 0;
+	return shared_bio_use(&all, ssl);
 }
 
 void dtls_bio_turn(const struct dtls_path *path, const uint8_t *bytes, size_t len)

@@ -1,6 +1,6 @@
 /*
- * dtls_bio - how OpenSSL gets and gives datagrams: through one BIO for all sessions, which is told before each call whose turn it is. It holds
- * the datagram in hand, once; what is written joins udp.c's batch.
+ * dtls_bio - how OpenSSL gets and gives datagrams: through one BIO for all sessions (shared_bio.h), which is told before each call
+ * whose turn it is. It holds the datagram in hand, once; what is written joins udp.c's batch.
  */
 #ifndef PROXY_EDGE_DTLS_BIO_H
 #define PROXY_EDGE_DTLS_BIO_H

@@ -1,15 +1,11 @@
 /* Sessions of DTLS towards origins. */
 #include "proxy/edge/dtls_state.h"
 
-#include <openssl/err.h>
 #include <openssl/ssl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/log.h"
 #include "proxy/edge/dtls_context.h"
-#include "proxy/edge/dtls_record.h"
 #include "proxy/edge/tls_parts.h"
 #include "proxy/edge/udp.h"
 #include "proxy/exchange/return_path.h"
@@ -36,20 +32,14 @@ void dtls_origin_gone(struct dtls_session *s, enum error e, bool politely)
 	unsigned slot = s->named_slot;
 	bool sent = s->open;
 
-	if (politely && s->open)
-		dtls_say_goodbye(s);
-	dtls_session_free(s);
-	ERR_clear_error();
+	dtls_leave(s, politely);
 	if (e != ERR_NONE)
 		upstream_lost(dtls_proxy(), slot, &peer, e, sent);
 }
 
-static void fail(struct dtls_session *s)
+static void over(struct dtls_session *s, bool politely)
 {
-	dtls_log_failure(s, s->open ? "DTLS session ended:" : "no DTLS handshake with");
-	if (!s->open)
-		proxy_count(dtls_proxy(), COUNT_HANDSHAKES_FAILED);
-	dtls_origin_gone(s, ERR_UNREACHABLE, false);
+	dtls_origin_gone(s, politely && s->ending ? (enum error)s->error : ERR_UNREACHABLE, politely);
 }
 
 /* Not at once: whoever has called is told nothing before it returns. */
@@ -69,18 +59,6 @@ static void on_quiet(struct dtls_session *s)
 		wheel_set(dtls_proxy()->wheel, &s->timer, due);
 	else
 		dtls_origin_gone(s, ERR_ORIGIN_TIMEOUT, true);
-}
-
-static void on_timer(struct wheel_timer *t)
-{
-	struct dtls_session *s = wheel_owner(t, struct dtls_session, timer);
-
-	if (s->ending)
-		dtls_origin_gone(s, (enum error)s->error, true);
-	else if (s->open)
-		on_quiet(s);
-	else if (clock_now() >= s->deadline || dtls_repeat(s) == DTLS_FAILED || !dtls_arm_handshake(s))
-		fail(s);
 }
 
 /* ---- messages ---- */
@@ -143,54 +121,21 @@ static void send_waiting(struct dtls_session *s)
 	s->waiting_count = s->waiting_bytes = 0;
 }
 
-static void take_message(struct dtls_session *s, const uint8_t *bytes, size_t len)
+static void on_message(struct dtls_session *s, const uint8_t *bytes, size_t len, bool truncated)
 {
-	bool truncated = len > MSG_DATAGRAM_MAX;
-
-	s->unanswered_at = 0;
-	dtls_session_touch(s);
-	if (!s->ending)
-		upstream_datagram(dtls_proxy(), s->named_slot, &s->path.peer, bytes, truncated ? MSG_DATAGRAM_MAX : len, truncated);
-}
-
-static void read_messages(struct dtls_session *s, const uint8_t *bytes, size_t len)
-{
-	unsigned taken;
-
-	switch (dtls_read(s, bytes, len, take_message, &taken)) {
-	case DTLS_GOES_ON:
-		if (taken == 0 && bytes != NULL && bytes[0] == DTLS_APPLICATION)
-			proxy_count(dtls_proxy(), COUNT_RECORDS_DROPPED);
-		return;
-	case DTLS_ENDED:
-		dtls_origin_gone(s, s->ending ? (enum error)s->error : ERR_UNREACHABLE, true);
-		return;
-	case DTLS_FAILED:
-		fail(s);
-	}
+	upstream_datagram(dtls_proxy(), s->named_slot, &s->path.peer, bytes, len, truncated);
 }
 
 /* ---- handshakes ---- */
 
-static void opened(struct dtls_session *s)
+static void on_opened(struct dtls_session *s)
 {
-	s->used_at = clock_now();
 	wheel_set(dtls_proxy()->wheel, &s->timer, s->used_at + return_path_origin_idle(dtls_proxy(), s->named_slot));
 	proxy_count(dtls_proxy(), COUNT_SESSIONS_UP);
 	send_waiting(s);
-	if (!s->ending)
-		read_messages(s, NULL, 0);
 }
 
-static void shake(struct dtls_session *s, const uint8_t *bytes, size_t len)
-{
-	if (dtls_step(s, bytes, len) != DTLS_GOES_ON)
-		fail(s);
-	else if (s->open)
-		opened(s);
-	else if (!dtls_arm_handshake(s))
-		fail(s);
-}
+const struct dtls_side dtls_client_side = { .opened = on_opened, .quiet = on_quiet, .message = on_message, .over = over };
 
 /* From which port the origin is spoken to: the one that was named; or another, where that speaks to the same address under another name. Returns
  * false if there is none. */
@@ -222,9 +167,9 @@ static int begin(const struct dtls_path *path, unsigned slot, const struct edge_
 	if (s == NULL)
 		return -1;
 	s->named_slot = (uint16_t)slot;
-	s->timer.run = on_timer;
+	s->timer.run = dtls_on_timer;
 	s->deadline = clock_now() + settings()->transports_connect_timeout;
-	if (dtls_step(s, NULL, 0) != DTLS_GOES_ON || !dtls_arm_handshake(s))
+	if (dtls_begin(s) < 0)
 		fail_soon(s);
 	return 0;
 }
@@ -278,9 +223,9 @@ void dtls_origin_datagram(unsigned slot, const struct endpoint *peer, const uint
 	if (s == NULL || s->ending)
 		proxy_count(dtls_proxy(), COUNT_RECORDS_DROPPED);
 	else if (s->open)
-		read_messages(s, bytes, len);
+		dtls_take(s, bytes, len);
 	else
-		shake(s, bytes, len);
+		dtls_shake(s, bytes, len);
 }
 
 /* It ends a handshake; an open session it does not, since anybody can say so. */

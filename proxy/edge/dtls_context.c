@@ -17,12 +17,6 @@ enum {
 /* Where the digest of its files hangs on a context. */
 static int digest_index = -1;
 
-static void on_context_freed(void *parent, void *ptr, CRYPTO_EX_DATA *data, int index, long argl, void *argp)
-{
-	(void)parent, (void)data, (void)index, (void)argl, (void)argp;
-	free(ptr);
-}
-
 /* ---- cookies ---- */
 
 static int on_make_cookie(SSL *ssl, unsigned char *cookie, unsigned int *len)
@@ -73,12 +67,12 @@ static int tickets_use(SSL_CTX *c, const struct snapshot *conf, const struct lis
 {
 	uint8_t *digest = malloc(DTLS_DIGEST);
 
-	if (digest_index < 0)
-		digest_index = SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, on_context_freed);
-	if (digest == NULL || digest_index < 0 || digest_files(conf, l, m, digest) < 0 || SSL_CTX_set_ex_data(c, digest_index, digest) != 1) {
+	if (digest == NULL || digest_files(conf, l, m, digest) < 0) {
 		free(digest);
 		return -1;
 	}
+	if (tls_hang(c, &digest_index, digest) < 0)
+		return -1;
 	SSL_CTX_clear_options(c, SSL_OP_NO_TICKET);
 	SSL_CTX_set_timeout(c, DTLS_TICKET_HOURS * SECONDS);
 	if (SSL_CTX_set_session_ticket_cb(c, NULL, on_ticket, NULL) != 1 || SSL_CTX_set_session_id_context(c, digest, DTLS_DIGEST) != 1)

@@ -48,20 +48,9 @@ void dtls_client_gone(struct dtls_session *s, bool politely)
 	unsigned listener = s->path.slot;
 	bool known = s->place == DTLS_CLIENTS;
 
-	if (politely && s->open)
-		dtls_say_goodbye(s);
-	dtls_session_free(s);
-	ERR_clear_error();
+	dtls_leave(s, politely);
 	if (known)
 		receive_gone(dtls_proxy(), listener, &peer);
-}
-
-static void fail(struct dtls_session *s)
-{
-	dtls_log_failure(s, s->open ? "DTLS session ended:" : "no DTLS handshake with");
-	if (!s->open)
-		proxy_count(dtls_proxy(), COUNT_HANDSHAKES_FAILED);
-	dtls_client_gone(s, false);
 }
 
 /* Nothing was read for so long that others need the room more, or that it is not worth keeping. */
@@ -73,18 +62,6 @@ static void on_idle(struct dtls_session *s)
 		dtls_client_gone(s, true);
 	else
 		wheel_set(dtls_proxy()->wheel, &s->timer, due);
-}
-
-static void on_timer(struct wheel_timer *t)
-{
-	struct dtls_session *s = wheel_owner(t, struct dtls_session, timer);
-
-	if (s->ending)
-		dtls_client_gone(s, true);
-	else if (s->open)
-		on_idle(s);
-	else if (clock_now() >= s->deadline || dtls_repeat(s) == DTLS_FAILED || !dtls_arm_handshake(s))
-		fail(s);
 }
 
 /* ---- who he is ---- */
@@ -138,35 +115,6 @@ bool dtls_is_still_let_in(const struct dtls_session *s)
 	return (SSL_CTX_get_verify_mode(c) & SSL_VERIFY_FAIL_IF_NO_PEER_CERT) == 0;
 }
 
-/* ---- messages ---- */
-
-static void take_message(struct dtls_session *s, const uint8_t *bytes, size_t len)
-{
-	bool truncated = len > MSG_DATAGRAM_MAX;
-
-	dtls_session_touch(s);
-	if (!s->ending)
-		receive_datagram(dtls_proxy(), s->path.slot, &s->path.peer, &s->path.local, bytes, truncated ? MSG_DATAGRAM_MAX : len,
-			truncated, false);
-}
-
-static void read_messages(struct dtls_session *s, const uint8_t *bytes, size_t len)
-{
-	unsigned taken;
-
-	switch (dtls_read(s, bytes, len, take_message, &taken)) {
-	case DTLS_GOES_ON:
-		if (taken == 0 && bytes != NULL && bytes[0] == DTLS_APPLICATION)
-			proxy_count(dtls_proxy(), COUNT_RECORDS_DROPPED);
-		return;
-	case DTLS_ENDED:
-		dtls_client_gone(s, true);
-		return;
-	case DTLS_FAILED:
-		fail(s);
-	}
-}
-
 /* ---- handshakes ---- */
 
 static void make_room(void)
@@ -217,23 +165,17 @@ static void admit(struct dtls_session *s)
 		dtls_client_gone(before, false);
 	make_room();
 	dtls_session_admit(s, edge_session_number(p));
-	s->used_at = clock_now();
-	wheel_set(p->wheel, &s->timer, clock_now() + settings()->transports_session_lifetime);
+	wheel_set(p->wheel, &s->timer, s->used_at + settings()->transports_session_lifetime);
 	proxy_count(p, COUNT_SESSIONS);
 	receive_session(p, s->path.slot, &s->path.peer, &s->path.local);
-	if (!s->ending)
-		read_messages(s, NULL, 0);
 }
 
-static void shake(struct dtls_session *s, const uint8_t *bytes, size_t len)
+static void on_message(struct dtls_session *s, const uint8_t *bytes, size_t len, bool truncated)
 {
-	if (dtls_step(s, bytes, len) != DTLS_GOES_ON)
-		fail(s);
-	else if (s->open)
-		admit(s);
-	else if (!dtls_arm_handshake(s))
-		fail(s);
+	receive_datagram(dtls_proxy(), s->path.slot, &s->path.peer, &s->path.local, bytes, len, truncated, false, 0);
 }
+
+const struct dtls_side dtls_server_side = { .opened = admit, .quiet = on_idle, .message = on_message, .over = dtls_client_gone };
 
 static SSL *spare_of(struct dtls_listener *l)
 {
@@ -263,11 +205,11 @@ static void begin(const struct dtls_path *path, SSL *ssl, uint64_t hello)
 	if (s == NULL)
 		return;
 	s->path.peer.transport = URI_COAPS;
-	s->timer.run = on_timer;
+	s->timer.run = dtls_on_timer;
 	s->hello = hello;
 	s->deadline = clock_now() + settings()->transports_handshake_timeout;
 	if (has_room(s)) {
-		shake(s, NULL, 0);
+		dtls_shake(s, NULL, 0);
 		return;
 	}
 	proxy_count(dtls_proxy(), COUNT_HANDSHAKES_FAILED);
@@ -303,7 +245,7 @@ static void on_hello(const struct dtls_path *path, const uint8_t *bytes, size_t 
 	struct dtls_session *opening = dtls_find_path(DTLS_OPENING, path), *open = dtls_find_path(DTLS_CLIENTS, path);
 
 	if (opening != NULL && opening->hello == hello)
-		shake(opening, bytes, len);
+		dtls_shake(opening, bytes, len);
 	else if (open == NULL || open->hello != hello)
 		listen_to(path, bytes, len, hello);
 }
@@ -329,9 +271,9 @@ void dtls_datagram(unsigned listener, const struct endpoint *peer, const struct 
 	opening = dtls_count(DTLS_OPENING) > 0 ? dtls_find_path(DTLS_OPENING, &path) : NULL;
 	/* Of a client who has begun anew, what is not of the handshake is still of the old session. */
 	if (opening != NULL && (r.epoch == 0 || r.type == DTLS_HANDSHAKE))
-		shake(opening, bytes, len);
+		dtls_shake(opening, bytes, len);
 	else if (open != NULL && !open->ending)
-		read_messages(open, bytes, len);
+		dtls_take(open, bytes, len);
 	else
 		proxy_count(dtls_proxy(), COUNT_RECORDS_DROPPED);
 }

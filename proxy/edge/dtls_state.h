@@ -26,30 +26,32 @@ extern struct dtls_state dtls_state;
 
 /* ---- dtls_step.c: what both sides do with a session ---- */
 
-enum dtls_result {
-	DTLS_GOES_ON,
-	DTLS_ENDED,  /* by the peer's close_notify */
-	DTLS_FAILED, /* fatal alert, or what cannot be gone on with; the reason stands in OpenSSL's queue */
+/* What they do in different ways: dtls_server.c for clients, dtls_client.c towards origins. */
+struct dtls_side {
+	/* The handshake is over. It sets the timer, and ends the session at most by dtls_end_soon(). */
+	void (*opened)(struct dtls_session *s);
+	/* The timer of an open session has run. */
+	void (*quiet)(struct dtls_session *s);
+	/* A message has come. It ends the session at most by dtls_end_soon(). */
+	void (*message)(struct dtls_session *s, const uint8_t *bytes, size_t len, bool truncated);
+	/* It is over: it failed; or, `politely`, it was to end or the peer has ended it. */
+	void (*over)(struct dtls_session *s, bool politely);
 };
+extern const struct dtls_side dtls_server_side, dtls_client_side;
 
-/* Goes on with a handshake by a datagram (NULL: from its beginning, or because its timer has run). s->open is set when it is over. */
-enum dtls_result dtls_step(struct dtls_session *s, const uint8_t *bytes, size_t len);
-
-/* Reads what messages are in a datagram, or in what dtls_step() has left of one (NULL), and gives each to `take`, which may send, but ends no
- * session. *taken: how many there were. */
-enum dtls_result dtls_read(struct dtls_session *s, const uint8_t *bytes, size_t len,
-	void (*take)(struct dtls_session *s, const uint8_t *message, size_t message_len), unsigned *taken);
+/* Goes on with a handshake by a datagram (NULL: from its beginning), or with an open session. The session may be gone afterwards. */
+void dtls_shake(struct dtls_session *s, const uint8_t *bytes, size_t len);
+void dtls_take(struct dtls_session *s, const uint8_t *bytes, size_t len);
+/* The first step of a handshake, by which nothing is called back. Returns 0, or -1 if that has failed. */
+int dtls_begin(struct dtls_session *s) __attribute__((warn_unused_result));
+/* A session's timer has run. */
+void dtls_on_timer(struct wheel_timer *t);
 
 /* Sends a message. Returns 0, or -1 if it cannot be. */
 int dtls_write(struct dtls_session *s, const uint8_t *bytes, size_t len);
 
-/* Says that nothing follows (close_notify). */
-void dtls_say_goodbye(struct dtls_session *s);
-
-/* The handshake's timer is set to what OpenSSL wants, and its deadline. Returns false if the deadline is over. */
-bool dtls_arm_handshake(struct dtls_session *s);
-/* That timer has run: sends again what is due. */
-enum dtls_result dtls_repeat(struct dtls_session *s);
+/* Says that nothing follows (close_notify), if it is open and this is to be done `politely`, and frees it. */
+void dtls_leave(struct dtls_session *s, bool politely);
 
 /* The session ends at the next turn of the timers. */
 void dtls_end_soon(struct dtls_session *s);

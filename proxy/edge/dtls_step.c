@@ -1,4 +1,4 @@
-/* One session and OpenSSL: handshake, messages, timers. */
+/* One session and OpenSSL, on either side: handshake, messages, timers, and what comes of them. */
 #include "proxy/edge/dtls_state.h"
 
 #include <openssl/err.h>
@@ -9,6 +9,12 @@
 #include "base/log.h"
 #include "proxy/edge/dtls_record.h"
 #include "proxy/edge/tls.h"
+
+enum dtls_result {
+	DTLS_GOES_ON,
+	DTLS_ENDED,  /* by the peer's close_notify */
+	DTLS_FAILED, /* fatal alert, or what cannot be gone on with; the reason stands in OpenSSL's queue */
+};
 
 enum { EARLY_MAX = 8 }; /* records of the next epoch that OpenSSL may keep during a handshake: 16 kB each */
 
@@ -54,7 +60,8 @@ static size_t timely_part(struct dtls_session *s, const uint8_t *bytes, size_t l
 	return (size_t)(timely - bytes);
 }
 
-enum dtls_result dtls_step(struct dtls_session *s, const uint8_t *bytes, size_t len)
+/* s->open is set when it is over. */
+static enum dtls_result step(struct dtls_session *s, const uint8_t *bytes, size_t len)
 {
 	int returned;
 
@@ -81,8 +88,23 @@ static void free_buffers(struct dtls_session *s)
 		SSL_free_buffers(s->ssl);
 }
 
-enum dtls_result dtls_read(struct dtls_session *s, const uint8_t *bytes, size_t len,
-	void (*take)(struct dtls_session *s, const uint8_t *message, size_t message_len), unsigned *taken)
+static const struct dtls_side *side_of(const struct dtls_session *s)
+{
+	return s->place == DTLS_ORIGINS ? &dtls_client_side : &dtls_server_side;
+}
+
+static void take_message(struct dtls_session *s, const uint8_t *bytes, size_t len)
+{
+	bool truncated = len > MSG_DATAGRAM_MAX;
+
+	s->unanswered_at = 0;
+	dtls_session_touch(s);
+	if (!s->ending)
+		side_of(s)->message(s, bytes, truncated ? MSG_DATAGRAM_MAX : len, truncated);
+}
+
+/* Takes what messages are in a datagram, or in what step() has left of one (NULL). *taken: how many there were. */
+static enum dtls_result read_messages(struct dtls_session *s, const uint8_t *bytes, size_t len, unsigned *taken)
 {
 	static uint8_t message[DTLS_DATAGRAM_MAX]; /* no record is longer, so none is read in parts */
 	enum dtls_result result;
@@ -101,7 +123,7 @@ enum dtls_result dtls_read(struct dtls_session *s, const uint8_t *bytes, size_t 
 		if (got <= 0)
 			break;
 		(*taken)++;
-		take(s, message, (size_t)got);
+		take_message(s, message, (size_t)got);
 	}
 	reading = NULL;
 	result = result_of(s, got);
@@ -121,18 +143,26 @@ int dtls_write(struct dtls_session *s, const uint8_t *bytes, size_t len)
 	return sent ? 0 : -1;
 }
 
-void dtls_say_goodbye(struct dtls_session *s)
+static void say_goodbye(struct dtls_session *s)
 {
 	ERR_clear_error();
 	dtls_bio_turn(&s->path, NULL, 0);
 	if (SSL_alloc_buffers(s->ssl) == 1)
 		SSL_shutdown(s->ssl);
+}
+
+void dtls_leave(struct dtls_session *s, bool politely)
+{
+	if (politely && s->open)
+		say_goodbye(s);
+	dtls_session_free(s);
 	ERR_clear_error();
 }
 
 /* ---- timers ---- */
 
-bool dtls_arm_handshake(struct dtls_session *s)
+/* The handshake's timer is set to what OpenSSL wants, and its deadline. Returns false if the deadline is over. */
+static bool arm_handshake(struct dtls_session *s)
 {
 	uint64_t now = clock_now(), due = s->deadline;
 	struct timeval left;
@@ -148,7 +178,8 @@ bool dtls_arm_handshake(struct dtls_session *s)
 	return true;
 }
 
-enum dtls_result dtls_repeat(struct dtls_session *s)
+/* That timer has run: sends again what is due. */
+static enum dtls_result repeat(struct dtls_session *s)
 {
 	ERR_clear_error();
 	dtls_bio_turn(&s->path, NULL, 0);
@@ -167,4 +198,66 @@ void dtls_log_failure(const struct dtls_session *s, const char *what)
 
 	tls_take_error(reason);
 	log_debug("%s %s: %s", what, endpoint_format(&s->path.peer, peer), reason[0] != '\0' ? reason : "no reason");
+}
+
+/* ---- the course of a session ---- */
+
+static void fail(struct dtls_session *s)
+{
+	dtls_log_failure(s, s->open ? "DTLS session ended:" : "no DTLS handshake with");
+	if (!s->open)
+		proxy_count(dtls_proxy(), COUNT_HANDSHAKES_FAILED);
+	side_of(s)->over(s, false);
+}
+
+void dtls_take(struct dtls_session *s, const uint8_t *bytes, size_t len)
+{
+	unsigned taken;
+
+	switch (read_messages(s, bytes, len, &taken)) {
+	case DTLS_GOES_ON:
+		if (taken == 0 && bytes != NULL && bytes[0] == DTLS_APPLICATION)
+			proxy_count(dtls_proxy(), COUNT_RECORDS_DROPPED);
+		return;
+	case DTLS_ENDED:
+		side_of(s)->over(s, true);
+		return;
+	case DTLS_FAILED:
+		fail(s);
+	}
+}
+
+static void open_up(struct dtls_session *s)
+{
+	s->used_at = clock_now();
+	side_of(s)->opened(s);
+	if (!s->ending)
+		dtls_take(s, NULL, 0);
+}
+
+void dtls_shake(struct dtls_session *s, const uint8_t *bytes, size_t len)
+{
+	if (step(s, bytes, len) != DTLS_GOES_ON)
+		fail(s);
+	else if (s->open)
+		open_up(s);
+	else if (!arm_handshake(s))
+		fail(s);
+}
+
+int dtls_begin(struct dtls_session *s)
+{
+	return step(s, NULL, 0) == DTLS_GOES_ON && arm_handshake(s) ? 0 : -1;
+}
+
+void dtls_on_timer(struct wheel_timer *t)
+{
+	struct dtls_session *s = wheel_owner(t, struct dtls_session, timer);
+
+	if (s->ending)
+		side_of(s)->over(s, true);
+	else if (s->open)
+		side_of(s)->quiet(s);
+	else if (clock_now() >= s->deadline || repeat(s) == DTLS_FAILED || !arm_handshake(s))
+		fail(s);
 }

@@ -125,12 +125,12 @@ bool edge_has_route(const struct endpoint *peer);
 /* ---- called by the edge ---- */
 
 /* A message of a client whose transport may lose and repeat it. `truncated`: it was longer than MSG_DATAGRAM_MAX; `multicast`: it was sent
- * to a group. */
+ * to a group; `soon`: what receive_soon() said of it, 0: it was not asked. */
 void receive_datagram(struct proxy *p, unsigned listener, const struct endpoint *peer, const struct local_address *to,
-	const uint8_t *bytes, size_t len, bool truncated, bool multicast);
+	const uint8_t *bytes, size_t len, bool truncated, bool multicast, uint64_t soon);
 
 /* Tells that a datagram of a batch will be received soon: what its look-up needs is fetched into the cache meanwhile. */
-void receive_soon(const struct proxy *p, unsigned listener, const struct endpoint *peer, const uint8_t *bytes, size_t len);
+uint64_t receive_soon(const struct proxy *p, unsigned listener, const struct endpoint *peer, const uint8_t *bytes, size_t len);
 
 /* A request or response of a client whose transport is reliable: complete and well-formed as to its framing. Returns false if its options or
  * payload are not (RFC 8323 5.6: the edge ends the connection with Abort). */

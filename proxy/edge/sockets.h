@@ -5,6 +5,7 @@
 #ifndef PROXY_EDGE_SOCKETS_H
 #define PROXY_EDGE_SOCKETS_H
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -35,6 +36,12 @@ int socket_open_source(bool ipv4, uint32_t buffer);
 
 /* Datagrams go without fragmentation, which spares the kernel an IP identification for each, unless this allows it. */
 void socket_allow_fragments(int fd, bool ipv4, bool allowed);
+
+/* Of a call that was to give a socket: there is no descriptor or memory for another one now. */
+static inline bool socket_is_short(int error)
+{
+	return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+}
 
 /* How many datagrams the kernel has thrown away because the socket's buffer was full, since it was made. */
 uint32_t socket_drops(int fd);

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/chain.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "proxy/edge/stream_parts.h"
@@ -38,23 +39,13 @@ static const struct settings *settings(void)
 
 void stream_link_note_due(struct stream_link *l)
 {
-	if (l->due_link != NULL)
-		return;
-	l->next_due = links.due;
-	l->due_link = &links.due;
-	if (l->next_due != NULL)
-		l->next_due->due_link = &l->next_due;
-	links.due = l;
+	if (l->due_link == NULL)
+		CHAIN_ENTER(links.due, l, next_due, due_link);
 }
 
 static void forget_due(struct stream_link *l)
 {
-	if (l->due_link == NULL)
-		return;
-	*l->due_link = l->next_due;
-	if (l->next_due != NULL)
-		l->next_due->due_link = l->due_link;
-	l->due_link = NULL;
+	CHAIN_LEAVE(l, next_due, due_link);
 }
 
 /* ---- states ---- */
@@ -211,21 +202,11 @@ size_t stream_link_limit(const struct stream_link *l)
 
 /* ---- the end ---- */
 
-static void leave_list(struct stream_link *l)
-{
-	if (l->link == NULL)
-		return;
-	*l->link = l->next;
-	if (l->next != NULL)
-		l->next->link = l->link;
-	l->link = NULL;
-}
-
 void stream_link_free(struct stream_link *l)
 {
 	forget_due(l);
 	wheel_cancel(&l->timer);
-	leave_list(l);
+	CHAIN_LEAVE(l, next, link);
 	l->calls->freed(l);
 	stream_socket_close(&l->socket, l->reset);
 	SSL_free(l->tls);
@@ -299,7 +280,7 @@ static void finish(struct stream_link *l)
 		websocket_close(l->websocket, l->aborting ? WEBSOCKET_PROTOCOL_ERROR : WEBSOCKET_NORMAL);
 	stream_link_enter(l, LINK_LAST);
 	l->calls->ended(l, e);
-	leave_list(l);
+	CHAIN_LEAVE(l, next, link);
 	free(l->in);
 	l->in = NULL;
 	drop_waiting(l);
@@ -309,11 +290,7 @@ static void finish(struct stream_link *l)
 	}
 	l->write_due = l->custody_due = 0;
 	l->throttled = false;
-	l->next = links.lingering;
-	l->link = &links.lingering;
-	if (l->next != NULL)
-		l->next->link = &l->next;
-	links.lingering = l;
+	CHAIN_ENTER(links.lingering, l, next, link);
 	stream_socket_want(&l->socket, false);
 	stream_link_arm(l);
 	stream_link_note_due(l);

@@ -9,9 +9,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/chain.h"
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/log.h"
+#include "proxy/edge/sockets.h"
 #include "proxy/edge/streams_parts.h"
 #include "proxy/edge/tls.h"
 #include "proxy/edge/websocket.h"
@@ -88,11 +90,7 @@ struct stream_link *stream_pool_find(unsigned slot, const struct endpoint *peer)
 
 static void remember(struct stream_link *l)
 {
-	l->next = pool.all;
-	l->link = &pool.all;
-	if (l->next != NULL)
-		l->next->link = &l->next;
-	pool.all = l;
+	CHAIN_ENTER(pool.all, l, next, link);
 	pool.count++;
 	stream_table_add(&pool.table, l, number_of(l->number, &l->peer));
 }
@@ -102,12 +100,7 @@ static void forget(struct stream_link *l)
 	stream_table_remove(&pool.table, l);
 	if (pool.recent == l)
 		pool.recent = NULL;
-	if (l->link == NULL)
-		return;
-	*l->link = l->next;
-	if (l->next != NULL)
-		l->next->link = l->link;
-	l->link = NULL;
+	CHAIN_LEAVE(l, next, link);
 }
 
 /* ---- what is told later ---- */
@@ -336,7 +329,7 @@ int streams_connect_origin(unsigned slot, const struct endpoint *peer, const str
 	if (choose_carrier(&b, c->host != NULL && c->host[0] != '\0' ? c->host : endpoint_format_address(peer, address), c->identity) < 0)
 		goto fail;
 	b.fd = begin_to_connect(peer, &b.connecting);
-	if (b.fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM))
+	if (b.fd < 0 && socket_is_short(errno))
 		goto fail;
 	if (b.fd < 0) {
 		SSL_free(b.tls);

@@ -31,7 +31,8 @@ enum {
 struct stream_sockets {
 	struct event_base *base;
 	size_t held; /* bytes that all of them hold */
-	void (*readable)(struct stream_socket *s); /* bytes, the end or a failure: stream_socket_read() tells. Some of what was held may have left */
+	/* Bytes, the end or a failure: stream_socket_read() tells. Some of what was held may have left, too. */
+	void (*readable)(struct stream_socket *s);
 	void (*writable)(struct stream_socket *s); /* some of what was held may have left, or sending failed */
 	void (*ready)(struct stream_socket *s);    /* it is connected, or its handshake is over */
 };

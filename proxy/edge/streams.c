@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/chain.h"
 #include "base/peer_counts.h"
 #include "proxy/edge/accepting.h"
 #include "proxy/edge/streams_parts.h"
@@ -146,11 +147,7 @@ static struct stream_link *begin(struct stream_link_begin *b, enum uri_scheme sc
 	}
 	edge.count++;
 	l->count = count;
-	l->next = edge.all;
-	l->link = &edge.all;
-	if (l->next != NULL)
-		l->next->link = &l->next;
-	edge.all = l;
+	CHAIN_ENTER(edge.all, l, next, link);
 	stream_table_add(&edge.sessions, l, l->peer.session);
 	return l;
 }

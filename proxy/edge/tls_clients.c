@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proxy/edge/tls_parts.h"
 #include "proxy/edge/tls_psk.h"
 
 enum { DIGEST = 32 };
@@ -12,22 +13,13 @@ enum { DIGEST = 32 };
 /* Where the digest of the authorities hangs on a context. */
 static int digest_index = -1;
 
-static void on_context_freed(void *parent, void *ptr, CRYPTO_EX_DATA *data, int index, long argl, void *argp)
-{
-	(void)parent, (void)data, (void)index, (void)argl, (void)argp;
-	free(ptr);
-}
-
 int tls_clients_note_authorities(SSL_CTX *c, const void *bytes, size_t len)
 {
 	uint8_t *digest = malloc(DIGEST);
 	unsigned written = 0;
 
-	if (digest_index < 0)
-		digest_index = SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, on_context_freed);
-	if (digest != NULL && digest_index >= 0 && EVP_Digest(bytes, len, digest, &written, EVP_sha256(), NULL) == 1 && written == DIGEST &&
-		SSL_CTX_set_ex_data(c, digest_index, digest) == 1)
-		return 0;
+	if (digest != NULL && EVP_Digest(bytes, len, digest, &written, EVP_sha256(), NULL) == 1 && written == DIGEST)
+		return tls_hang(c, &digest_index, digest);
 	free(digest);
 	return -1;
 }

@@ -1,4 +1,4 @@
-/* How contexts are made: what is offered, from which bytes. */
+/* How contexts are made: what is spoken inside, from which bytes. */
 #include "proxy/edge/tls.h"
 
 #include <openssl/err.h>
@@ -8,16 +8,6 @@
 
 #include "proxy/edge/tls_parts.h"
 #include "proxy/edge/tls_psk.h"
-
-enum { SECURITY_LEVEL = 2 }; /* of https, 112 bits: RSA of 2048, no SHA-1 (SSL_CTX_set_security_level(3)) */
-
-/* RFC 9325 4.2: forward secrecy and AEAD; pre-shared keys in front, since who offers them has one, and among them those without forward
- * secrecy too, for small clients (RFC 7925 4.2; the 8-byte tag of CCM_8 is not needed where a record may be long). */
-static const char ciphers[] = "ECDHE-PSK-CHACHA20-POLY1305:PSK-AES128-GCM-SHA256:PSK-AES256-GCM-SHA384:PSK-AES128-CCM:"
-	"ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"
-	"ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305:ECDHE-ECDSA-AES128-CCM";
-static const char ciphers_1_3[] = "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_CCM_SHA256";
-static const char groups[] = "X25519:P-256:P-384";
 
 /* ---- what is spoken inside ---- */
 
@@ -88,13 +78,6 @@ bool tls_speaks_coap(const SSL *ssl, uint16_t port)
 
 /* ---- contexts ---- */
 
-static int web_use(SSL_CTX *c)
-{
-	SSL_CTX_set_security_level(c, SECURITY_LEVEL);
-	return SSL_CTX_set_cipher_list(c, ciphers) == 1 && SSL_CTX_set_ciphersuites(c, ciphers_1_3) == 1 &&
-		SSL_CTX_set1_groups_list(c, groups) == 1 ? 0 : -1;
-}
-
 /* NULL without memory. */
 static SSL_CTX *context_new(const SSL_METHOD *method)
 {
@@ -104,7 +87,7 @@ static SSL_CTX *context_new(const SSL_METHOD *method)
 		return NULL;
 	tls_common_use(c);
 	if (SSL_CTX_set_min_proto_version(c, TLS1_2_VERSION) == 1 && SSL_CTX_set_max_proto_version(c, TLS1_3_VERSION) == 1 &&
-		SSL_CTX_set_num_tickets(c, 0) == 1 && web_use(c) == 0)
+		SSL_CTX_set_num_tickets(c, 0) == 1 && tls_web_use(c) == 0)
 		return c;
 	SSL_CTX_free(c);
 	return NULL;

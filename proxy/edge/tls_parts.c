@@ -5,6 +5,7 @@
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "proxy/edge/tls_clients.h"
@@ -16,12 +17,26 @@ enum {
 	SUITES_MAX = 2048,       /* bytes of a list of them */
 	CHAIN_DEPTH = 8,         /* certificates between a peer's and an authority's */
 	CERTIFICATE_STRENGTH = 2, /* of peers, whatever the security level: 112 bits (SSL_CTX_set_security_level(3)) */
+	WEB_LEVEL = 2,           /* of https: the same, RSA of 2048, no SHA-1 */
 };
 
-/* RFC 9325 4.2: forward secrecy and AEAD. CCM comes first: devices have it in hardware, and its state is 1 kB smaller for each idle connection. Of
- * the curves that of RFC 7925 4.4 comes first. */
-static const char ciphers_1_3[] = "TLS_AES_128_CCM_SHA256:TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256";
-static const char groups[] = "P-256:X25519:P-384";
+/* Suites of TLS 1.3 and curves, in the order that is preferred. RFC 9325 4.2: forward secrecy and AEAD. */
+struct preference {
+	const char *suites, *groups;
+};
+static const struct preference of_web = {
+	"TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_CCM_SHA256", "X25519:P-256:P-384",
+};
+/* Devices have CCM in hardware, and its state is 1 kB smaller for each idle connection; their curve is that of RFC 7925 4.4. */
+static const struct preference of_devices = {
+	"TLS_AES_128_CCM_SHA256:TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256", "P-256:X25519:P-384",
+};
+
+/* The same of TLS 1.2; pre-shared keys in front, since who offers them has one, and among them those without forward secrecy too, for small
+ * clients (RFC 7925 4.2; the 8-byte tag of CCM_8 is not needed where a record may be long). Those of devices are a setting. */
+static const char web_ciphers[] = "ECDHE-PSK-CHACHA20-POLY1305:PSK-AES128-GCM-SHA256:PSK-AES256-GCM-SHA384:PSK-AES128-CCM:"
+	"ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"
+	"ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305:ECDHE-ECDSA-AES128-CCM";
 static const char signatures[] = "ECDSA+SHA256:ECDSA+SHA384:ECDSA+SHA512:ed25519:rsa_pss_rsae_sha256:rsa_pss_rsae_sha384:rsa_pss_rsae_sha512:"
 	"RSA+SHA256:RSA+SHA384:RSA+SHA512";
 
@@ -35,6 +50,22 @@ static bool is_set(const char *path)
 static int no_memory(const struct tls_source *from)
 {
 	snprintf(from->error, from->room, "not enough memory");
+	return -1;
+}
+
+static void on_context_freed(void *parent, void *bytes, CRYPTO_EX_DATA *data, int index, long argl, void *argp)
+{
+	(void)parent, (void)data, (void)index, (void)argl, (void)argp;
+	free(bytes);
+}
+
+int tls_hang(SSL_CTX *c, int *index, void *bytes)
+{
+	if (*index < 0)
+		*index = SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, on_context_freed);
+	if (*index >= 0 && SSL_CTX_set_ex_data(c, *index, bytes) == 1)
+		return 0;
+	free(bytes);
 	return -1;
 }
 
@@ -52,6 +83,17 @@ void tls_common_use(SSL_CTX *c)
 	SSL_CTX_set_verify_depth(c, CHAIN_DEPTH);
 }
 
+static bool prefer(SSL_CTX *c, const struct preference *p)
+{
+	return SSL_CTX_set_ciphersuites(c, p->suites) == 1 && SSL_CTX_set1_groups_list(c, p->groups) == 1;
+}
+
+int tls_web_use(SSL_CTX *c)
+{
+	SSL_CTX_set_security_level(c, WEB_LEVEL);
+	return SSL_CTX_set_cipher_list(c, web_ciphers) == 1 && prefer(c, &of_web) ? 0 : -1;
+}
+
 int tls_coap_use(SSL_CTX *c, const struct settings *s, const struct tls_source *from)
 {
 	SSL_CTX_set_security_level(c, (int)s->transports_security_level);
@@ -59,8 +101,7 @@ int tls_coap_use(SSL_CTX *c, const struct settings *s, const struct tls_source *
 	ERR_clear_error();
 	if (SSL_CTX_set_cipher_list(c, s->transports_ciphers) != 1)
 		return tls_file_complain(from, "transports.ciphers", "has no suite that is known here and allowed by security-level");
-	if (SSL_CTX_set_ciphersuites(c, ciphers_1_3) == 1 && SSL_CTX_set1_groups_list(c, groups) == 1 &&
-		SSL_CTX_set1_sigalgs_list(c, signatures) == 1)
+	if (prefer(c, &of_devices) && SSL_CTX_set1_sigalgs_list(c, signatures) == 1)
 		return 0;
 	return no_memory(from);
 }

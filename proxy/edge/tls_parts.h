@@ -23,6 +23,8 @@ struct tls_source {
 /* What all contexts have in common: no compression, no renegotiation, no earlier connection taken up again, little memory. */
 void tls_common_use(SSL_CTX *c);
 
+/* What is offered to and taken of peers that speak HTTP. Returns 0, or -1 without memory. */
+int tls_web_use(SSL_CTX *c) __attribute__((warn_unused_result));
 /* What is offered to and taken of peers that speak CoAP, by the group `transports`: suites, security level, curves, signatures. */
 int tls_coap_use(SSL_CTX *c, const struct settings *s, const struct tls_source *from) __attribute__((warn_unused_result));
 
@@ -42,6 +44,10 @@ const char *tls_upstream_authorities(const struct settings *s);
 int tls_origin_expect(SSL *ssl, const char *host, const char *identity) __attribute__((warn_unused_result));
 
 /* ---- parts of those ---- */
+
+/* Hangs bytes of malloc()'s on a context, which frees them (takes them, also where it fails). *index: where they hang, -1 at first. Returns 0,
+ * or -1 without memory. */
+int tls_hang(SSL_CTX *c, int *index, void *bytes) __attribute__((warn_unused_result));
 
 /* A file by its path, or NULL with the reason. */
 const struct material_file *tls_file_find(const struct tls_source *from, const char *path);

@@ -2,11 +2,10 @@
 
 #include <errno.h>
 #include <openssl/bio.h>
-#include <openssl/ssl.h>
 #include <stdbool.h>
 #include <sys/socket.h>
 
-static BIO *shared;
+#include "proxy/edge/shared_bio.h"
 
 static struct {
 	int fd;
@@ -48,32 +47,11 @@ static long on_control(BIO *b, int what, long number, void *arg)
 	return what == BIO_CTRL_FLUSH;
 }
 
-static BIO *shared_new(void)
-{
-	BIO_METHOD *m = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "sockets in turn");
-	BIO *b;
-
-	if (m == NULL)
-		return NULL;
-	BIO_meth_set_read(m, on_read);
-	BIO_meth_set_write(m, on_write);
-	BIO_meth_set_ctrl(m, on_control);
-	b = BIO_new(m);
-	if (b == NULL)
-		BIO_meth_free(m);
-	else
-		BIO_set_init(b, 1);
-	return b;
-}
+static struct shared_bio all = { .name = "sockets in turn", .read = on_read, .write = on_write, .control = on_control };
 
 int tls_socket_use(SSL *ssl)
 {
-	if (shared == NULL)
-		shared = shared_new(); /* for as long as the process lives */
-	if (shared == NULL || BIO_up_ref(shared) != 1)
-		return -1;
-	SSL_set_bio(ssl, shared, shared);
-	return 0;
+	return shared_bio_use(&all, ssl);
 }
 
 void tls_socket_turn(int fd)

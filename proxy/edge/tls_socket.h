@@ -1,6 +1,6 @@
 /*
- * tls_socket - how connections of TLS reach their sockets once the handshake is over: through one BIO for all of them, which is told before
- * each call whose turn it is. A BIO for each would take 200 bytes of every idle connection.
+ * tls_socket - how connections of TLS reach their sockets once the handshake is over: through one BIO for all of them
+ * (shared_bio.h), which is told before each call whose turn it is.
  */
 #ifndef PROXY_EDGE_TLS_SOCKET_H
 #define PROXY_EDGE_TLS_SOCKET_H

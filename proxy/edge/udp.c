@@ -66,6 +66,7 @@ static struct {
 	uint8_t in[BATCH][RECEIVE_ROOM];
 	struct sockaddr_storage from[BATCH];
 	struct endpoint peers[BATCH];
+	uint64_t soon[BATCH];
 	_Alignas(struct cmsghdr) char control[BATCH][CONTROL_ROOM];
 	struct mmsghdr messages[BATCH];
 	struct iovec vectors[BATCH];
@@ -292,133 +293,6 @@ void udp_flush(void)
 	} while (edge.dirty != NULL);
 }
 
-/* ---- receiving ---- */
-
-static void note_drops(struct udp_socket *s, uint32_t drops)
-{
-	if (drops != s->drops)
-		edge.proxy->metrics->count[COUNT_KERNEL_DROPS] += drops - s->drops;
-	s->drops = drops;
-}
-
-/* Reads where a datagram was sent to, and how many the kernel has dropped. */
-static void read_control(struct udp_socket *s, struct msghdr *h, struct local_address *to)
-{
-	for (struct cmsghdr *c = CMSG_FIRSTHDR(h); c != NULL; c = CMSG_NXTHDR(h, c)) {
-		if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
-			struct in_pktinfo info;
-
-			memcpy(&info, CMSG_DATA(c), sizeof info);
-			to->addr[10] = to->addr[11] = 0xff;
-			memcpy(to->addr + 12, &info.ipi_addr, 4);
-		} else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO) {
-			struct in6_pktinfo info;
-
-			memcpy(&info, CMSG_DATA(c), sizeof info);
-			memcpy(to->addr, &info.ipi6_addr, 16);
-			if (IN6_IS_ADDR_LINKLOCAL(&info.ipi6_addr))
-				to->ifindex = info.ipi6_ifindex;
-		} else if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SO_RXQ_OVFL) {
-			uint32_t drops;
-
-			memcpy(&drops, CMSG_DATA(c), sizeof drops);
-			note_drops(s, drops);
-		}
-	}
-}
-
-static size_t length_of(unsigned i)
-{
-	size_t len = edge.messages[i].msg_len;
-
-	return len > MSG_DATAGRAM_MAX ? MSG_DATAGRAM_MAX : len;
-}
-
-static void announce(struct udp_socket *s, unsigned i)
-{
-	endpoint_from_sockaddr(&edge.peers[i], (const struct sockaddr *)&edge.from[i]);
-	if (!s->upstream && dtls_has_listener(s->number))
-		dtls_soon(&edge.peers[i]);
-	else if (!s->upstream)
-		receive_soon(edge.proxy, s->number, &edge.peers[i], edge.in[i], length_of(i));
-}
-
-/* Returns whether it is of DTLS, which has it then. What protects a message comes on top of its length. */
-static bool take_secured(struct udp_socket *s, unsigned i, const struct local_address *to)
-{
-	const struct mmsghdr *m = &edge.messages[i];
-	bool whole = (m->msg_hdr.msg_flags & MSG_TRUNC) == 0;
-
-	if (!s->upstream && dtls_has_listener(s->number))
-		dtls_datagram(s->number, &edge.peers[i], to, edge.in[i], m->msg_len, whole);
-	else if (s->upstream && dtls_is_datagram(edge.in[i], m->msg_len))
-		dtls_origin_datagram(s->number, &edge.peers[i], edge.in[i], m->msg_len, whole);
-	else
-		return false;
-	return true;
-}
-
-static void take(struct udp_socket *s, unsigned i)
-{
-	struct msghdr *h = &edge.messages[i].msg_hdr;
-	size_t len = length_of(i);
-	bool truncated = (h->msg_flags & MSG_TRUNC) != 0 || edge.messages[i].msg_len > len;
-	struct local_address to = { .ifindex = 0 };
-	struct endpoint asked = { .port = 0 };
-	const struct endpoint *peer = &edge.peers[i];
-
-	read_control(s, h, &to);
-	if (take_secured(s, i, &to))
-		return;
-	if (s->upstream) {
-		upstream_datagram(edge.proxy, s->number, peer, edge.in[i], len, truncated);
-		return;
-	}
-	memcpy(asked.addr, to.addr, sizeof asked.addr);
-	receive_datagram(edge.proxy, s->number, peer, &to, edge.in[i], len, truncated, endpoint_is_multicast(&asked));
-}
-
-static void prepare(void)
-{
-	for (unsigned i = 0; i < BATCH; i++) {
-		edge.vectors[i] = (struct iovec){ edge.in[i], RECEIVE_ROOM };
-		edge.messages[i].msg_hdr = (struct msghdr){ .msg_name = &edge.from[i], .msg_namelen = sizeof edge.from[i],
-			.msg_iov = &edge.vectors[i], .msg_iovlen = 1, .msg_control = edge.control[i],
-			.msg_controllen = CONTROL_ROOM };
-	}
-}
-
-static void read_errors(struct udp_socket *s);
-
-static void on_readable(evutil_socket_t fd, short what, void *arg)
-{
-	struct udp_socket *s = arg;
-
-	(void)fd, (void)what;
-	clock_update(); /* the loop may have slept long since the last turn */
-	if (s->has_errors) {
-		s->has_errors = false;
-		read_errors(s);
-	}
-	for (int round = 0; round < BATCHES_A_TURN; round++) {
-		int got;
-
-		prepare();
-		got = datagrams_receive(s->fd, edge.messages, BATCH, s->upstream);
-		if (got < 0 && errno != EAGAIN && errno != EINTR && s->upstream)
-			read_errors(s);
-		if (got <= 0)
-			return;
-		edge.activity += (unsigned)got;
-		for (int i = 0; i < got; i++)
-			announce(s, (unsigned)i);
-		for (int i = 0; i < got; i++)
-			take(s, (unsigned)i);
-		if (got < BATCH)
-			return;
-	}
-}
-
 /* ---- ICMP errors ---- */
 
 static bool is_unreachable(const struct sock_extended_err *e)
@@ -462,6 +336,132 @@ static void read_errors(struct udp_socket *s)
 			if (is_final(&e))
 				tell_unreachable(s, &peer, quoted, (size_t)len);
 		}
+	}
+}
+
+/* ---- receiving ---- */
+
+static void note_drops(struct udp_socket *s, uint32_t drops)
+{
+	if (drops != s->drops)
+		edge.proxy->metrics->count[COUNT_KERNEL_DROPS] += drops - s->drops;
+	s->drops = drops;
+}
+
+/* Reads where a datagram was sent to, and how many the kernel has dropped. */
+static void read_control(struct udp_socket *s, struct msghdr *h, struct local_address *to)
+{
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(h); c != NULL; c = CMSG_NXTHDR(h, c)) {
+		if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
+			struct in_pktinfo info;
+
+			memcpy(&info, CMSG_DATA(c), sizeof info);
+			to->addr[10] = to->addr[11] = 0xff;
+			memcpy(to->addr + 12, &info.ipi_addr, 4);
+		} else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO) {
+			struct in6_pktinfo info;
+
+			memcpy(&info, CMSG_DATA(c), sizeof info);
+			memcpy(to->addr, &info.ipi6_addr, 16);
+			if (IN6_IS_ADDR_LINKLOCAL(&info.ipi6_addr))
+				to->ifindex = info.ipi6_ifindex;
+		} else if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SO_RXQ_OVFL) {
+			uint32_t drops;
+
+			memcpy(&drops, CMSG_DATA(c), sizeof drops);
+			note_drops(s, drops);
+		}
+	}
+}
+
+static size_t length_of(unsigned i)
+{
+	size_t len = edge.messages[i].msg_len;
+
+	return len > MSG_DATAGRAM_MAX ? MSG_DATAGRAM_MAX : len;
+}
+
+static void announce(const struct udp_socket *s, unsigned i, bool secured)
+{
+	endpoint_from_sockaddr(&edge.peers[i], (const struct sockaddr *)&edge.from[i]);
+	if (secured)
+		dtls_soon(&edge.peers[i]);
+	else if (!s->upstream)
+		edge.soon[i] = receive_soon(edge.proxy, s->number, &edge.peers[i], edge.in[i], length_of(i));
+}
+
+/* Returns whether it is of DTLS, which has it then. What protects a message comes on top of its length. */
+static bool take_secured(const struct udp_socket *s, unsigned i, bool secured, const struct local_address *to)
+{
+	const struct mmsghdr *m = &edge.messages[i];
+	bool whole = (m->msg_hdr.msg_flags & MSG_TRUNC) == 0;
+
+	if (secured)
+		dtls_datagram(s->number, &edge.peers[i], to, edge.in[i], m->msg_len, whole);
+	else if (s->upstream && dtls_is_datagram(edge.in[i], m->msg_len))
+		dtls_origin_datagram(s->number, &edge.peers[i], edge.in[i], m->msg_len, whole);
+	else
+		return false;
+	return true;
+}
+
+static void take(struct udp_socket *s, unsigned i, bool secured)
+{
+	struct msghdr *h = &edge.messages[i].msg_hdr;
+	size_t len = length_of(i);
+	bool truncated = (h->msg_flags & MSG_TRUNC) != 0 || edge.messages[i].msg_len > len;
+	struct local_address to = { .ifindex = 0 };
+	struct endpoint asked = { .port = 0 };
+	const struct endpoint *peer = &edge.peers[i];
+
+	read_control(s, h, &to);
+	if (take_secured(s, i, secured, &to))
+		return;
+	if (s->upstream) {
+		upstream_datagram(edge.proxy, s->number, peer, edge.in[i], len, truncated);
+		return;
+	}
+	memcpy(asked.addr, to.addr, sizeof asked.addr);
+	receive_datagram(edge.proxy, s->number, peer, &to, edge.in[i], len, truncated, endpoint_is_multicast(&asked), edge.soon[i]);
+}
+
+/* The first of the batch, for the next one: the kernel has written over what there was room for. */
+static void prepare(unsigned count)
+{
+	for (unsigned i = 0; i < count; i++) {
+		edge.vectors[i] = (struct iovec){ edge.in[i], RECEIVE_ROOM };
+		edge.messages[i].msg_hdr = (struct msghdr){ .msg_name = &edge.from[i], .msg_namelen = sizeof edge.from[i],
+			.msg_iov = &edge.vectors[i], .msg_iovlen = 1, .msg_control = edge.control[i],
+			.msg_controllen = CONTROL_ROOM };
+	}
+}
+
+static void on_readable(evutil_socket_t fd, short what, void *arg)
+{
+	struct udp_socket *s = arg;
+	bool secured = !s->upstream && dtls_has_listener(s->number);
+
+	(void)fd, (void)what;
+	clock_update(); /* the loop may have slept long since the last turn */
+	if (s->has_errors) {
+		s->has_errors = false;
+		read_errors(s);
+	}
+	for (int round = 0; round < BATCHES_A_TURN; round++) {
+		int got = datagrams_receive(s->fd, edge.messages, BATCH, s->upstream);
+
+		if (got < 0 && errno != EAGAIN && errno != EINTR && s->upstream)
+			read_errors(s);
+		if (got <= 0)
+			return;
+		edge.activity += (unsigned)got;
+		for (int i = 0; i < got; i++)
+			announce(s, (unsigned)i, secured);
+		for (int i = 0; i < got; i++)
+			take(s, (unsigned)i, secured);
+		prepare((unsigned)got);
+		if (got < BATCH)
+			return;
 	}
 }
 
@@ -533,6 +533,7 @@ void udp_open(struct event_base *base, struct proxy *p, uint32_t receive_buffer)
 	edge.base = base;
 	edge.proxy = p;
 	edge.receive_buffer = receive_buffer;
+	prepare(BATCH);
 }
 
 int udp_add_listener(unsigned slot, int fd)

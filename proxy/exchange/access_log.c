@@ -7,14 +7,15 @@
 #include "base/json.h"
 #include "oscore/option.h"
 #include "proxy/exchange/exchange.h"
+#include "proxy/exchange/reading.h"
 
-enum { LINE_BYTES = 1536, NUMBER_MAX = 32 };
+enum { LINE_BYTES = 1536, INNER_BYTES = 2560 /* of what was read */, NUMBER_MAX = 32 };
 
 /* Everything that is put in is short; what would not fit is left away, never the newline. */
 struct line {
-	size_t len;
+	size_t len, room;
 	bool json;
-	char text[LINE_BYTES];
+	char text[LINE_BYTES + INNER_BYTES];
 };
 
 /* ---- writing ---- */
@@ -23,7 +24,7 @@ static void put(struct line *l, const char *text)
 {
 	size_t n = strlen(text);
 
-	if (n > sizeof l->text - 1 - l->len)
+	if (n > l->room - 1 - l->len)
 		return;
 	memcpy(l->text + l->len, text, n);
 	l->len += n;
@@ -101,6 +102,14 @@ static void put_kid(struct line *l, const struct exchange *x)
 	put_string(l, "kid", text);
 }
 
+static void finish(struct proxy *p, struct line *l)
+{
+	put(l, l->json ? "}" : "");
+	l->text[l->len++] = '\n';
+	if (log_access(l->text, l->len) < 0)
+		proxy_count(p, COUNT_ACCESS_LOST);
+}
+
 /* ---- what is told ---- */
 
 void access_log_note(struct exchange *x, const struct msg_view *m)
@@ -144,6 +153,7 @@ void access_log_write(struct exchange *x, uint8_t code, size_t len)
 		return;
 	x->accounted = true;
 	l.json = x->route->access_log == ACCESS_JSON;
+	l.room = LINE_BYTES;
 	l.len = 0;
 	listener = snapshot_listener(x->conf, x->client->listener);
 	log_time(time, 3);
@@ -165,16 +175,35 @@ void access_log_write(struct exchange *x, uint8_t code, size_t len)
 	put_number(&l, "request_bytes", x->request_len);
 	put_number(&l, "response_bytes", len);
 	put_times(&l, x);
-	put(&l, l.json ? "}" : "");
-	l.text[l.len++] = '\n';
-	if (log_access(l.text, l.len) < 0)
-		proxy_count(x->proxy, COUNT_ACCESS_LOST);
+	if (x->reading == NULL || !reading_keep_line(x, l.text, l.len))
+		finish(x->proxy, &l);
+}
+
+void access_log_write_inner(struct proxy *p, const char *text, size_t len, const struct access_inner *inner)
+{
+	struct line l = { .json = text[0] == '{', .room = sizeof l.text, .len = len };
+
+	if (len >= LINE_BYTES)
+		log_fatal("access log: a line that waited has grown");
+	memcpy(l.text, text, len);
+	if (inner->method != NULL)
+		put_string(&l, "inner_method", inner->method);
+	if (inner->path != NULL)
+		put_string(&l, "inner_path", inner->path);
+	if (inner->code != NULL)
+		put_string(&l, "inner_code", inner->code);
+	put_string(&l, "reading", inner->request);
+	if (inner->answer != NULL)
+		put_string(&l, "reading_answer", inner->answer);
+	if (inner->seen)
+		put_bare(&l, "seen", "true");
+	finish(p, &l);
 }
 
 void access_log_write_http(struct proxy *p, const struct access_http *a)
 {
 	char text[MSG_CODE_TEXT_MAX], time[LOG_TIME_MAX];
-	struct line l = { .json = a->route->access_log == ACCESS_JSON };
+	struct line l = { .json = a->route->access_log == ACCESS_JSON, .room = LINE_BYTES };
 
 	log_time(time, 3);
 	put_string(&l, "time", time);
@@ -194,8 +223,6 @@ void access_log_write_http(struct proxy *p, const struct access_http *a)
 	put_number(&l, "response_bytes", a->response_bytes);
 	put_bare(&l, "truncated", a->truncated ? "true" : "false");
 	put_milliseconds(&l, "ms", clock_now() - a->arrived_at);
-	put(&l, l.json ? "}" : "");
-	l.text[l.len++] = '\n';
-	if (log_access(l.text, l.len) < 0)
-		proxy_count(p, COUNT_ACCESS_LOST);
+	if (a->reading == 0 || !reading_keep_requesters_line(p, a->reading, l.text, l.len))
+		finish(p, &l);
 }

@@ -2,7 +2,7 @@
  * access_log - one line for each request of a route that asks for it, as pairs of key and value or as a JSON object.
  *
  * Notifications have none. No payload, no token and no key is written; the kid is hashed unless the configuration says otherwise.
- * The keys and their order are documented in docs/OPERATING.md.
+ * The keys and their order are documented in docs/OPERATING.md. Where messages are read (reading.h) a line waits until that is done.
  */
 #ifndef PROXY_EXCHANGE_ACCESS_LOG_H
 #define PROXY_EXCHANGE_ACCESS_LOG_H
@@ -40,6 +40,15 @@ static inline void access_log_end(struct exchange *x)
 		access_log_write(x, CODE_EMPTY, 0);
 }
 
+/* What was read of a request and its answer. Texts are borrowed; NULL: not known, or not to be told. */
+struct access_inner {
+	const char *method, *path, *code;
+	const char *request, *answer; /* what came of reading them */
+	bool seen;
+};
+/* Writes a line that waited (reading_keep_line()), with that. */
+void access_log_write_inner(struct proxy *p, const char *text, size_t len, const struct access_inner *inner);
+
 /* A request that came over HTTP; the keys differ from those of CoAP where HTTP does. Texts are borrowed; NULL: none. */
 struct access_http {
 	const struct route *route;
@@ -50,6 +59,7 @@ struct access_http {
 	uint8_t code;            /* of the CoAP answer; 0: there was none */
 	bool oscore, truncated;
 	uint64_t request_bytes, response_bytes, arrived_at;
+	uint64_t reading;        /* of its requester; 0: nothing was read */
 };
 void access_log_write_http(struct proxy *p, const struct access_http *a);
 

@@ -306,24 +306,39 @@ static enum error read_head(struct blocks_state *s, const struct transfer_plan *
 	return buffers_keep(s->proxy->buffers, &s->head, plan->head, plan->head_len) < 0 ? ERR_OVERLOAD : ERR_NONE;
 }
 
-void transfer_begin(struct proxy *p, struct transfer *t, const struct transfer_calls *calls, const struct transfer_plan *plan)
+/* Begins with a state that is all zero. */
+static void begin(struct blocks_state *s, uint32_t index, struct proxy *p, struct transfer *t, const struct transfer_plan *plan)
 {
-	uint32_t index = SLAB_NONE;
-	struct blocks_state refused = { 0 }, *s = new_state(p, &index);
-	enum error e = ERR_OVERLOAD;
 	bool outermost;
+	enum error e;
 
-	t->calls = calls;
-	if (s == NULL)
-		s = &refused;
 	s->index = index;
 	set_up(s, p, t, plan);
 	outermost = begin_running(s);
-	if (s != &refused)
-		e = read_head(s, plan);
+	e = index != SLAB_NONE ? read_head(s, plan) : ERR_OVERLOAD;
 	if (e != ERR_NONE)
 		blocks_fail(s, e);
 	end_running(s, outermost);
+}
+
+/* There is no memory for a state: this one lasts long enough to say so. */
+static void refuse(struct proxy *p, struct transfer *t, const struct transfer_plan *plan)
+{
+	struct blocks_state s = { 0 };
+
+	begin(&s, SLAB_NONE, p, t, plan);
+}
+
+void transfer_begin(struct proxy *p, struct transfer *t, const struct transfer_calls *calls, const struct transfer_plan *plan)
+{
+	uint32_t index;
+	struct blocks_state *s = new_state(p, &index);
+
+	t->calls = calls;
+	if (s != NULL)
+		begin(s, index, p, t, plan);
+	else
+		refuse(p, t, plan);
 }
 
 void transfer_continue(struct transfer *t)

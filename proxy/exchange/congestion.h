@@ -22,7 +22,7 @@ struct congestion {
 	uint16_t window, slow_limit;    /* window in messages; slow start below slow_limit */
 	uint16_t credit;                /* answered since the window last grew */
 	uint16_t maximum;
-	uint64_t halved_at, updated_at;
+	uint64_t updated_at, halved_at;
 };
 
 void congestion_init(struct congestion *c, uint16_t maximum, uint32_t initial_rto);

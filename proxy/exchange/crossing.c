@@ -8,6 +8,7 @@
 #include "proxy/exchange/forward.h"
 #include "proxy/exchange/hop.h"
 #include "proxy/exchange/observe.h"
+#include "proxy/exchange/origin.h"
 #include "proxy/exchange/reachability.h"
 #include "proxy/exchange/requester.h"
 #include "proxy/exchange/respond.h"
@@ -332,11 +333,12 @@ static void on_request(struct proxy *p, unsigned from, const struct crossing_req
 		return;
 	}
 	fill(x, q);
+	exchange_take_token(p, x, &q->origin);
 	write_token(x, bytes);
 	if (x->observe == OBSERVE_REGISTER)
 		e = observe_begin(p, x, NULL);
 	if (e == ERR_NONE)
-		e = forward_to_origin(p, x, &q->origin, &c, bytes, len);
+		e = forward_to_origin(p, x, &q->origin, origin_key(p, &q->origin), &c, bytes, len);
 	if (e == ERR_NONE)
 		return;
 	crossing_tell_error(p, x, e, 0);
@@ -460,7 +462,7 @@ static void on_word_of_client(struct proxy *p, unsigned from, const struct cross
 /* The home of x died with it. */
 static void complete(struct proxy *p, struct exchange *x)
 {
-	bool sent = crossing_was_sent(x);
+	bool sent = x->state != EXCHANGE_READING && crossing_was_sent(x);
 	struct observation *o = x->observation;
 
 	x->crossing->ended = true;

@@ -197,13 +197,13 @@ static uint32_t log_reserve(struct duplicates *d, uint32_t log, uint32_t size, u
 
 uint64_t duplicates_hash(const struct duplicates *d, const struct endpoint *peer, unsigned listener, uint16_t mid)
 {
-	uint8_t key[sizeof(*peer) + sizeof(mid) + sizeof(listener)];
-	uint8_t *at = key;
+	/* with its session: in another it is another message */
+	const struct {
+		struct endpoint peer;
+		uint64_t message;
+	} key = { *peer, (uint64_t)listener << 16 | mid };
 
-	at = (uint8_t *)mempcpy(at, peer, sizeof(*peer)); /* with its session: in another it is another message */
-	at = (uint8_t *)mempcpy(at, &mid, sizeof(mid));
-	memcpy(at, &listener, sizeof(listener));
-	return hash_bytes(&d->header->key, key, sizeof(key));
+	return hash_bytes(&d->header->key, &key, sizeof(key));
 }
 
 void duplicates_prefetch(const struct duplicates *d, uint64_t hash)

@@ -7,6 +7,7 @@
 #include "proxy/exchange/exchange.h"
 #include "proxy/exchange/origin.h"
 #include "proxy/exchange/reachability.h"
+#include "proxy/exchange/reading.h"
 #include "proxy/exchange/respond.h"
 
 enum {
@@ -20,7 +21,9 @@ enum {
 
 uint64_t errand_body_limit(const struct errand *e)
 {
-	return e->route->body_limit != 0 ? e->route->body_limit : e->conf->settings.http_body_limit;
+	uint64_t limit = e->route->body_limit != 0 ? e->route->body_limit : e->conf->settings.http_body_limit;
+
+	return e->unread && e->route->read->body_limit < limit ? e->route->read->body_limit : limit;
 }
 
 /* How long x may wait. Where it is carried by exchanges of this layer these end in time by themselves, and this one behind them. */
@@ -265,7 +268,7 @@ void errand_progress(struct errand *e)
 /* Where there are other origins, this one is passed over for a while. */
 static void note_failure(const struct errand *e, enum error error)
 {
-	struct origin *o = e->route->rest > 0 && e->route->to_count > 1 ? origin_get(e->proxy, &e->peer) : NULL;
+	struct origin *o = e->route->rest > 0 && e->route->to_count > 1 ? origin_get(e->proxy, &e->peer, origin_key(e->proxy, &e->peer)) : NULL;
 
 	if (o != NULL && (error == ERR_UNREACHABLE || error == ERR_ORIGIN_TIMEOUT))
 		origin_failed(o, e->route->rest);
@@ -281,6 +284,18 @@ void errand_end(struct errand *e, enum error error)
 	}
 	e->ended = true;
 	e->error = error;
+	run(e);
+}
+
+void errand_judged(struct errand *e, enum error error)
+{
+	if (!e->unread)
+		return;
+	if (error != ERR_NONE) {
+		errand_fail(e, error);
+		return;
+	}
+	e->unread = false;
 	run(e);
 }
 
@@ -448,6 +463,7 @@ enum error errand_begin(struct proxy *p, struct exchange *x, const struct errand
 		errand_release(e);
 		return ERR_OVERLOAD;
 	}
+	e->unread = reading_gathers(x, ask->r);
 	errand_list(e);
 	attach(e, x, ask->r);
 	error = errand_upload(e, x, ask);

@@ -114,6 +114,9 @@ const struct endpoint *errand_peer(const struct errand *e);
  * he is told does not reach him. */
 void errands_leave(struct proxy *p, const struct client *c);
 
+/* A gate has judged the body that was gathered (reading.h): it goes on, or nobody gets anything but that error. The errand may be gone. */
+void errand_judged(struct errand *e, enum error error);
+
 void errands_destroy(struct proxy *p); /* accepts that there are none */
 
 #endif

@@ -3,6 +3,7 @@
 
 #include "proxy/exchange/errand_state.h"
 #include "proxy/exchange/exchange.h"
+#include "proxy/exchange/reading.h"
 #include "proxy/exchange/respond.h"
 
 enum {
@@ -111,12 +112,24 @@ static bool is_diagnostic(const struct msg_view *m)
 	return MSG_CLASS(m->code) >= 4 && msg_option(m, OPT_CONTENT_FORMAT) == NULL && msg_option(m, OPT_OSCORE) == NULL;
 }
 
+/* What x got the beginning of, if all of it is here; `head`: without blocks. */
+static void have_read(const struct errand *e, struct exchange *x, const struct msg_view *m, struct msg_view *head)
+{
+	head->payload = e->window.bytes;
+	head->payload_len = e->window.len;
+	reading_answer(x, e->ended && e->error == ERR_NONE && !e->rest && e->window.offset == 0 ? head : m, false);
+}
+
 /* Answers x. Returns whether it got this answer, not another one that made it prove where it is. */
 static bool send_piece(struct errand *e, struct exchange *x, struct msg_view *m, const struct piece *piece)
 {
 	struct additions a = { .m = m };
 	struct opt_block upload = x->upload_block;
-	bool sent;
+	bool sent, read = x->reading != NULL && piece->from == 0;
+	struct msg_view whole;
+
+	if (read)
+		whole = *m;
 
 	age(&a, clock_now() - e->answered_at);
 	if (!piece->whole || (x->has_block2 && !is_diagnostic(m)))
@@ -137,6 +150,8 @@ static bool send_piece(struct errand *e, struct exchange *x, struct msg_view *m,
 	m->len += piece->len + (piece->whole ? 0 : OPTION_ROOM);
 	errand_detach(e, x);
 	sent = respond_relay(e->proxy, x, m);
+	if (sent && read)
+		have_read(e, x, m, &whole);
 	errand_answered(x);
 	return sent;
 }

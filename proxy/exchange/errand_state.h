@@ -46,6 +46,7 @@ struct errand {
 	uint64_t received, announced;  /* announced: to the origin */
 	uint64_t size1;                /* 0: unknown */
 	uint32_t content_format;       /* UINT32_MAX: none */
+	bool unread;                   /* a gate has not judged it: it begins when it is whole, and that is done */
 	bool begun, uploaded, fed;     /* uploaded: its last block is here; fed: the carrier has it */
 	/* the answer */
 	struct buffer answer;          /* its head */

@@ -12,7 +12,6 @@ enum {
 
 /* Of one worker. */
 struct errands {
-	struct slab *slab;
 	struct table table;
 	uint64_t held;            /* bytes of all windows */
 };
@@ -111,7 +110,7 @@ void errand_release(struct errand *e)
 	window_forget(e, &e->window, UINT64_MAX);
 	snapshot_release(e->conf);
 	e->client->errands--;
-	slab_free(p->errands->slab, e->links.index);
+	slab_free(p->errands->table.slab, e->links.index);
 }
 
 /* ---- finding ---- */
@@ -153,11 +152,9 @@ static int create(struct proxy *p)
 	if (all == NULL)
 		return -1;
 	p->errands = all;
-	if (all->slab == NULL)
-		all->slab = slab_create(sizeof(struct errand), p->conf->settings.exchanges);
-	if (all->slab == NULL || (all->table.heads == NULL && table_init(&all->table, all->slab, p->conf->settings.exchanges) < 0))
-		return -1;
-	return 0;
+	if (all->table.heads != NULL)
+		return 0;
+	return table_create(&all->table, sizeof(struct errand), p->conf->settings.exchanges, p->conf->settings.exchanges);
 }
 
 /* Frees one that nobody waits for, of those used longest ago; of this client, or of any (NULL). Returns false if there is none. */
@@ -166,7 +163,7 @@ static bool evict(struct proxy *p, const struct client *c)
 	struct errand *e = table_oldest(&p->errands->table);
 
 	for (int looks = 0; e != NULL && looks < EVICTION_LOOKS; looks++) {
-		struct errand *newer = slab_get(p->errands->slab, e->links.newer);
+		struct errand *newer = slab_get(p->errands->table.slab, e->links.newer);
 
 		if (e->first == NULL && !e->running && (c == NULL || e->client == c)) {
 			errand_release(e);
@@ -196,9 +193,9 @@ struct errand *errand_new(struct proxy *p, const struct client *c, enum error *e
 		;
 	if (errands_are_short(p))
 		return NULL;
-	e = slab_new(p->errands->slab, &index);
+	e = slab_new(p->errands->table.slab, &index);
 	if (e == NULL && evict(p, NULL))
-		e = slab_new(p->errands->slab, &index);
+		e = slab_new(p->errands->table.slab, &index);
 	if (e == NULL)
 		return NULL;
 	e->links.index = index;
@@ -217,7 +214,7 @@ static void leave_one(void *object, uint32_t index, void *arg)
 void errands_leave(struct proxy *p, const struct client *c)
 {
 	if (c->errands > 0)
-		slab_each(p->errands->slab, leave_one, (void *)(uintptr_t)c);
+		slab_each(p->errands->table.slab, leave_one, (void *)(uintptr_t)c);
 }
 
 static void release_one(void *object, uint32_t index, void *arg)
@@ -230,10 +227,9 @@ void errands_destroy(struct proxy *p)
 {
 	if (p->errands == NULL)
 		return;
-	if (p->errands->slab != NULL)
-		slab_each(p->errands->slab, release_one, NULL);
-	slab_destroy(p->errands->slab);
-	free(p->errands->table.heads);
+	if (p->errands->table.slab != NULL)
+		slab_each(p->errands->table.slab, release_one, NULL);
+	table_destroy(&p->errands->table);
 	free(p->errands);
 	p->errands = NULL;
 }

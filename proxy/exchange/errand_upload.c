@@ -3,6 +3,7 @@
 
 #include "proxy/exchange/errand_state.h"
 #include "proxy/exchange/exchange.h"
+#include "proxy/exchange/reading.h"
 #include "proxy/exchange/respond.h"
 
 static bool is_same_format(const struct errand *e, const struct msg_view *m)
@@ -19,7 +20,7 @@ static bool is_same_format(const struct errand *e, const struct msg_view *m)
 static size_t room(const struct errand *e)
 {
 	if (!e->begun)
-		return e->body.len < ERRAND_GATHERED ? ERRAND_BERT : 0;
+		return e->unread || e->body.len < ERRAND_GATHERED ? ERRAND_BERT : 0; /* of what is read whole the limit is another */
 	return e->carried != NULL && e->body.len == 0 ? errand_carrier_of(e)->room(e) : 0;
 }
 
@@ -89,6 +90,8 @@ static void begin(struct errand *e)
 	if (msg_parse_datagram(&m, e->head.bytes, e->head.len) != MSG_OK)
 		log_fatal("errand: a request of our own cannot be read");
 	r.m = &m;
+	if (e->uploaded && e->last != NULL)
+		reading_tap_body(e->last, &m, e->body.bytes, e->body.len);
 	r.size = e->announced = size_of(e);
 	e->begun = true;
 	error = c != NULL ? c->begin(e, &r) : ERR_DRAINING;
@@ -97,13 +100,30 @@ static void begin(struct errand *e)
 		errand_fail(e, error);
 }
 
+/* While nobody waits for it nobody asks, either: who comes again has it asked about. */
+static void have_judged(struct errand *e)
+{
+	struct msg_view m;
+
+	for (const struct exchange *x = e->first; x != NULL; x = x->next)
+		if (x->reading != NULL && reading_waits(x->reading))
+			return;
+	if (e->last == NULL)
+		return;
+	if (msg_parse_datagram(&m, e->head.bytes, e->head.len) != MSG_OK)
+		log_fatal("errand: a request of our own cannot be read");
+	reading_gate_errand(e->proxy, e, e->last, &m, e->body.bytes, e->body.len);
+}
+
 void errand_feed(struct errand *e)
 {
 	const struct errand_carrier *c = errand_carrier_of(e);
 	size_t n;
 	bool last;
 
-	if (!e->begun && (e->uploaded || e->body.len >= ERRAND_GATHERED))
+	if (!e->begun && e->unread && e->uploaded)
+		have_judged(e);
+	else if (!e->begun && !e->unread && (e->uploaded || e->body.len >= ERRAND_GATHERED))
 		begin(e);
 	if (!e->begun || e->fed || e->dead)
 		return;

@@ -3,12 +3,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/random.h"
 #include "proxy/exchange/access_log.h"
 #include "proxy/exchange/client.h"
 #include "proxy/exchange/crossing.h"
 #include "proxy/exchange/errand.h"
 #include "proxy/exchange/observe.h"
 #include "proxy/exchange/origin.h"
+#include "proxy/exchange/reading.h"
 #include "proxy/exchange/requester.h"
 #include "proxy/exchange/respond.h"
 #include "proxy/exchange/return_path.h"
@@ -17,16 +19,18 @@
 
 #define BIT(state) (1u << (state))
 
-static const uint8_t legal_next[] = {
+static const uint16_t legal_next[] = {
 	[EXCHANGE_RESOLVING] = BIT(EXCHANGE_WAITING) | BIT(EXCHANGE_SENT) | BIT(EXCHANGE_CROSSED) |
-		BIT(EXCHANGE_SERVED),
+		BIT(EXCHANGE_SERVED) | BIT(EXCHANGE_READING),
 	[EXCHANGE_WAITING] = BIT(EXCHANGE_SENT),
 	[EXCHANGE_SENT] = BIT(EXCHANGE_ACKNOWLEDGED) | BIT(EXCHANGE_OBSERVING) | BIT(EXCHANGE_CANCELLING),
 	[EXCHANGE_ACKNOWLEDGED] = BIT(EXCHANGE_OBSERVING) | BIT(EXCHANGE_CANCELLING),
-	[EXCHANGE_OBSERVING] = BIT(EXCHANGE_SENT) | BIT(EXCHANGE_WAITING) | BIT(EXCHANGE_CANCELLING) | BIT(EXCHANGE_CROSSED),
+	[EXCHANGE_OBSERVING] = BIT(EXCHANGE_SENT) | BIT(EXCHANGE_WAITING) | BIT(EXCHANGE_CANCELLING) | BIT(EXCHANGE_CROSSED) |
+		BIT(EXCHANGE_READING),
 	[EXCHANGE_CANCELLING] = 0,
 	[EXCHANGE_CROSSED] = BIT(EXCHANGE_OBSERVING),
 	[EXCHANGE_SERVED] = 0,
+	[EXCHANGE_READING] = BIT(EXCHANGE_RESOLVING) | BIT(EXCHANGE_OBSERVING),
 };
 
 void exchange_set_state(struct exchange *x, enum exchange_state state)
@@ -122,10 +126,10 @@ static void leave_origin(struct exchange *x)
 
 /* ---- life ---- */
 
-/* A permutation of 40 bits (a Feistel network of four rounds) of a counter: nobody can guess it, and no token is used twice under one traffic
- * key, whatever its index (RFC 9175 4.2). */
-static void draw_salt(struct proxy *p, uint8_t salt[5])
+/* A permutation of 40 bits (a Feistel network of four rounds) of a counter: nobody can guess it. */
+void exchange_take_counted_token(struct proxy *p, struct exchange *x)
 {
+	uint8_t *salt = x->salt;
 	uint32_t left = (uint32_t)(p->tokens >> 20) & 0xfffff, right = (uint32_t)p->tokens & 0xfffff;
 
 	p->tokens++;
@@ -161,9 +165,10 @@ struct exchange *exchange_new(struct proxy *p, struct client *c)
 	x->record = DUPLICATES_NONE;
 	x->conf = snapshot_keep(p->conf);
 	x->arrived_at = clock_now();
-	draw_salt(p, x->salt);
+	random_bytes(x->salt, sizeof x->salt);
 	return x;
 }
+
 
 void exchange_end_lookup(struct proxy *p, struct exchange *x)
 {
@@ -185,6 +190,8 @@ void exchange_free(struct proxy *p, struct exchange *x)
 	wheel_cancel(&x->timer);
 	access_log_end(x);
 	exchange_end_lookup(p, x);
+	if (x->reading != NULL)
+		reading_end(x);
 	if (x->crossing != NULL)
 		crossing_end(p, x);
 	if (x->path != NULL)

@@ -27,7 +27,15 @@ void exchange_schedule(struct proxy *p, struct exchange *x);
 int exchange_set_token(struct exchange *x, const uint8_t *token, size_t len);
 const uint8_t *exchange_token(const struct exchange *x);
 
-/* The token towards the origin: 24 bits of slab index, 40 random bits. */
+/* Its token towards the origin, which is random, becomes one that never came before. */
+void exchange_take_counted_token(struct proxy *p, struct exchange *x);
+/* When its origin is known, before that token is written: over (D)TLS none may come twice under one key (RFC 9175 4.2). */
+static inline void exchange_take_token(struct proxy *p, struct exchange *x, const struct endpoint *origin)
+{
+	if (edge_of(origin)->secured)
+		exchange_take_counted_token(p, x);
+}
+/* The token towards the origin: 24 bits of slab index, 40 that nobody can guess. */
 void exchange_upstream_token(const struct exchange *x, uint8_t token[UPSTREAM_TOKEN]);
 /* The exchange a token names, or NULL. */
 struct exchange *exchange_by_token(const struct proxy *p, const uint8_t *token, size_t len);

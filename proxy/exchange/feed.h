@@ -22,8 +22,9 @@ enum {
 
 enum feed_message { FEED_REQUEST, FEED_RESPONSE, FEED_NOTIFICATION, FEED_MESSAGES };
 
-/* Of a message that the reader said nothing of in time, or was not asked about: in the place of a verdict. */
-enum { FEED_UNREAD = OPENING_VERDICTS };
+/* In the place of a verdict, of a message that was not read: the reader said nothing of it in time, or could not be asked; or it came in Outer
+ * blocks, each of which is no message. */
+enum { FEED_MISSED = OPENING_VERDICTS, FEED_PARTIAL, FEED_VERDICTS };
 
 /* All is borrowed. */
 struct feed_record {
@@ -37,7 +38,7 @@ struct feed_record {
 	size_t option_len;
 	const uint8_t *request_option; /* of a response: that of its request, whose kid counts where the response has none of its own; or NULL */
 	size_t request_option_len;
-	uint8_t verdict;           /* enum opening_verdict, or FEED_UNREAD */
+	uint8_t verdict;           /* enum opening_verdict, or one of the above */
 	bool seen, unverified;     /* see struct opening_answer */
 	enum error refused;        /* ERR_NONE: the message goes on; else why a gate keeps it back */
 	const struct opening_inner *inner; /* NULL unless it is OPENED. Fields that r->read does not name are left out here */

@@ -11,10 +11,11 @@ static const char *const message_names[FEED_MESSAGES] = {
 	[FEED_REQUEST] = "request", [FEED_RESPONSE] = "response", [FEED_NOTIFICATION] = "notification",
 };
 
-static const char *const verdict_names[FEED_UNREAD + 1] = {
-	[OPENING_OPENED] = "opened", [OPENING_VERIFIED] = "verified", [OPENING_UNKNOWN] = "unknown", [OPENING_NO_KEY] = "no-key",
-	[OPENING_MALFORMED] = "malformed", [OPENING_BAD] = "bad", [OPENING_INNER] = "no-message", [OPENING_CLOSED] = "closed",
-	[OPENING_FAILED] = "failed", [FEED_UNREAD] = "unread",
+/* As the access log calls them (reading_tell.c). */
+static const char *const verdict_names[FEED_VERDICTS] = {
+	[OPENING_OPENED] = "opened", [OPENING_VERIFIED] = "verified", [OPENING_UNKNOWN] = "unknown", [OPENING_NO_KEY] = "no_key",
+	[OPENING_MALFORMED] = "malformed", [OPENING_BAD] = "bad", [OPENING_INNER] = "bad_inside", [OPENING_CLOSED] = "closed",
+	[OPENING_FAILED] = "failed", [FEED_MISSED] = "missed", [FEED_PARTIAL] = "partial",
 };
 
 /* ---- members ---- */
@@ -111,6 +112,9 @@ static void put_path(struct writer *w, const struct opening_inner *in)
 	size_t left = FEED_TEXT_MAX;
 	bool only_empty = true, whole = true;
 
+	put_if(w, "uri-path-abbreviated", in->path_abbreviated);
+	if (in->path_abbreviated && in->path_count == 0)
+		return;
 	put_key(w, "uri-path");
 	writer_u8(w, '"');
 	for (unsigned i = 0; i < in->path_count && whole; i++) {
@@ -124,7 +128,6 @@ static void put_path(struct writer *w, const struct opening_inner *in)
 	}
 	writer_text(w, only_empty ? "/\"" : "\"");
 	put_if(w, "uri-path-cut", !whole);
-	put_if(w, "uri-path-abbreviated", in->path_abbreviated);
 }
 
 /* "a=1&b=2"; an '&' within an argument is percent-coded. */

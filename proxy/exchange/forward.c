@@ -19,6 +19,7 @@
 #include "proxy/exchange/origin.h"
 #include "proxy/exchange/ports.h"
 #include "proxy/exchange/reachability.h"
+#include "proxy/exchange/reading.h"
 #include "proxy/exchange/reblock.h"
 #include "proxy/exchange/requester.h"
 #include "proxy/exchange/respond.h"
@@ -124,17 +125,16 @@ static uint64_t target_hash(const struct passage *g)
 	return q->method == CODE_FETCH ? hash_mix(&g->p->hash_key, hash, g->m->payload, g->m->payload_len) : hash;
 }
 
-enum error forward_to_origin(struct proxy *p, struct exchange *x, const struct endpoint *peer, const struct edge_credentials *c,
+enum error forward_to_origin(struct proxy *p, struct exchange *x, const struct endpoint *peer, uint64_t key, const struct edge_credentials *c,
 	uint8_t *bytes, size_t len)
 {
-	struct origin *o = origin_get(p, peer);
+	struct origin *o = origin_get(p, peer, key);
 	enum error e;
 
 	if (o == NULL || origin_introduce(o, c) < 0)
 		return ERR_OVERLOAD;
 	if (sessions_is_plain(peer))
 		o->local = x->local;
-	ports_soon(p, x->client, o);
 	if (!client_may_take(x->client, o->exchanges, p->conf->settings.origin_exchanges))
 		return ERR_ORIGIN_LIMIT;
 	if (hold_back_active(p, x, o, bytes, len))
@@ -169,22 +169,22 @@ struct destination {
 	char host[URI_HOST_MAX + 1];
 	struct edge_credentials credentials;
 	struct endpoint peer;
+	uint64_t key; /* origin_key() */
 };
 
 static void find_destination(const struct passage *g, const struct endpoint *address, const struct origin_conf *to, struct destination *d)
 {
 	const struct route_question *q = &g->target.question;
+	enum uri_scheme scheme = scheme_of(g, to);
 
 	d->host[0] = '\0';
-	if (g->asks_client) {
-		d->credentials = (struct edge_credentials){ d->host, d->host };
-		d->peer = *address;
-		return;
-	}
-	if (edge_traits[scheme_of(g, to)].named)
+	d->credentials = (struct edge_credentials){ .host = d->host, .identity = g->asks_client ? d->host : g->x->route->origin_identity };
+	if (!g->asks_client && edge_traits[scheme].named)
 		snprintf(d->host, sizeof d->host, "%.*s", to != NULL ? URI_HOST_MAX : (int)q->host_len, to != NULL ? to->host : q->host);
-	d->credentials = (struct edge_credentials){ .host = d->host, .identity = g->x->route->origin_identity };
-	d->peer = origin_named(g->p, address, scheme_of(g, to), &d->credentials);
+	d->peer = *address;
+	if (!g->asks_client)
+		origin_name(g->p, &d->peer, scheme, &d->credentials);
+	d->key = origin_key(g->p, &d->peer);
 }
 
 bool passage_rests(const struct passage *g, const struct endpoint *address, const struct origin_conf *to)
@@ -192,7 +192,7 @@ bool passage_rests(const struct passage *g, const struct endpoint *address, cons
 	struct destination d;
 
 	find_destination(g, address, to, &d);
-	return origin_rests(g->p, &d.peer);
+	return origin_rests(g->p, d.key);
 }
 
 /* Sends it to the origin's home, which may be this one. */
@@ -200,7 +200,7 @@ static enum error pass_home(struct passage *g, const struct destination *d, uint
 {
 	unsigned home = origin_home(g->p, &d->peer);
 
-	return home == g->p->house.self ? forward_to_origin(g->p, g->x, &d->peer, &d->credentials, bytes, len) :
+	return home == g->p->house.self ? forward_to_origin(g->p, g->x, &d->peer, d->key, &d->credentials, bytes, len) :
 		crossing_request(g->p, g->x, home, &d->peer, &d->credentials, bytes, len);
 }
 
@@ -254,13 +254,14 @@ static bool reblock(struct passage *g, const struct endpoint *peer, size_t len)
 {
 	struct exchange *x = g->x;
 	struct errand_ask ask = { .m = g->m, .r = g->r };
-	bool needed;
-	enum error e;
+	bool gathers = reading_gathers(x, g->r), needed = true;
+	enum error e = ERR_NONE;
 
-	if (x->inner || !(g->hop.reliable || client_is_reliable(x->client)))
+	if (!gathers && (x->inner || !(g->hop.reliable || client_is_reliable(x->client))))
 		return false;
 	ask.key = x->body_key = errand_hash(g);
-	e = reblock_check(x, g->m, g->r, &g->hop, len, &needed);
+	if (!gathers)
+		e = reblock_check(x, g->m, g->r, &g->hop, len, &needed);
 	if (e == ERR_NONE && needed)
 		e = reblock_begin(g->p, x, &ask, peer);
 	if (e != ERR_NONE)
@@ -272,10 +273,12 @@ static bool reblock(struct passage *g, const struct endpoint *peer, size_t len)
 static void want_return_path(struct passage *g, const struct origin_conf *to)
 {
 	struct exchange *x = g->x;
-	const struct listener *l = snapshot_listener(x->conf, x->client->listener);
-	const struct endpoint *peer = &x->client->peer;
+	const struct listener *l;
 
-	if (!x->route->return_path || g->asks_client || x->group || l == NULL || (l->scheme != URI_COAP && !edge_is_clients_session(peer)))
+	if (!x->route->return_path || g->asks_client || x->group)
+		return;
+	l = snapshot_listener(x->conf, x->client->listener);
+	if (l == NULL || (l->scheme != URI_COAP && !edge_is_clients_session(&x->client->peer)))
 		return;
 	x->return_route = x->route->metrics_slot + 1;
 	x->return_to = to != NULL ? hash_bytes(&g->p->hash_key, to->text, strlen(to->text)) : 0;
@@ -286,18 +289,21 @@ void passage_pass(struct passage *g, const struct endpoint *address, const struc
 	struct proxy *p = g->p;
 	struct exchange *x = g->x;
 	uint8_t bytes[MSG_MAX + OUTER_ROOM];
-	enum error e = passage_check_address(g, to, address, configured);
+	enum error e;
 	struct destination d;
 	size_t len;
 
+	find_destination(g, address, to, &d);
+	origin_soon(p, d.key, x->client);
+	e = passage_check_address(g, to, address, configured);
 	if (e == ERR_NONE && endpoint_is_multicast(address))
 		e = edge_traits[scheme_of(g, to)].connects ? ERR_ADDRESS : group_prepare(p, x);
 	if (e != ERR_NONE) {
 		passage_refuse(p, x, e, 0);
 		return;
 	}
-	find_destination(g, address, to, &d);
 	g->hop = hop_of(p, &d.peer);
+	exchange_take_token(p, x, &d.peer);
 	len = write_request(g, to, bytes, sizeof bytes);
 	if (len > 0 && is_carried(g, to)) {
 		e = carry(g, &d.peer, to, bytes, len);
@@ -334,15 +340,17 @@ static unsigned listener_index(const struct snapshot *conf, const struct client 
 /* Where somebody asks from within the process and has no session of his own, he may be a client of HTTP. */
 static bool is_bare_http(const struct snapshot *conf, const struct client *c, bool inner)
 {
-	const struct listener *l = snapshot_listener(conf, c->listener);
+	const struct listener *l = inner && c->peer.session == 0 ? snapshot_listener(conf, c->listener) : NULL;
 
-	return inner && c->peer.session == 0 && l != NULL && l->scheme == URI_HTTP;
+	return l != NULL && l->scheme == URI_HTTP;
 }
 
 struct target_asked forward_asked(const struct snapshot *conf, const struct client *c, const struct endpoint *address, bool inner)
 {
-	return (struct target_asked){ .address = *address, .host = inner || client_is_at_slot(c) ? NULL : edge_client_host(&c->peer),
-		.identity = inner || client_is_at_slot(c) ? NULL : edge_client_name(&c->peer), .http = inner, .bare = is_bare_http(conf, c, inner) };
+	bool in_session = c->peer.session != 0 && !inner && !client_is_at_slot(c);
+
+	return (struct target_asked){ .address = *address, .host = in_session ? edge_client_host(&c->peer) : NULL,
+		.identity = in_session ? edge_client_name(&c->peer) : NULL, .http = inner, .bare = is_bare_http(conf, c, inner) };
 }
 
 bool passage_read(struct passage *g, const struct endpoint *address, enum error *e)
@@ -392,13 +400,33 @@ static enum error decide(struct passage *g, const struct route *found)
 	return is_at_last_hop(g) ? ERR_HOP_LIMIT : ERR_NONE;
 }
 
+bool passage_continue(struct passage *g)
+{
+	struct exchange *x = g->x;
+	size_t count;
+	const struct origin_conf *list = passage_origins(x, x->forward, &count);
+
+	if (!client_is_at_slot(x->client) && is_carried(g, count > 0 ? list : NULL) && continue_errand(g))
+		return true;
+	return (!x->inner || reading_wants(x)) && x->client->errands > 0 && continue_blocks(g);
+}
+
+void passage_go_on(struct passage *g)
+{
+	struct exchange *x = g->x;
+
+	if (passage_continue(g))
+		return;
+	if (x->observe == OBSERVE_REGISTER && observe_begin(g->p, x, g->m) != ERR_NONE)
+		x->observe = OBSERVE_NONE;
+	passage_find_origin(g);
+}
+
 void forward_begin(struct proxy *p, struct exchange *x, const struct msg_view *m, const struct outer_request *r,
 	const struct endpoint *asked, const struct route *found)
 {
-	const struct origin_conf *list;
 	struct passage g;
 	enum error e;
-	size_t count;
 
 	passage_begin(&g, p, x, m, r);
 	if (!passage_read(&g, asked, &e)) {
@@ -416,14 +444,10 @@ void forward_begin(struct proxy *p, struct exchange *x, const struct msg_view *m
 		return;
 	}
 	x->confirmable = x->client_type == MSG_CON || x->route->confirmable;
-	list = passage_origins(x, x->forward, &count);
-	if (!client_is_at_slot(x->client) && is_carried(&g, count > 0 ? list : NULL) && continue_errand(&g))
-		return;
-	if (!x->inner && x->client->errands > 0 && continue_blocks(&g))
-		return;
-	if (x->observe == OBSERVE_REGISTER && observe_begin(p, x, m) != ERR_NONE)
-		x->observe = OBSERVE_NONE;
-	passage_find_origin(&g);
+	if (reading_wants(x))
+		passage_be_read(&g);
+	else
+		passage_go_on(&g);
 }
 
 /* ---- observations ---- */
@@ -439,25 +463,18 @@ bool forward_is_same(struct proxy *p, const struct exchange *x, const struct msg
 		target_hash(&g) == x->observation->target;
 }
 
-void forward_again(struct proxy *p, struct exchange *x, const struct msg_view *m, const struct outer_request *r,
-	const struct endpoint *asked)
+void passage_go_again(struct passage *g)
 {
-	struct passage g;
+	struct proxy *p = g->p;
+	struct exchange *x = g->x;
 	uint8_t bytes[MSG_MAX + OUTER_ROOM];
 	enum error e;
 	size_t len;
 
-	access_log_begin(x, m);
-	passage_begin(&g, p, x, m, r);
-	if (!passage_read(&g, asked, &e) || is_at_last_hop(&g)) {
-		respond_error(p, x, e == ERR_NONE ? ERR_HOP_LIMIT : e, 0);
-		exchange_schedule(p, x);
-		return;
-	}
 	x->confirmable = x->client_type == MSG_CON || x->route->confirmable;
 	x->deadline = clock_now() + x->route->timeout;
-	g.hop = hop_of(p, exchange_origin_peer(x));
-	len = write_request(&g, x->observation->to, bytes, sizeof bytes);
+	g->hop = hop_of(p, exchange_origin_peer(x));
+	len = write_request(g, x->observation->to, bytes, sizeof bytes);
 	if (len == 0 || len > edge_of(exchange_origin_peer(x))->message_max) {
 		passage_refuse(p, x, ERR_TOO_LARGE, 0);
 		return;
@@ -466,4 +483,23 @@ void forward_again(struct proxy *p, struct exchange *x, const struct msg_view *m
 	e = x->crossing != NULL ? crossing_request_again(p, x, bytes, len) : transmit_or_wait(p, x, bytes, len, true);
 	if (e != ERR_NONE)
 		passage_refuse(p, x, e, 0);
+}
+
+void forward_again(struct proxy *p, struct exchange *x, const struct msg_view *m, const struct outer_request *r,
+	const struct endpoint *asked)
+{
+	struct passage g;
+	enum error e;
+
+	access_log_begin(x, m);
+	passage_begin(&g, p, x, m, r);
+	if (!passage_read(&g, asked, &e) || is_at_last_hop(&g)) {
+		respond_error(p, x, e == ERR_NONE ? ERR_HOP_LIMIT : e, 0);
+		exchange_schedule(p, x);
+		return;
+	}
+	if (reading_wants(x))
+		passage_be_read_again(&g);
+	else
+		passage_go_again(&g);
 }

@@ -6,6 +6,7 @@
 #include "proxy/exchange/client.h"
 #include "proxy/exchange/exchange.h"
 #include "proxy/exchange/forward.h"
+#include "proxy/exchange/reading.h"
 #include "proxy/exchange/requester.h"
 #include "proxy/exchange/return_path.h"
 #include "translate/outer.h"
@@ -47,11 +48,12 @@ static enum error judge_again(struct proxy *p, const struct exchange *x, const s
 }
 
 /* From now on x is under the configuration in force. */
-static void put_under(struct proxy *p, struct exchange *x, const struct route *route)
+static void put_under(struct proxy *p, struct exchange *x, const struct route *route, const struct msg_view *m)
 {
 	exchange_set_route(p, x, route);
 	snapshot_release(x->conf);
 	x->conf = snapshot_keep(p->conf);
+	reading_renew(p, x, m);
 }
 
 /* The observation of an origin that asks by a return path: it goes on as long as that does. */
@@ -61,7 +63,7 @@ static enum error decide_return(struct proxy *p, struct exchange *x)
 
 	if (route == NULL)
 		return ERR_WITHDRAWN;
-	put_under(p, x, route);
+	put_under(p, x, route, NULL);
 	return ERR_NONE;
 }
 
@@ -101,6 +103,6 @@ enum error forward_decide_again(struct proxy *p, struct exchange *x)
 	if (e != ERR_NONE)
 		return e;
 	x->observation->to = to;
-	put_under(p, x, route);
+	put_under(p, x, route, &m);
 	return ERR_NONE;
 }

@@ -234,19 +234,16 @@ void passage_find_origin(struct passage *g)
 		passage_refuse(g->p, x, resolve_error(result), 0);
 }
 
-/* The request of a look-up again, from the message that was kept: that is *message now, for the caller to drop. Returns false if it cannot be read. */
-static bool read_again(struct passage *g, struct lookup *l, struct buffer *message, struct msg_view *m, struct outer_request *r)
+bool passage_again(struct passage *g, struct proxy *p, struct exchange *x, const struct buffer *message, struct msg_view *m,
+	struct outer_request *r)
 {
-	struct exchange *x = l->exchange;
-	struct endpoint asked = { .port = snapshot_listener(x->conf, x->client->listener)->address.port,
-		.transport = x->client->peer.transport };
+	const struct listener *l = snapshot_listener(x->conf, x->client->listener);
+	struct endpoint asked = { .port = l != NULL ? l->address.port : 0, .transport = x->client->peer.transport, .scope = x->local.ifindex };
 	uint16_t offender;
 	enum error e;
 
-	passage_begin(g, l->proxy, x, m, r);
+	passage_begin(g, p, x, m, r);
 	memcpy(asked.addr, x->local.addr, sizeof asked.addr);
-	*message = l->message;
-	l->message = (struct buffer){ 0 };
 	if (msg_parse_datagram(m, message->bytes, message->len) != MSG_OK || outer_read_reliable_request(m, r, &offender) != ERR_NONE ||
 		!passage_read(g, &asked, &e))
 		return false;
@@ -254,54 +251,66 @@ static bool read_again(struct passage *g, struct lookup *l, struct buffer *messa
 	return true;
 }
 
+/* The request of a look-up again, from the message that was kept for it. */
+struct kept_request {
+	struct passage g;
+	struct outer_request r;
+	struct msg_view m;
+	struct buffer message; /* borrowed by the others; for the caller of take_up() to drop */
+};
+
+/* Returns false if it cannot be read: it is refused then. */
+static bool take_up(struct kept_request *k, struct lookup *l)
+{
+	struct exchange *x = l->exchange;
+	struct proxy *p = l->proxy;
+
+	k->message = l->message;
+	l->message = (struct buffer){ 0 };
+	if (passage_again(&k->g, p, x, &k->message, &k->m, &k->r))
+		return true;
+	passage_refuse(p, x, ERR_INTERNAL, 0);
+	buffers_drop(p->buffers, &k->message);
+	return false;
+}
+
 static void on_resolved(struct resolve_waiter *w, enum resolve_result result, const struct endpoint *addresses, size_t count)
 {
 	struct lookup *l = wheel_owner(w, struct lookup, waiter);
 	struct exchange *x = l->exchange;
 	struct proxy *p = l->proxy;
-	struct outer_request r;
-	struct msg_view m;
-	struct buffer message;
-	struct passage g;
+	struct kept_request k;
 	struct endpoint address;
 	const struct origin_conf *list, *to = NULL;
 	size_t origin_count;
 
-	if (!read_again(&g, l, &message, &m, &r)) {
-		passage_refuse(p, x, ERR_INTERNAL, 0);
-		buffers_drop(p->buffers, &message);
+	if (!take_up(&k, l))
 		return;
-	}
 	list = passage_origins(x, x->forward, &origin_count);
 	if (origin_count > 0)
 		to = &list[(l->first_origin + l->next_origin - 1u) % origin_count];
 	if (result == RESOLVE_OK && count > 0) {
-		address = pick_address(&g, to, addresses, count);
+		address = pick_address(&k.g, to, addresses, count);
 		address.port = l->port;
 	}
-	if (result == RESOLVE_OK && count > 0 && (origin_count < 2 || !passage_rests(&g, &address, to))) {
+	if (result == RESOLVE_OK && count > 0 && (origin_count < 2 || !passage_rests(&k.g, &address, to))) {
 		exchange_end_lookup(p, x);
-		passage_pass(&g, &address, to, false);
+		passage_pass(&k.g, &address, to, false);
 	} else if (origin_count > 0) {
-		try_origins(&g, l->next_origin);
+		try_origins(&k.g, l->next_origin);
 	} else {
 		passage_refuse(p, x, resolve_error(result), 0);
 	}
-	buffers_drop(p->buffers, &message);
+	buffers_drop(p->buffers, &k.message);
 }
 
 void forward_session_came(struct lookup *l)
 {
-	struct exchange *x = l->exchange;
 	struct proxy *p = l->proxy;
-	struct outer_request r;
-	struct msg_view m;
-	struct buffer message;
-	struct passage g;
+	struct kept_request k;
 
-	if (read_again(&g, l, &message, &m, &r))
-		try_origins(&g, 0);
-	else
-		passage_refuse(p, x, ERR_INTERNAL, 0);
-	buffers_drop(p->buffers, &message);
+	if (!take_up(&k, l))
+		return;
+	try_origins(&k.g, 0);
+	buffers_drop(p->buffers, &k.message);
 }

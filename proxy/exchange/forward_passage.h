@@ -38,4 +38,23 @@ const struct origin_conf *passage_origins(const struct exchange *x, bool forward
 /* Finds an address and passes the request there, now or when a name server has answered; or refuses it. */
 void passage_find_origin(struct passage *g);
 
+
+/* What follows once the request was decided about: it belongs to an errand, or begins to find its origin. */
+void passage_go_on(struct passage *g);
+/* Whether it belongs to an errand, and has found its place there: it may be gone. */
+bool passage_continue(struct passage *g);
+/* The same of a request that refreshes or cancels an observation. */
+void passage_go_again(struct passage *g);
+
+/* The request of x again, from the bytes that were kept of it, decided as it was. Returns false if it
+ * cannot be read. */
+bool passage_again(struct passage *g, struct proxy *p, struct exchange *x, const struct buffer *message, struct msg_view *m,
+	struct outer_request *r);
+
+/* ---- forward_read.c ---- */
+
+/* Its route reads it: a gate's request waits or is refused, a tap's goes on and is read. */
+void passage_be_read(struct passage *g);
+void passage_be_read_again(struct passage *g);
+
 #endif

@@ -44,12 +44,12 @@ static size_t length_for(const struct exchange *x, const struct msg_view *m)
 	return m->len - m->token_len + x->token_len;
 }
 
-bool held_is_needed(const struct exchange *x, const struct msg_view *m)
+bool held_cuts(const struct exchange *x, const struct msg_view *m)
 {
 	const struct endpoint *peer;
 	struct arrived a;
 
-	if (x->body_key == 0 || x->inner || x->client == NULL || m->payload_len == 0)
+	if (x->inner || x->client == NULL || m->payload_len == 0)
 		return false;
 	peer = &x->client->peer;
 	a = look_at(m);

@@ -19,8 +19,12 @@ struct held_cut {
 	uint8_t bytes[HELD_MESSAGE]; /* head and options */
 };
 
-/* Whether the response m to x has to be cut for its client. */
-bool held_is_needed(const struct exchange *x, const struct msg_view *m);
+/* Whether the response m to x, of which something could be held, has to be cut for its client. */
+bool held_cuts(const struct exchange *x, const struct msg_view *m);
+static inline bool held_is_needed(const struct exchange *x, const struct msg_view *m)
+{
+	return x->body_key != 0 && held_cuts(x, m);
+}
 
 /* Cuts it (borrows m as long as *cut is used), and holds what it must. `notification`: its first block is meant, whatever was asked for. ERR_NONE,
  * or what the client is to be told instead. */

@@ -33,13 +33,11 @@ struct hop hop_of(const struct proxy *p, const struct endpoint *origin)
 	return hop;
 }
 
-void hop_learn(struct proxy *p, unsigned slot, const struct endpoint *origin)
+void hop_learn_reliable(struct proxy *p, unsigned slot, const struct endpoint *origin)
 {
 	uint64_t tag, flags = KNOWN, limit;
 	_Atomic uint64_t *entry;
 
-	if (!edge_of(origin)->reliable)
-		return;
 	entry = entry_of(p, origin, &tag);
 	limit = edge_message_limit(slot, origin);
 	flags |= edge_takes_blocks(slot, origin) ? BLOCKS : 0;

@@ -18,7 +18,13 @@ struct hop {
 
 struct hop hop_of(const struct proxy *p, const struct endpoint *origin);
 
-/* A message has come from it by this slot, or one was too long for it: what it has said of itself is known there. For its home. */
-void hop_learn(struct proxy *p, unsigned slot, const struct endpoint *origin);
+/* A message has come from it by this slot, or one was too long for it: what it has said of itself is known there. For its home. Of datagrams
+ * there is nothing to learn. */
+void hop_learn_reliable(struct proxy *p, unsigned slot, const struct endpoint *origin);
+static inline void hop_learn(struct proxy *p, unsigned slot, const struct endpoint *origin)
+{
+	if (edge_of(origin)->reliable)
+		hop_learn_reliable(p, slot, origin);
+}
 
 #endif

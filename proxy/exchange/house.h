@@ -18,11 +18,14 @@
 #include "conf/snapshot.h"
 #include "proxy/exchange/message_ids.h"
 #include "proxy/exchange/metrics.h"
+#include "proxy/exchange/read_metrics.h"
 
 enum {
 	HOUSE_WORKERS_MAX = 64,
 	HOUSE_RESTS = 4096,
 	HOUSE_REFUSALS = 4096,
+	HOUSE_READ_RATES = 16384, /* accounts of senders whose requests are read (reading_gate.c) */
+	HOUSE_READ_RATE_WAYS = 4,
 	HOUSE_HOPS = 4096,      /* origins of which it is known what they take in one message (hop.c) */
 	DOWN_ID_SPACES = 4096,  /* Message-ID spaces towards clients, shared by hash of the endpoint: no state per client */
 	PORT_SPACES = 65536,    /* of source ports towards origins (ports.c) */
@@ -67,6 +70,7 @@ struct house_cell {
 	struct origin_port ports[PORT_SPACES];
 	_Atomic uint32_t route_exchanges[CONF_ROUTES_MAX]; /* under way, by the route's slot */
 	struct route_metrics routes[CONF_ROUTES_MAX];      /* by the route's slot */
+	struct read_metrics reads[CONF_READS_MAX];         /* by the read's slot */
 	_Atomic uint64_t session_names[HOUSE_SESSIONS]; /* half of the name's hash; 0: the place is free */
 	struct house_session_place sessions[HOUSE_SESSIONS];
 	_Atomic uint8_t sent[HOUSE_SENT]; /* by the index of an exchange that crossed: its request was sent to the origin */
@@ -89,6 +93,7 @@ struct house_state {
 	_Atomic uint64_t session_order;    /* named sessions begun so far */
 	_Atomic uint32_t sessions_changed; /* counts up when one was entered */
 	_Atomic uint64_t hops[HOUSE_HOPS];
+	_Atomic uint64_t read_rates[HOUSE_READ_RATES]; /* 16 bits of who it is, and when his account is even again (48 bits, us) */
 };
 
 /* One process's view. */

@@ -57,8 +57,18 @@
 	X(COUNT_RETURN_FOREIGN, "return_foreign_dropped")                    \
 	X(COUNT_KEEPALIVE_PINGS, "keepalive_pings")                          \
 	X(COUNT_ACCESS_LOST, "access_lines_lost")                            \
+	X(COUNT_READER_RESTARTS, "reader_restarts") /* by the parent alone */ \
 	X(COUNT_FEED_LINES, "feed_lines")                                    \
 	X(COUNT_FEED_LOST, "feed_lines_lost")                                \
+	X(COUNT_READ_OPENED, "read_opened")                                  \
+	X(COUNT_READ_UNKNOWN, "read_unknown")                                \
+	X(COUNT_READ_BAD, "read_bad")                                        \
+	X(COUNT_READ_SEEN, "read_seen_before")                               \
+	X(COUNT_READ_UNVERIFIED, "read_unverified")                          \
+	X(COUNT_READ_MISSED, "read_missed")                                  \
+	X(COUNT_READ_PARTIAL, "read_partial")                                \
+	X(COUNT_READ_LATE, "reader_answers_late")                            \
+	X(COUNT_READER_BROKEN, "reader_packets_broken")                      \
 	X(COUNT_HTTP_CONNECTIONS, "http_connections_accepted")               \
 	X(COUNT_HTTP_CONNECTIONS_REFUSED, "http_connections_refused")        \
 	X(COUNT_HTTP_HANDSHAKES_FAILED, "http_handshakes_failed")            \

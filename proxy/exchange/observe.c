@@ -5,6 +5,7 @@
 #include "proxy/exchange/delivery.h"
 #include "proxy/exchange/exchange.h"
 #include "proxy/exchange/reachability.h"
+#include "proxy/exchange/reading.h"
 #include "proxy/exchange/requester.h"
 #include "proxy/exchange/respond.h"
 #include "proxy/exchange/transmit.h"
@@ -166,6 +167,7 @@ static void pass(struct proxy *p, struct exchange *x, const struct msg_view *m, 
 
 	if (!is_last(m)) {
 		o->delivery = respond_notify(p, x, m, wants_confirmation(x, o, m), age);
+		reading_answer(x, m, true);
 		if (requester_is_gone(x))
 			observe_client_gone(p, o);
 		return;
@@ -175,6 +177,7 @@ static void pass(struct proxy *p, struct exchange *x, const struct msg_view *m, 
 	if (x->state != EXCHANGE_OBSERVING)
 		respond_acknowledge(p, x);
 	respond_notify(p, x, m, true, age);
+	reading_answer(x, m, true);
 	exchange_free(p, x);
 }
 
@@ -265,8 +268,10 @@ void observe_supersede(struct proxy *p, struct observation *o)
 	if (o->pending.bytes == NULL || o->delivery == NULL)
 		return;
 	upstream_acknowledge(x, o->pending.bytes, o->pending.len);
-	if (msg_parse_datagram(&m, o->pending.bytes, o->pending.len) == MSG_OK)
+	if (msg_parse_datagram(&m, o->pending.bytes, o->pending.len) == MSG_OK) {
 		respond_supersede(p, x, &m, clock_now() - o->pending_at);
+		reading_answer(x, &m, true);
+	}
 	buffers_drop(p->buffers, &o->pending);
 }
 

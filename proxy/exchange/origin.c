@@ -8,14 +8,20 @@
 #include "proxy/exchange/table.h"
 #include "proxy/exchange/transmit.h"
 
-static uint64_t hash_of(const struct proxy *p, const struct endpoint *peer)
+uint64_t origin_key(const struct proxy *p, const struct endpoint *peer)
 {
 	return hash_bytes(&p->hash_key, peer, sizeof *peer);
 }
 
 uint32_t origin_hash(const struct proxy *p, const struct endpoint *peer)
 {
-	return (uint32_t)(hash_of(p, peer) >> 32);
+	return (uint32_t)(origin_key(p, peer) >> 32);
+}
+
+void origin_soon(const struct proxy *p, uint64_t key, const struct client *c)
+{
+	table_soon(&p->origin_table, key);
+	ports_soon(p, c, (uint32_t)(key >> 32));
 }
 
 static struct origin *find(const struct proxy *p, uint64_t hash, const struct endpoint *peer)
@@ -29,7 +35,7 @@ static struct origin *find(const struct proxy *p, uint64_t hash, const struct en
 
 struct origin *origin_find(const struct proxy *p, const struct endpoint *peer)
 {
-	return find(p, hash_of(p, peer), peer);
+	return find(p, origin_key(p, peer), peer);
 }
 
 enum { EVICTION_LOOKS = 64 };
@@ -50,7 +56,7 @@ static bool evict_one(struct proxy *p)
 
 	for (int looks = 0; o != NULL && looks < EVICTION_LOOKS; looks++) {
 		if (o->exchanges == 0) {
-			table_remove(&p->origin_table, hash_of(p, &o->peer), o);
+			table_remove(&p->origin_table, origin_key(p, &o->peer), o);
 			wheel_cancel(&o->timer);
 			release(o);
 			slab_free(p->origins, o->links.index);
@@ -70,11 +76,10 @@ static void on_quiet_over(struct wheel_timer *t)
 	transmit_pump(o->proxy, o);
 }
 
-struct origin *origin_get(struct proxy *p, const struct endpoint *peer)
+struct origin *origin_get(struct proxy *p, const struct endpoint *peer, uint64_t key)
 {
 	const struct settings *s = &p->conf->settings;
-	uint64_t hash = hash_of(p, peer);
-	struct origin *o = find(p, hash, peer);
+	struct origin *o = find(p, key, peer);
 	uint32_t index;
 
 	if (o != NULL) {
@@ -89,12 +94,12 @@ struct origin *origin_get(struct proxy *p, const struct endpoint *peer)
 	o->proxy = p;
 	o->timer.run = on_quiet_over;
 	o->peer = *peer;
-	o->hash = (uint32_t)(hash >> 32);
+	o->hash = (uint32_t)(key >> 32);
 	congestion_init(&o->congestion, (uint16_t)s->origin_window, (uint32_t)s->ack_timeout);
 	/* A reliable transport has a congestion control of its own. */
 	if (edge_of(peer)->reliable)
 		o->congestion.window = (uint16_t)s->origin_window;
-	table_insert(&p->origin_table, hash, o, index);
+	table_insert(&p->origin_table, key, o, index);
 	return o;
 }
 
@@ -112,30 +117,22 @@ int origin_introduce(struct origin *o, const struct edge_credentials *c)
 	return -1;
 }
 
-struct endpoint origin_named(const struct proxy *p, const struct endpoint *address, enum uri_scheme transport,
-	const struct edge_credentials *c)
+void origin_name(const struct proxy *p, struct endpoint *peer, enum uri_scheme transport, const struct edge_credentials *c)
 {
-	struct endpoint peer = *address;
-
-	peer.transport = (uint16_t)transport;
+	peer->transport = (uint16_t)transport;
 	/* Two names, or identities of ours, whose hashes meet would share a connection: the hash is keyed, so nobody can look for them. */
 	if (edge_traits[transport].named)
-		peer.session = (hash_mix(&p->hash_key, hash_bytes(&p->hash_key, c->host, strlen(c->host) + 1), c->identity,
+		peer->session = (hash_mix(&p->hash_key, hash_bytes(&p->hash_key, c->host, strlen(c->host) + 1), c->identity,
 			strlen(c->identity)) & ~EDGE_SESSION_OF_CLIENT) | 1;
-	return peer;
 }
 
-void origin_send(const struct proxy *p, unsigned slot, const struct endpoint *peer, const uint8_t *bytes, size_t len)
+void origin_send_client(const struct proxy *p, const struct endpoint *peer, const uint8_t *bytes, size_t len)
 {
 	const struct origin *o;
 	struct local_address local;
 	struct endpoint client;
 	unsigned listener;
 
-	if (!edge_is_clients_session(peer)) {
-		edge_send_origin(slot, peer, bytes, len);
-		return;
-	}
 	if (!sessions_client(peer, &client, &listener, &local))
 		return; /* it has ended meanwhile */
 	o = sessions_is_plain(peer) ? origin_find(p, peer) : NULL;
@@ -328,9 +325,9 @@ void origin_stay_quiet(const struct exchange *x)
 /* Told to all workers, who choose among the origins of a route without being their home. */
 static void rest(struct proxy *p, const struct endpoint *peer, uint64_t until)
 {
-	uint64_t hash = hash_of(p, peer);
+	uint64_t key = origin_key(p, peer);
 
-	atomic_store_explicit(&p->house.state->rests[hash % HOUSE_RESTS], (hash >> 32) << 32 | (uint32_t)(until / REST_TICK),
+	atomic_store_explicit(&p->house.state->rests[key % HOUSE_RESTS], (key >> 32) << 32 | (uint32_t)(until / REST_TICK),
 		memory_order_relaxed);
 }
 
@@ -348,19 +345,18 @@ void origin_answered(struct origin *o)
 	o->quiet_until = 0;
 }
 
-bool origin_rests(const struct proxy *p, const struct endpoint *peer)
+bool origin_rests(const struct proxy *p, uint64_t key)
 {
-	uint64_t hash = hash_of(p, peer);
-	uint64_t entry = atomic_load_explicit(&p->house.state->rests[hash % HOUSE_RESTS], memory_order_relaxed);
+	uint64_t entry = atomic_load_explicit(&p->house.state->rests[key % HOUSE_RESTS], memory_order_relaxed);
 
-	return entry != 0 && entry >> 32 == hash >> 32 && (int32_t)((uint32_t)entry - (uint32_t)(clock_now() / REST_TICK)) > 0;
+	return entry != 0 && entry >> 32 == key >> 32 && (int32_t)((uint32_t)entry - (uint32_t)(clock_now() / REST_TICK)) > 0;
 }
 
 unsigned origin_home(const struct proxy *p, const struct endpoint *peer)
 {
 	if (edge_is_clients_session(peer) && edge_session_worker(peer) < p->house.count)
 		return edge_session_worker(peer);
-	return p->house.count > 1 ? house_home(&p->house, hash_of(p, peer)) : p->house.self;
+	return p->house.count > 1 ? house_home(&p->house, origin_key(p, peer)) : p->house.self;
 }
 
 static void free_one(void *object, uint32_t index, void *arg)

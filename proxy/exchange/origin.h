@@ -6,23 +6,37 @@
 
 #include "proxy/exchange/proxy.h"
 
-/* The origin at this endpoint, made if it is not known (the least recently used idle one goes at the limit). NULL if all
+/* What an origin is looked up by, known or not. */
+uint64_t origin_key(const struct proxy *p, const struct endpoint *peer);
+
+/* The origin at this endpoint, of this key, made if it is not known (the least recently used idle one goes at the limit). NULL if all
  * known ones are busy or memory is short. */
-struct origin *origin_get(struct proxy *p, const struct endpoint *peer);
+struct origin *origin_get(struct proxy *p, const struct endpoint *peer, uint64_t key);
 struct origin *origin_find(const struct proxy *p, const struct endpoint *peer);
 
-/* What names its Message-ID spaces, known or not. */
+/* Tells that the origin of this key gets a message of this client soon: what that is looked up for is fetched into the cache meanwhile, all
+ * at once. */
+void origin_soon(const struct proxy *p, uint64_t key, const struct client *c);
+
+/* What names its Message-ID spaces. */
 uint32_t origin_hash(const struct proxy *p, const struct endpoint *peer);
 
 /* Keeps how it is to be recognised; does nothing if it is known, or is not named. Returns 0, or -1 without memory. */
 int origin_introduce(struct origin *o, const struct edge_credentials *c) __attribute__((warn_unused_result));
 
-/* The endpoint of an origin at this address, over this transport, known by this name to whom we show this identity. */
-struct endpoint origin_named(const struct proxy *p, const struct endpoint *address, enum uri_scheme transport,
-	const struct edge_credentials *c);
+/* Makes of an address, *peer, the endpoint of an origin there, over this transport, known by this name to whom we show this identity. */
+void origin_name(const struct proxy *p, struct endpoint *peer, enum uri_scheme transport, const struct edge_credentials *c);
 
-/* Sends a message to an origin from a slot; to a client who is asked as one by the side of his listener. */
-void origin_send(const struct proxy *p, unsigned slot, const struct endpoint *peer, const uint8_t *bytes, size_t len);
+/* Sends a message to a client who is asked as an origin, by the side of his listener. */
+void origin_send_client(const struct proxy *p, const struct endpoint *peer, const uint8_t *bytes, size_t len);
+/* Sends a message to an origin: from a slot, unless it is such a client. */
+static inline void origin_send(const struct proxy *p, unsigned slot, const struct endpoint *peer, const uint8_t *bytes, size_t len)
+{
+	if (edge_is_clients_session(peer))
+		origin_send_client(p, peer, bytes, len);
+	else
+		edge_send_origin(slot, peer, bytes, len);
+}
 
 /* Puts an exchange behind its client's others; clients are served in turn. Returns 0, or -1 without memory. */
 int origin_wait(struct proxy *p, struct exchange *x) __attribute__((warn_unused_result));
@@ -46,8 +60,8 @@ void origin_stay_quiet(const struct exchange *x);
 /* `rest_for` microseconds it is passed over where there are others (0: not at all). */
 void origin_failed(struct origin *o, uint64_t rest_for);
 void origin_answered(struct origin *o);
-/* Whether an origin rests, wherever its home is. */
-bool origin_rests(const struct proxy *p, const struct endpoint *peer);
+/* Whether the origin of this key rests, wherever its home is. */
+bool origin_rests(const struct proxy *p, uint64_t key);
 
 /* The worker an origin belongs to. */
 unsigned origin_home(const struct proxy *p, const struct endpoint *peer);

@@ -60,10 +60,10 @@ static int grow(struct proxy *p, struct origin *o, unsigned wanted)
 /* A binding's slot (its low bits), and whether a transfer or observation of its client began there. */
 enum { NO_SLOT = 0x7fff, TRANSFER = 0x8000 };
 
-static uint64_t mix_of(const struct client *c, const struct origin *o)
+static uint64_t mix_of(const struct client *c, uint32_t origin)
 {
 	/* Only the upper half of the product depends on the client. */
-	return ((uint64_t)c->hash << 32 | o->hash) * 0x9e3779b97f4a7c15ull;
+	return ((uint64_t)c->hash << 32 | origin) * 0x9e3779b97f4a7c15ull;
 }
 
 static struct binding *set_of(const struct proxy *p, uint64_t mix)
@@ -71,17 +71,15 @@ static struct binding *set_of(const struct proxy *p, uint64_t mix)
 	return &p->bindings[(mix >> 48 & (BINDING_SETS - 1)) * BINDING_WAYS];
 }
 
-void ports_soon(const struct proxy *p, const struct client *c, const struct origin *o)
+void ports_soon(const struct proxy *p, const struct client *c, uint32_t origin)
 {
-	__builtin_prefetch(set_of(p, mix_of(c, o)), 1);
-	/* that of the port it is given if it has none; nearly always the right one */
-	if (o->port_count > 0)
-		__builtin_prefetch(&space_of(p, o, c->hash & (o->port_count - 1u))->ids.next, 1);
+	__builtin_prefetch(set_of(p, mix_of(c, origin)), 1);
+	__builtin_prefetch(&p->cell->ports[origin % PORT_SPACES].ids.next, 1); /* of the first port: most have no other */
 }
 
 static struct binding *binding_of(struct proxy *p, const struct client *c, const struct origin *o)
 {
-	uint64_t mix = mix_of(c, o);
+	uint64_t mix = mix_of(c, o->hash);
 	uint32_t tag = (uint32_t)(mix >> 16) | 1;
 	struct binding *set = set_of(p, mix);
 	uint16_t now = (uint16_t)(clock_now() / (8 * CLOCK_SECOND));

@@ -18,8 +18,9 @@ int ports_assign(struct proxy *p, struct exchange *x, bool keep_slot) __attribut
 /* A Message ID from a slot to the origin of this hash (origin_hash()), or -1. */
 int32_t ports_take_mid(struct proxy *p, uint32_t origin, unsigned slot);
 
-/* Tells that a message of this client to this origin gets its port soon: what is looked up for that is fetched into the cache meanwhile. */
-void ports_soon(const struct proxy *p, const struct client *c, const struct origin *o);
+/* Tells that a message of this client to the origin of this hash gets its port soon: what is looked up for that is fetched into the cache
+ * meanwhile. */
+void ports_soon(const struct proxy *p, const struct client *c, uint32_t origin);
 
 /* The upload by Block1 that x ended is over: its port is free for others. */
 void ports_upload_ended(const struct exchange *x);

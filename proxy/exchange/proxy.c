@@ -9,6 +9,8 @@
 #include "proxy/exchange/observe.h"
 #include "proxy/exchange/origin.h"
 #include "proxy/exchange/ports.h"
+#include "proxy/exchange/reader_link.h"
+#include "proxy/exchange/reading.h"
 #include "proxy/exchange/refusal_log.h"
 #include "proxy/exchange/renew.h"
 #include "proxy/exchange/respond.h"
@@ -120,6 +122,8 @@ void proxy_destroy(struct proxy *p)
 	if (p->origins != NULL)
 		origins_free(p);
 	errands_destroy(p);
+	readings_destroy(p);
+	reader_link_destroy(p);
 	sessions_destroy(p);
 	return_paths_destroy(p);
 	refusal_log_destroy(p);
@@ -184,7 +188,8 @@ void proxy_drain(struct proxy *p)
 
 bool proxy_is_drained(const struct proxy *p)
 {
-	return slab_count(p->exchanges) == 0 && slab_count(p->deliveries) == 0 && !crossing_is_behind(p);
+	/* What was asked of the reader is still to be told, to feeds and the access log. */
+	return slab_count(p->exchanges) == 0 && slab_count(p->deliveries) == 0 && !crossing_is_behind(p) && reader_link_open(p) == 0;
 }
 
 static bool was_sent(const struct proxy *p, const struct exchange *x)

@@ -86,25 +86,28 @@ struct upload {
 
 /* ---- an origin endpoint (origin.c) ---- */
 struct origin {
+	/* what every message needs: two lines of the cache */
 	struct table_links links;
+	struct endpoint peer;
+	uint32_t hash;               /* of peer: names its Message-ID spaces */
+	uint32_t exchanges;          /* all that name this origin: queued, in flight, acknowledged, observing */
+	uint32_t in_flight_count;
+	uint16_t port_count;         /* source ports in use: a power of two, 0 before the first message */
+	uint16_t failures;           /* in a row */
+	struct exchange *in_flight;  /* occupying the window */
+	struct flow *flow_first;     /* clients with waiting exchanges, served in turn */
+	uint64_t quiet_until;        /* silent: nothing more leaves for it before (origin_stay_quiet()) */
+	struct congestion congestion;
+	/* the rest */
+	struct flow *flow_last;
+	struct upload *uploads;
 	struct wheel_timer timer;    /* the end of quiet_until */
 	struct proxy *proxy;
-	struct endpoint peer;
-	struct congestion congestion;
-	struct exchange *in_flight;  /* occupying the window */
-	uint32_t in_flight_count;
-	uint32_t exchanges;          /* all that name this origin: queued, in flight, acknowledged, observing */
-	uint32_t waiting;            /* of these, in `flows` */
-	struct flow *flow_first, *flow_last; /* clients with waiting exchanges, served in turn */
-	uint32_t hash;               /* of peer: names its Message-ID spaces */
-	uint16_t port_count;         /* source ports in use: a power of two, 0 before the first message */
 	uint64_t grown_at;           /* when port_count last changed */
-	uint16_t failures;           /* in a row */
-	uint64_t quiet_until;        /* silent: nothing more leaves for it before (origin_stay_quiet()) */
-	struct upload *uploads;
 	struct exchange *connected;  /* where something is connected: all exchanges that name this origin, by their `beside` */
 	struct exchange *cursor;     /* the next of them that upstream_lost() looks at */
 	struct local_address local;  /* of a client of plain datagrams (sessions.h): the address that he asked */
+	uint32_t waiting;            /* of `exchanges`, in flows */
 	char *host, *identity;       /* owned; where it is named: see struct edge_credentials. Else NULL */
 };
 
@@ -126,6 +129,7 @@ enum exchange_state {
 	EXCHANGE_CANCELLING, /* nobody listens any more; the origin is being told (RFC 7641 3.6) */
 	EXCHANGE_CROSSED,    /* under way in another worker, the origin's home (crossing.c) */
 	EXCHANGE_SERVED,     /* waits for something of its errand (errand.c) */
+	EXCHANGE_READING,    /* waits until its request is read (reading.h) */
 };
 
 enum observe_ask { OBSERVE_NONE, OBSERVE_REGISTER, OBSERVE_CANCEL };
@@ -196,6 +200,7 @@ struct exchange {
 	const struct route *route;    /* NULL before it is known, and where the exchange is a stand-in */
 	struct observation *observation;
 	struct lookup *lookup;        /* while its origin is being found */
+	struct reading *reading;      /* what is read of its messages, where its route reads (reading.h) */
 };
 
 /* What an exchange that crossed knows of its other half (crossing.c). */
@@ -302,7 +307,7 @@ struct proxy {
 	uint64_t held_back_until;       /* the latest of them: 0 in most gateways' lives */
 	struct rate_bucket *rates;      /* RATE_BUCKETS (reachability.c) */
 	struct hash_key hash_key, echo_key; /* the house's */
-	struct hash_key token_key;      /* own; of upstream tokens (exchange.c), of which so many were made: */
+	struct hash_key token_key;      /* own; of tokens over (D)TLS (exchange.c), of which so many were made: */
 	uint64_t tokens;
 	struct house house;
 	bool owns_house;
@@ -314,6 +319,8 @@ struct proxy {
 	struct renewal *renewal;        /* what a new configuration has still to decide again (renew.c), or NULL */
 	bool draining;                  /* no new exchange is begun */
 	uint64_t listener_used[CONF_SLOTS_MAX]; /* when a request last came to a listener that was accepted, by its slot */
+	struct reader_link *reader_link; /* NULL until there is a reader */
+	struct readings *readings;      /* reading.h; NULL until something is read */
 	struct feeds *feeds;            /* feed.c; NULL where there are none */
 	uint64_t feed_exchanges;        /* numbers of those that feeds tell of: the next, or 0 before the first */
 	struct refusals *refusals;      /* refusal_log.c */

@@ -26,7 +26,7 @@ struct arrival {
 	bool truncated;
 	const struct route *route; /* of an origin that asks by a return path; else NULL */
 	bool reliable; /* it comes once: there are no duplicates, and nothing is acknowledged or reset */
-	uint64_t hash;
+	uint64_t hash; /* of endpoint, listener and Message ID; 0: not made yet */
 };
 
 static void reject(const struct arrival *a)
@@ -266,7 +266,8 @@ static bool is_repeat(struct arrival *a)
 	struct duplicate known;
 	uint32_t record;
 
-	a->hash = duplicates_hash(d, a->peer, space_of(a), a->m->mid);
+	if (a->hash == 0)
+		a->hash = duplicates_hash(d, a->peer, space_of(a), a->m->mid);
 	record = duplicates_find(d, a->hash, clock_now(), &known);
 	if (record == DUPLICATES_NONE)
 		return false;
@@ -388,17 +389,22 @@ static void on_sound(struct arrival *a)
 		reject(a);
 }
 
-void receive_soon(const struct proxy *p, unsigned listener, const struct endpoint *peer, const uint8_t *bytes, size_t len)
+uint64_t receive_soon(const struct proxy *p, unsigned listener, const struct endpoint *peer, const uint8_t *bytes, size_t len)
 {
-	if (len >= MSG_HEADER)
-		duplicates_prefetch(p->duplicates, duplicates_hash(p->duplicates, peer, listener, (uint16_t)(bytes[2] << 8 | bytes[3])));
+	uint64_t hash;
+
+	if (len < MSG_HEADER)
+		return 0;
+	hash = duplicates_hash(p->duplicates, peer, listener, (uint16_t)(bytes[2] << 8 | bytes[3]));
+	duplicates_prefetch(p->duplicates, hash);
+	return hash;
 }
 
 void receive_datagram(struct proxy *p, unsigned listener, const struct endpoint *peer, const struct local_address *to,
-	const uint8_t *bytes, size_t len, bool truncated, bool multicast)
+	const uint8_t *bytes, size_t len, bool truncated, bool multicast, uint64_t soon)
 {
 	struct msg_view m;
-	struct arrival a = { .p = p, .listener = listener, .peer = peer, .to = to, .m = &m, .truncated = truncated };
+	struct arrival a = { .p = p, .listener = listener, .peer = peer, .to = to, .m = &m, .truncated = truncated, .hash = soon };
 	enum msg_result result = msg_parse_datagram(&m, bytes, len);
 
 	/* Groups are not served: no answer, no Reset (RFC 7252 8.1, 8.2). */
@@ -419,7 +425,8 @@ void receive_datagram(struct proxy *p, unsigned listener, const struct endpoint 
 			reject(&a);
 		return;
 	case MSG_TOO_MANY_OPTIONS:
-		a.hash = duplicates_hash(p->duplicates, peer, listener, m.mid);
+		if (soon == 0)
+			a.hash = duplicates_hash(p->duplicates, peer, listener, m.mid);
 		if (msg_code_is_request(m.code) && m.type <= MSG_NON)
 			refuse_at_once(&a, ERR_BAD_REQUEST, msg_option(&m, OPT_OSCORE) != NULL);
 		else

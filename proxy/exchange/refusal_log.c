@@ -29,9 +29,22 @@ static struct network network_of(const struct endpoint *e)
 	return n;
 }
 
-static uint64_t hash_of(const struct refusals *l, enum error e, const struct network *from)
+/* Of a reason, which is an error or an alarm; with an alarm goes its route. */
+static uint64_t hash_of(const struct refusals *l, uint64_t reason, const struct network *from)
 {
-	return hash_mix(&l->proxy->hash_key, (uint64_t)e, from, sizeof *from) | (uint64_t)1 << 32;
+	return hash_mix(&l->proxy->hash_key, reason, from, sizeof *from) | (uint64_t)1 << 32;
+}
+
+_Static_assert(ALARM_END <= UINT8_MAX, "a reason is kept in a byte");
+
+static const char *alarm_text(unsigned reason)
+{
+	return reason == ALARM_BAD ? "alarm_bad" : reason == ALARM_UNKNOWN ? "alarm_unknown" : "alarm_seen_before";
+}
+
+static const char *reason_text(unsigned reason)
+{
+	return reason < ERR_COUNT ? error_row((enum error)reason)->counter : alarm_text(reason);
 }
 
 static uint64_t told_now(uint64_t hash)
@@ -109,8 +122,7 @@ static void tell_left_out(struct refusals *l, struct house_refusal *r)
 	if (left_out == 0)
 		return;
 	if (may_write(l))
-		log_info("%s: %" PRIu32 " more from %s", error_row((enum error)r->reason)->counter, left_out,
-			network_format(&r->from, network));
+		log_info("%s: %" PRIu32 " more from %s", reason_text(r->reason), left_out, network_format(&r->from, network));
 	else
 		l->others += left_out;
 }
@@ -187,32 +199,64 @@ static void write_line(const struct exchange *x, enum error e, uint16_t offender
 		row->text[0] != '\0' ? row->text : row->counter, more);
 }
 
-void refusal_log(struct proxy *p, const struct exchange *x, enum error e, uint16_t offender)
+/* Whether it is told now: *left_out were not since it was told last. Else it is counted. */
+static bool take_turn(struct refusals *l, unsigned reason, uint64_t hash, const struct network *from, uint32_t *left_out)
 {
-	struct refusals *l = p->refusals;
-	struct house_refusal *r;
-	uint64_t hash, told = 0;
-	struct network from;
-	bool known;
+	uint64_t told = 0;
+	struct house_refusal *r = find(l, hash, &told);
+	bool known = r != NULL && told != 0 && told >> 32 == hash >> 32;
 
-	if (!log_enabled(LOG_LEVEL_INFO))
-		return;
-	from = network_of(&x->client->peer);
-	hash = hash_of(l, e, &from);
-	r = find(l, hash, &told);
-	known = r != NULL && told != 0 && told >> 32 == hash >> 32;
 	if (r == NULL || (known && is_fresh(told)) || !may_write(l) || !claim(r, told, hash)) {
 		if (known)
 			atomic_fetch_add_explicit(&r->left_out, 1, memory_order_relaxed);
 		else
 			l->others++;
 		leave_out(l);
-		return;
+		return false;
 	}
 	if (!known) {
 		tell_left_out(l, r);
-		r->from = from;
-		r->reason = (uint8_t)e;
+		r->from = *from;
+		r->reason = (uint8_t)reason;
 	}
-	write_line(x, e, offender, &from, atomic_exchange_explicit(&r->left_out, 0, memory_order_relaxed));
+	*left_out = atomic_exchange_explicit(&r->left_out, 0, memory_order_relaxed);
+	return true;
+}
+
+void refusal_log(struct proxy *p, const struct exchange *x, enum error e, uint16_t offender)
+{
+	struct refusals *l = p->refusals;
+	struct network from;
+	uint32_t left_out;
+
+	if (!log_enabled(LOG_LEVEL_INFO))
+		return;
+	from = network_of(&x->client->peer);
+	if (take_turn(l, e, hash_of(l, e, &from), &from, &left_out))
+		write_line(x, e, offender, &from, left_out);
+}
+
+static const char *alarm_meaning(const struct alarm_of *a)
+{
+	if (a->alarm == ALARM_BAD)
+		return "it was altered, or is of another context";
+	return a->alarm == ALARM_UNKNOWN ? "no context of that ID is known" : "repeated, or replayed";
+}
+
+void refusal_log_alarm(struct proxy *p, const struct alarm_of *a)
+{
+	struct refusals *l = p->refusals;
+	struct network from;
+	char client[ENDPOINT_TEXT_MAX], network[ENDPOINT_TEXT_MAX], more[ENDPOINT_TEXT_MAX + 32] = "";
+	uint32_t left_out;
+
+	if (!log_enabled(LOG_LEVEL_WARNING))
+		return;
+	from = network_of(a->client);
+	if (!take_turn(l, a->alarm, hash_of(l, (uint64_t)a->alarm << 32 | a->route->metrics_slot, &from), &from, &left_out))
+		return;
+	if (left_out > 0)
+		snprintf(more, sizeof more, " (and %" PRIu32 " more from %s)", left_out, network_format(&from, network));
+	log_warning("%s: %s %s, route %s: %s%s", alarm_text(a->alarm), a->answer ? "an answer for" : "a request from",
+		endpoint_format(a->client, client), a->route->name, alarm_meaning(a), more);
 }

@@ -4,6 +4,8 @@
  *
  * What is left out is told ten seconds later even if nothing more comes. Both what is remembered and what is written are bounded:
  * at most REFUSAL_LINES_A_SECOND lines; what that cuts off, or finds no room in the table, is counted, and the sum is told in one line.
+ *
+ * Alarms about messages that were read are told in the same way, one line for each kind, route and network.
  */
 #ifndef PROXY_EXCHANGE_REFUSAL_LOG_H
 #define PROXY_EXCHANGE_REFUSAL_LOG_H
@@ -20,5 +22,16 @@ void refusal_log_destroy(struct proxy *p);
 
 /* x is being answered with e. `offender` is the option at fault, or 0. */
 void refusal_log(struct proxy *p, const struct exchange *x, enum error e, uint16_t offender);
+
+/* Kinds of alarms: they stand behind the errors in the table. */
+enum alarm { ALARM_BAD = ERR_COUNT, ALARM_UNKNOWN, ALARM_SEEN, ALARM_END };
+
+struct alarm_of {
+	enum alarm alarm;
+	const struct route *route;
+	const struct endpoint *client; /* whose request it is, or for whom the answer */
+	bool answer;
+};
+void refusal_log_alarm(struct proxy *p, const struct alarm_of *a);
 
 #endif

@@ -7,6 +7,7 @@
 #include "proxy/exchange/forward.h"
 #include "proxy/exchange/observe.h"
 #include "proxy/exchange/reachability.h"
+#include "proxy/exchange/reader_link.h"
 #include "proxy/exchange/return_path.h"
 
 enum { ROUTES_A_TICK = 4096 /* conditions of so many routes are looked at in one tick of the wheel: well under a millisecond */ };
@@ -55,6 +56,7 @@ static void renew_limits(struct proxy *p, const struct settings *before)
 	slab_set_limit(p->clients, s->clients);
 	slab_set_limit(p->origins, s->origins);
 	buffers_set_limit(p->buffers, s->queue_memory / p->house.count);
+	reader_link_renew(p);
 	slab_each(p->clients, renew_client, p);
 	slab_each(p->origins, renew_origin, p);
 }

@@ -166,7 +166,7 @@ static bool was_sent(const struct exchange *x)
 {
 	if (x->state == EXCHANGE_CROSSED)
 		return crossing_was_sent(x);
-	return x->state != EXCHANGE_RESOLVING && x->state != EXCHANGE_WAITING;
+	return x->state != EXCHANGE_RESOLVING && x->state != EXCHANGE_READING && x->state != EXCHANGE_WAITING;
 }
 
 void requester_leave(struct requester *r)

@@ -25,6 +25,7 @@ struct requester {
 	bool from_group;           /* the answer is one of a group's (group.h): */
 	struct endpoint responder; /* this member's. To ask the same again would be to ask all of them */
 	const struct endpoint *device; /* that of its request_origin */
+	uint64_t reading;          /* what is read of his messages, for his line of the access log (reading.h); 0: nothing */
 	struct hop hop;            /* what the origin takes that answered, or would have; as far as it is known */
 };
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/chain.h"
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/log.h"
@@ -168,15 +169,6 @@ static int table_fit(struct resolver *r)
 
 /* ---- a query ---- */
 
-static void waiter_push(struct resolve_waiter **list, struct resolve_waiter *w)
-{
-	w->next = *list;
-	w->link = list;
-	if (w->next != NULL)
-		w->next->link = &w->next;
-	*list = w;
-}
-
 static void query_free(struct query *q)
 {
 	if (q->timer != NULL)
@@ -244,7 +236,7 @@ static void name_finish(struct name *n)
 	memcpy(addresses, n->addresses, sizeof(addresses));
 	while ((w = n->waiters) != NULL) { /* the last came to the front: turned round, the first is called first */
 		resolve_cancel(w);
-		waiter_push(&waiters, w);
+		CHAIN_ENTER(waiters, w, next, link);
 	}
 	lru_add(n);
 	cache_trim(r, r->cache_max); /* from here on n may be gone */
@@ -495,17 +487,11 @@ enum resolve_result resolve_name(struct resolver *r, const char *name, size_t le
 			return RESOLVE_FAILED;
 		}
 	}
-	waiter_push(&n->waiters, w);
+	CHAIN_ENTER(n->waiters, w, next, link);
 	return RESOLVE_PENDING;
 }
 
 void resolve_cancel(struct resolve_waiter *w)
 {
-	if (w->link == NULL)
-		return;
-	*w->link = w->next;
-	if (w->next != NULL)
-		w->next->link = w->link;
-	w->next = NULL;
-	w->link = NULL;
+	CHAIN_LEAVE(w, next, link);
 }

@@ -32,7 +32,6 @@ struct return_path {
 };
 
 struct returns {
-	struct slab *slab;
 	struct table table;           /* by client */
 	unsigned next;                /* slot that is tried first */
 	uint32_t at_slot[SLOT_COUNT]; /* index in the slab, and 1 */
@@ -46,11 +45,7 @@ static struct returns *returns_of(struct proxy *p)
 	if (r != NULL)
 		return r;
 	r = calloc(1, sizeof *r);
-	if (r == NULL)
-		return NULL;
-	r->slab = slab_create(sizeof(struct return_path), SLOT_COUNT);
-	if (r->slab == NULL || table_init(&r->table, r->slab, EXPECTED) < 0) {
-		slab_destroy(r->slab);
+	if (r == NULL || table_create(&r->table, sizeof(struct return_path), SLOT_COUNT, EXPECTED) < 0) {
 		free(r);
 		return NULL;
 	}
@@ -62,8 +57,7 @@ void return_paths_destroy(struct proxy *p)
 {
 	if (p->returns == NULL)
 		return;
-	slab_destroy(p->returns->slab);
-	free(p->returns->table.heads);
+	table_destroy(&p->returns->table);
 	free(p->returns);
 	p->returns = NULL;
 }
@@ -89,7 +83,7 @@ static struct return_path *find(const struct proxy *p, const struct endpoint *cl
 
 static struct return_path *path_at(const struct proxy *p, unsigned slot)
 {
-	return p->returns != NULL && return_path_is_slot(slot) ? slab_get(p->returns->slab, p->returns->at_slot[slot - RETURN_SLOTS] - 1) : NULL;
+	return p->returns != NULL && return_path_is_slot(slot) ? slab_get(p->returns->table.slab, p->returns->at_slot[slot - RETURN_SLOTS] - 1) : NULL;
 }
 
 static struct return_path *path_of(const struct proxy *p, const struct client *c)
@@ -157,7 +151,7 @@ static void release(struct return_path *path)
 	r->at_slot[path->slot - RETURN_SLOTS] = 0;
 	r->turns[path->slot - RETURN_SLOTS]++;
 	house_add(&p->cell->return_paths, (uint32_t)-1);
-	slab_free(r->slab, path->links.index);
+	slab_free(r->table.slab, path->links.index);
 }
 
 static uint64_t lifetime_of(const struct return_path *path)
@@ -225,7 +219,7 @@ void return_paths_worker_died(struct proxy *p, unsigned worker)
 	struct death d = { worker };
 
 	if (p->returns != NULL)
-		slab_each(p->returns->slab, end_if_dead, &d);
+		slab_each(p->returns->table.slab, end_if_dead, &d);
 }
 
 /* ---- routes ---- */
@@ -275,7 +269,7 @@ static void look_anew(void *object, uint32_t index, void *arg)
 void return_paths_renew(struct proxy *p)
 {
 	if (p->returns != NULL)
-		slab_each(p->returns->slab, look_anew, p);
+		slab_each(p->returns->table.slab, look_anew, p);
 }
 
 /* ---- requests of clients ---- */
@@ -302,7 +296,7 @@ static struct return_path *new_path(struct proxy *p, const struct exchange *x, c
 	/* Where messages are reliable a slot is no more than the number of a connection. */
 	if (!edge_of(origin)->reliable && edge_open_slot(slot, endpoint_is_ipv4(origin)) < 0)
 		return NULL;
-	path = slab_new(r->slab, &index);
+	path = slab_new(r->table.slab, &index);
 	if (path == NULL) {
 		edge_close_slot(slot);
 		return NULL;

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/chain.h"
 #include "proxy/exchange/client.h"
 #include "proxy/exchange/crossing.h"
 #include "proxy/exchange/delivery.h"
@@ -31,7 +32,6 @@ struct session {
 };
 
 struct sessions {
-	struct slab *slab;
 	struct table table;
 	struct lookup *waiting, *due; /* due: of those, not tried yet in this round */
 	unsigned watched;             /* sessions that were asked, or will be, for signs of life */
@@ -45,11 +45,7 @@ static struct sessions *sessions_of(struct proxy *p)
 	if (s != NULL)
 		return s;
 	s = calloc(1, sizeof *s);
-	if (s == NULL)
-		return NULL;
-	s->slab = slab_create(sizeof(struct session), SESSIONS_MAX);
-	if (s->slab == NULL || table_init(&s->table, s->slab, SESSIONS_EXPECTED) < 0) {
-		slab_destroy(s->slab);
+	if (s == NULL || table_create(&s->table, sizeof(struct session), SESSIONS_MAX, SESSIONS_EXPECTED) < 0) {
 		free(s);
 		return NULL;
 	}
@@ -61,8 +57,7 @@ void sessions_destroy(struct proxy *p)
 {
 	if (p->sessions == NULL)
 		return;
-	slab_destroy(p->sessions->slab);
-	free(p->sessions->table.heads);
+	table_destroy(&p->sessions->table);
 	free(p->sessions);
 	p->sessions = NULL;
 }
@@ -167,7 +162,7 @@ void sessions_begin(struct proxy *p, unsigned listener, const struct endpoint *p
 	uint64_t wait = keepalive_of(p, listener, peer);
 	struct sessions *all = name != NULL || wait != 0 ? sessions_of(p) : NULL;
 	uint32_t index;
-	struct session *s = all != NULL ? slab_new(all->slab, &index) : NULL;
+	struct session *s = all != NULL ? slab_new(all->table.slab, &index) : NULL;
 
 	if (s == NULL)
 		return;
@@ -197,7 +192,7 @@ void sessions_end(struct proxy *p, const struct endpoint *peer)
 	wheel_cancel(&s->timer);
 	p->sessions->watched -= s->watched;
 	table_remove(&p->sessions->table, peer->session, s);
-	slab_free(p->sessions->slab, s->links.index);
+	slab_free(p->sessions->table.slab, s->links.index);
 }
 
 void sessions_superseded(struct proxy *p, const struct endpoint *peer)
@@ -226,23 +221,6 @@ bool sessions_find(const struct proxy *p, const struct session_name *name, struc
 	return true;
 }
 
-static void link_into(struct lookup **list, struct lookup *l)
-{
-	l->next = *list;
-	l->link = list;
-	if (l->next != NULL)
-		l->next->link = &l->next;
-	*list = l;
-}
-
-static void unlink(struct lookup *l)
-{
-	*l->link = l->next;
-	if (l->next != NULL)
-		l->next->link = l->link;
-	l->link = NULL;
-}
-
 int sessions_wait(struct proxy *p, struct lookup *l, uint32_t changed)
 {
 	struct sessions *s = sessions_of(p);
@@ -253,7 +231,7 @@ int sessions_wait(struct proxy *p, struct lookup *l, uint32_t changed)
 	if (s->waiting == NULL && s->due == NULL)
 		s->seen = changed;
 	if (l->link == NULL) {
-		link_into(&s->waiting, l);
+		CHAIN_ENTER(s->waiting, l, next, link);
 		house_add(&p->cell->session_waiters, 1);
 		proxy_count(p, COUNT_SESSION_WAITS);
 	}
@@ -264,7 +242,7 @@ void sessions_stop_waiting(struct proxy *p, struct lookup *l)
 {
 	if (l->link == NULL)
 		return;
-	unlink(l);
+	CHAIN_LEAVE(l, next, link);
 	house_add(&p->cell->session_waiters, (uint32_t)-1);
 }
 
@@ -287,8 +265,8 @@ void sessions_turn(struct proxy *p)
 		struct lookup *l = s->due;
 		struct house_session found;
 
-		unlink(l);
-		link_into(&s->waiting, l);
+		CHAIN_LEAVE(l, next, link);
+		CHAIN_ENTER(s->waiting, l, next, link);
 		if (l->wanted.hash[0] == 0 || house_session_find(&p->house, &l->wanted, &found))
 			forward_session_came(l);
 	}
@@ -334,14 +312,14 @@ int sessions_assign(struct proxy *p, struct exchange *x)
 	return 0;
 }
 
-void sessions_proved(struct proxy *p, const struct endpoint *origin)
+void sessions_proved_plain(struct proxy *p, const struct endpoint *origin)
 {
 	struct local_address local;
 	struct endpoint peer;
 	unsigned listener;
 	struct client *c;
 
-	if (!sessions_is_plain(origin) || !sessions_client(origin, &peer, &listener, &local))
+	if (!sessions_client(origin, &peer, &listener, &local))
 		return;
 	c = client_find(p, listener, &peer);
 	if (c != NULL)

@@ -54,7 +54,12 @@ bool sessions_client(const struct endpoint *origin, struct endpoint *peer, unsig
 int sessions_assign(struct proxy *p, struct exchange *x) __attribute__((warn_unused_result));
 
 /* A client who was asked has answered with the token, which he alone was told: he is where he says. Any other origin is left alone. */
-void sessions_proved(struct proxy *p, const struct endpoint *origin);
+void sessions_proved_plain(struct proxy *p, const struct endpoint *origin);
+static inline void sessions_proved(struct proxy *p, const struct endpoint *origin)
+{
+	if (sessions_is_plain(origin))
+		sessions_proved_plain(p, origin);
+}
 
 /* Whether this client is an origin that somebody here has asked: what he says as such is upstream.c's business. */
 bool sessions_is_asked(const struct proxy *p, unsigned listener, const struct endpoint *peer, struct endpoint *origin);

@@ -27,6 +27,30 @@ static inline int table_init(struct table *t, struct slab *slab, uint32_t expect
 	return t->heads == NULL ? -1 : 0;
 }
 
+/* The same with a slab of its own, t->slab, of up to `limit` objects of so many bytes (`size`); NULL if that fails. */
+static inline int table_create(struct table *t, size_t size, uint32_t limit, uint32_t expected)
+{
+	struct slab *slab = slab_create(size, limit);
+
+	if (slab != NULL && table_init(t, slab, expected) == 0)
+		return 0;
+	slab_destroy(slab);
+	t->slab = NULL;
+	return -1;
+}
+
+static inline void table_destroy(struct table *t)
+{
+	slab_destroy(t->slab);
+	free(t->heads);
+}
+
+/* Tells that this hash is looked up soon: what that begins with is fetched into the cache meanwhile. */
+static inline void table_soon(const struct table *t, uint64_t hash)
+{
+	__builtin_prefetch(&t->heads[hash & t->mask]);
+}
+
 /* The objects that may have this hash, one after another; NULL behind the last. */
 static inline void *table_first(const struct table *t, uint64_t hash)
 {

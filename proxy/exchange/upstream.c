@@ -11,6 +11,7 @@
 #include "proxy/exchange/observe.h"
 #include "proxy/exchange/origin.h"
 #include "proxy/exchange/ports.h"
+#include "proxy/exchange/reading.h"
 #include "proxy/exchange/receive.h"
 #include "proxy/exchange/renew.h"
 #include "proxy/exchange/requester.h"
@@ -200,10 +201,15 @@ static void fail(struct proxy *p, struct exchange *x, enum error e)
 
 bool upstream_pass_answer(struct proxy *p, struct exchange *x, const struct msg_view *m)
 {
+	bool passed;
+
 	if (x->client != NULL && client_is_at_slot(x->client))
 		return_path_proved(p, x->client);
 	observe_before_answer(x, m);
-	if ((!respond_relay(p, x, m) && !requester_is_gone(x)) || !observe_after_answer(p, x, m)) {
+	passed = respond_relay(p, x, m) || requester_is_gone(x);
+	if (passed)
+		reading_answer(x, m, false);
+	if (!passed || !observe_after_answer(p, x, m)) {
 		exchange_free(p, x);
 		return false;
 	}
@@ -287,7 +293,8 @@ static bool is_notification(const struct exchange *x, const struct msg_view *m)
 {
 	if (x->observation == NULL || !x->observation->established || m->type == MSG_ACK)
 		return false;
-	return x->state == EXCHANGE_OBSERVING || (x->state == EXCHANGE_SENT && x->confirmable) || x->state == EXCHANGE_WAITING;
+	return x->state == EXCHANGE_OBSERVING || (x->state == EXCHANGE_SENT && x->confirmable) || x->state == EXCHANGE_WAITING ||
+		x->state == EXCHANGE_READING;
 }
 
 static void on_notification(const struct answer_arrival *a, struct exchange *x)
@@ -482,7 +489,7 @@ static void lose(struct proxy *p, struct exchange *x, enum error e)
 static bool hangs_on(const struct exchange *x, unsigned slot)
 {
 	return x->slot == slot && (x->state == EXCHANGE_SENT || x->state == EXCHANGE_ACKNOWLEDGED || x->state == EXCHANGE_OBSERVING ||
-		x->state == EXCHANGE_CANCELLING);
+		x->state == EXCHANGE_CANCELLING || x->state == EXCHANGE_READING);
 }
 
 void upstream_lost(struct proxy *p, unsigned slot, const struct endpoint *peer, enum error e, bool sent)

@@ -35,5 +35,6 @@ void http_access_log(const struct http_request *r)
 		.target = target_shown(r, target), .client = &r->client, .method = method, .status = r->status, .code = r->code,
 		.oscore = r->mapping.oscore, .truncated = r->truncated, .request_bytes = r->body_taken,
 		.response_bytes = r->answer_bytes, .arrived_at = r->arrived_at,
+		.reading = r->transfer.requester.reading,
 	});
 }

@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/chain.h"
 #include "proxy/edge/accepting.h"
 #include "proxy/http/connection_parts.h"
 
@@ -25,32 +26,18 @@ static struct {
 
 void http_server_note_due(struct http_connection *c)
 {
-	if (c->due_link != NULL)
-		return;
-	c->next_due = server.due;
-	c->due_link = &server.due;
-	if (c->next_due != NULL)
-		c->next_due->due_link = &c->next_due;
-	server.due = c;
+	if (c->due_link == NULL)
+		CHAIN_ENTER(server.due, c, next_due, due_link);
 }
 
 static void forget_due(struct http_connection *c)
 {
-	if (c->due_link == NULL)
-		return;
-	*c->due_link = c->next_due;
-	if (c->next_due != NULL)
-		c->next_due->due_link = c->due_link;
-	c->due_link = NULL;
+	CHAIN_LEAVE(c, next_due, due_link);
 }
 
 static void remember(struct http_connection *c)
 {
-	c->next = server.all;
-	c->link = &server.all;
-	if (c->next != NULL)
-		c->next->link = &c->next;
-	server.all = c;
+	CHAIN_ENTER(server.all, c, next, link);
 	server.count++;
 	http_server_note_due(c);
 }
@@ -60,9 +47,7 @@ void http_server_forget(struct http_connection *c)
 	forget_due(c);
 	if (c->link == NULL)
 		return;
-	*c->link = c->next;
-	if (c->next != NULL)
-		c->next->link = c->link;
+	CHAIN_LEAVE(c, next, link);
 	server.count--;
 }
 

@@ -18,6 +18,7 @@
 #include "proxy/exchange/metrics.h"
 #include "proxy/process/feeds.h"
 #include "proxy/process/notify.h"
+#include "proxy/process/reader.h"
 #include "proxy/process/reload.h"
 #include "proxy/process/sandbox.h"
 #include "proxy/process/steer.h"
@@ -52,6 +53,7 @@ static void write_out(const char *text, size_t len)
 
 static void print_counters(struct parent *p)
 {
+	static struct read_metrics read;
 	struct metrics sum;
 	char *text = NULL;
 	size_t len = 0;
@@ -66,6 +68,10 @@ static void print_counters(struct parent *p)
 
 		route_counts_get(&p->route_counts, &p->house, p->conf->routes[i].metrics_slot, &route);
 		metrics_print_route(&route, p->conf->routes[i].name, out);
+	}
+	for (size_t i = 0; i < p->conf->read_count; i++) {
+		read_metrics_of_house(&p->house, &p->conf->reads[i], &read);
+		read_metrics_print(&read, &p->conf->reads[i], out);
 	}
 	if (fclose(out) == 0)
 		write_out(text, len);
@@ -106,6 +112,19 @@ void parent_use_logs(struct parent *p, const struct parent_logs *logs)
 	parent_close_logs(&p->logs);
 	p->logs = *logs;
 	workers_tell_all(p, &(struct channel_message){ .kind = CHANNEL_LOGS }, fds, 2);
+	reader_use_log(p);
+}
+
+void parent_log_lines(char *text)
+{
+	char *save = NULL;
+
+	for (char *line = text != NULL ? strtok_r(text, "\n", &save) : NULL; line != NULL; line = strtok_r(NULL, "\n", &save)) {
+		if (strstr(line, ": warning: ") != NULL)
+			log_warning("%s", line);
+		else
+			log_error("%s", line);
+	}
 }
 
 static void reopen_logs(struct parent *p)
@@ -120,6 +139,15 @@ static void reopen_logs(struct parent *p)
 
 /* ---- the end ---- */
 
+/* The reader goes last, since workers answer what is under way. */
+static void end_if_gone(struct parent *p)
+{
+	if (!workers_are_gone(p))
+		return;
+	reader_leave(p);
+	p->end = reader_is_gone(p);
+}
+
 void parent_stop(struct parent *p)
 {
 	bool again = p->phase == PARENT_STOPPING;
@@ -129,7 +157,7 @@ void parent_stop(struct parent *p)
 	if (!again)
 		workers_tell_all(p, &(struct channel_message){ .kind = CHANNEL_STOP }, NULL, 0);
 	evtimer_add(p->deadline, again ? &stop_impatience : &stop_patience);
-	p->end = workers_are_gone(p);
+	end_if_gone(p);
 }
 
 void parent_drain(struct parent *p)
@@ -166,26 +194,52 @@ static void on_deadline(evutil_socket_t fd, short what, void *arg)
 		parent_stop(p);
 		return;
 	}
-	log_error("workers that do not end are killed");
+	log_error("processes that do not end are killed");
 	p->status = 1;
 	workers_kill(p);
+	reader_kill(p);
 }
 
-/* ---- what workers say ---- */
+/* ---- what workers and the reader say ---- */
+
+static void serve_if_ready(struct parent *p)
+{
+	if (!workers_are_ready(p) || !reader_is_settled(p))
+		return;
+	p->phase = PARENT_SERVING;
+	log_info("%u %s ready", p->count, p->count == 1 ? "worker is" : "workers are");
+	notify_ready();
+	reload_go_on(p);
+}
 
 static void note_ready(struct parent *p, struct place *place)
 {
 	place->ready = true;
-	if (!workers_are_ready(p))
-		return;
 	if (p->phase == PARENT_STARTING) {
-		p->phase = PARENT_SERVING;
-		log_info("%u %s ready", p->count, p->count == 1 ? "worker is" : "workers are");
-		notify_ready();
-	} else {
+		serve_if_ready(p);
+	} else if (workers_are_ready(p)) {
 		log_info("worker %u serves (process %d)", place->number, (int)place->pid);
+		reload_go_on(p);
 	}
-	reload_worker_ready(p);
+}
+
+/* At the start the workers wait for it: no gate is to refuse what comes first. */
+void parent_reader_settled(struct parent *p)
+{
+	if (p->phase == PARENT_STARTING)
+		workers_start(p);
+	else
+		reload_go_on(p);
+}
+
+void parent_reader_ended(struct parent *p)
+{
+	if (p->phase == PARENT_STARTING) {
+		p->status = 1;
+		parent_stop(p);
+	} else if (p->phase == PARENT_STOPPING) {
+		end_if_gone(p);
+	}
 }
 
 void parent_worker_said(struct parent *p, struct place *place, const struct channel_message *m)
@@ -233,7 +287,8 @@ void parent_worker_ended(struct parent *p, struct place *place, bool failed)
 		p->status = 1;
 	if (p->phase == PARENT_DRAINING && workers_are_drained(p))
 		parent_stop(p);
-	p->end = workers_are_gone(p);
+	if (p->phase == PARENT_STOPPING)
+		end_if_gone(p);
 }
 
 /* ---- events ---- */
@@ -388,7 +443,7 @@ static int start(struct parent *p, struct snapshot *conf, const char *steer_path
 		log_error("not enough memory to start");
 		return -1;
 	}
-	if (reload_first(p, conf) < 0)
+	if (reader_create(p) < 0 || reload_first(p, conf) < 0)
 		return -1;
 	p->groups.activation = NULL;
 	if (activation_close_rest(&p->activation) > 0) {
@@ -402,7 +457,10 @@ static int start(struct parent *p, struct snapshot *conf, const char *steer_path
 	if (find_user(p) < 0 || workers_create(p) < 0 || steer_open(p, steer_path) < 0)
 		return -1;
 	tell_what_is_missing(p);
-	workers_start(p);
+	if (reader_begin(p) < 0)
+		return -1;
+	if (reader_is_settled(p))
+		workers_start(p);
 	return 0;
 }
 
@@ -413,7 +471,7 @@ int parent_run(struct snapshot *conf, const char *path, const char *steer_path)
 	p.path = path;
 	p.conf = snapshot_keep(conf);
 	p.generation = 1;
-	p.package_fd = p.reload.package_fd = p.house_fd = -1;
+	p.package_fd = p.reload.package_fd = p.house_fd = p.reader.program = p.reader.control = -1;
 	p.logs = p.reload.logs = (struct parent_logs){ -1, -1 };
 	p.count = p.groups.workers = count_workers(&conf->settings);
 	for (unsigned i = 0; i < HOUSE_WORKERS_MAX; i++) {
@@ -439,6 +497,7 @@ int parent_run(struct snapshot *conf, const char *path, const char *steer_path)
 out:
 	steer_close();
 	workers_destroy(&p);
+	reader_destroy(&p);
 	reload_close(&p);
 	feeds_close(&p);
 	route_counts_free(&p.route_counts);

@@ -3,7 +3,7 @@
  * watches and replaces them. It reads nothing that comes from the network.
  *
  * This header is for the files of the parent alone: parent.c (signals and phases), workers.c (the workers as the parent sees them),
- * reload.c and steer.c.
+ * reader.c (the reader likewise), reload.c and steer.c.
  */
 #ifndef PROXY_PROCESS_PARENT_H
 #define PROXY_PROCESS_PARENT_H
@@ -18,6 +18,7 @@
 #include "proxy/process/channel.h"
 #include "proxy/process/groups.h"
 #include "proxy/process/privileges.h"
+#include "proxy/process/reader_files.h"
 #include "proxy/process/route_counts.h"
 
 struct event;
@@ -47,6 +48,32 @@ struct place {
 	uint64_t heartbeat;      /* as last seen */
 	unsigned still;          /* looks without one */
 	int duplicates_fd;       /* its table, whoever fills the place */
+};
+
+enum reader_state {
+	READER_ABSENT,   /* none is wanted, or it is not time for the next yet */
+	READER_STARTING, /* it prepares what it is to serve with */
+	READER_SERVING,
+};
+
+/* Where the reader is, if there is one (reader.c). */
+struct reader_place {
+	enum reader_state state;
+	int program;             /* descriptor of it; -1: it is not there */
+	pid_t pid;               /* 0: nobody */
+	pid_t leaving;           /* one that was hung up on, until it has ended; 0: nobody */
+	int control;             /* -1: closed */
+	struct event *readable;
+	struct event *again;     /* starts the next one after a while; ends the count of early deaths when one has lived long enough */
+	struct event *patience, *farewell; /* how long it may take to prepare, and to leave */
+	uint32_t asked;          /* the number of what it prepares, or has prepared last */
+	bool ready, prepared;    /* it is confined; it has prepared that */
+	bool attempt;            /* that is of a reload */
+	unsigned early_deaths;   /* in a row */
+	struct reader_files files, next; /* of the configuration in force, and of an attempt */
+	struct privileges_user user;
+	bool has_user;           /* it becomes `user` */
+	bool is_looked_up;       /* the user */
 };
 
 /* Descriptors of the two logs; -1: none. */
@@ -92,6 +119,7 @@ struct parent {
 	int house_fd;
 	struct place places[HOUSE_WORKERS_MAX];
 	unsigned count;
+	struct reader_place reader;
 };
 
 /* Runs the gateway under a configuration (borrowed) read from `path` until a signal ends it. steer_path: where the test build takes
@@ -113,6 +141,13 @@ void parent_close_logs(struct parent_logs *logs);
 
 /* Takes them in the place of those in use, which are closed, and gives them to the workers. */
 void parent_use_logs(struct parent *p, const struct parent_logs *logs);
+
+/* Lines of errors and warnings ("file:line: warning: text") go to the log. The text is cut up, and may be NULL. */
+void parent_log_lines(char *text);
+
+/* Told by reader.c: it serves, for the first time or again; one has ended, or cannot take what is in force. */
+void parent_reader_settled(struct parent *p);
+void parent_reader_ended(struct parent *p);
 
 /* Told by workers.c. */
 void parent_worker_said(struct parent *p, struct place *place, const struct channel_message *m);

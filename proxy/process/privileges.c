@@ -205,3 +205,14 @@ void privileges_list_missing(struct privileges_missing *out, const struct privil
 	if (SANDBOX_LEFT_OUT)
 		line_add(out, "memory: workers are dumpable in a build with sanitizers");
 }
+
+void privileges_list_reader(struct privileges_missing *out, const struct privileges_user *workers, const struct privileges_user *reader)
+{
+	unsigned uid = reader != NULL ? reader->uid : getuid(), others = workers != NULL ? workers->uid : getuid();
+
+	out->count = 0;
+	if (uid == others)
+		line_add(out, "user: the reader runs as uid %u, as the workers do", uid);
+	else if (uid == getuid())
+		line_add(out, "user: the reader runs as uid %u, as its parent does", uid);
+}

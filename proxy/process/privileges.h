@@ -1,5 +1,5 @@
 /*
- * privileges - what the processes may do, by user and capability: the parent keeps four capabilities, a worker none.
+ * privileges - what the processes may do, by user and capability: the parent keeps four capabilities, a worker and the reader none.
  *
  * A parent that was started without them goes on: the workers then run as its own user, all else stays, and
  * privileges_list_missing() says for the start-up log what is not separated.
@@ -14,8 +14,8 @@
 
 struct privileges {
 	bool can_bind_low; /* CAP_NET_BIND_SERVICE: ports below 1024 */
-	bool can_set_user; /* CAP_SETUID and CAP_SETGID: workers get a user of their own */
-	bool can_kill;     /* CAP_KILL: signals to workers of another user */
+	bool can_set_user; /* CAP_SETUID and CAP_SETGID: workers, and the reader, get a user of their own */
+	bool can_kill;     /* CAP_KILL: signals to workers and a reader of another user */
 };
 
 struct privileges_user {
@@ -32,7 +32,7 @@ int privileges_drop_parent(struct privileges *have);
  * (errno 0: there is none). */
 int privileges_find_user(const char *name, struct privileges_user *out);
 
-/* Makes the process a worker, for good: the user and group, no further groups, no capability, no_new_privs, no core dump,
+/* Makes the process a worker or the reader, for good: the user and group, no further groups, no capability, no_new_privs, no core dump,
  * not dumpable (but in builds with sanitizers, which trace themselves), SIGKILL when its parent ends. user NULL, or the user
  * it is already: the user stays, everything else is done. Where the parent is not uid 0, exec takes the capabilities away, so
  * the change of user is to be done between fork and exec; calling it again behind exec, which makes a process dumpable,
@@ -50,5 +50,8 @@ struct privileges_missing {
  * is the one the workers become, NULL if they keep the caller's. */
 void privileges_list_missing(struct privileges_missing *out, const struct privileges *have, const struct privileges_user *user,
 	const struct sandbox_report *sandbox);
+
+/* The same of the reader, beside the users of the workers and of itself. */
+void privileges_list_reader(struct privileges_missing *out, const struct privileges_user *workers, const struct privileges_user *reader);
 
 #endif

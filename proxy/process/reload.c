@@ -11,18 +11,11 @@
 #include "proxy/process/files.h"
 #include "proxy/process/notify.h"
 #include "proxy/process/package.h"
+#include "proxy/process/reader.h"
 #include "proxy/process/route_slots.h"
 #include "proxy/process/workers.h"
 
 /* ---- a configuration and what goes with it ---- */
-
-static void log_lines(char *text)
-{
-	char *save = NULL;
-
-	for (char *line = strtok_r(text, "\n", &save); line != NULL; line = strtok_r(NULL, "\n", &save))
-		log_error("%s", line);
-}
 
 /* With the bytes of the files that it names, of which nothing else is left behind. Returns it, or -1 with the reason in the log. */
 static int write_package(const struct parent *p, const struct snapshot *next)
@@ -37,7 +30,7 @@ static int write_package(const struct parent *p, const struct snapshot *next)
 		return -1;
 	status = files_read(&files, p->path, next, errors);
 	fclose(errors);
-	log_lines(text);
+	parent_log_lines(text);
 	free(text);
 	if (status == 0) {
 		fd = package_write(next, &files.material);
@@ -73,6 +66,8 @@ out:
 int reload_first(struct parent *p, struct snapshot *conf)
 {
 	p->routes_placed = (uint32_t)conf->route_count;
+	if (reader_first(p, conf) < 0)
+		return -1;
 	p->package_fd = place(p, conf, &p->routes_placed);
 	if (p->package_fd < 0 || feeds_prepare(p, conf) < 0)
 		return -1;
@@ -94,7 +89,7 @@ static struct snapshot *read_file(const struct parent *p)
 		return NULL;
 	next = conf_load_file(p->path, errors);
 	fclose(errors);
-	log_lines(text);
+	parent_log_lines(text);
 	free(text);
 	if (next == NULL)
 		return NULL;
@@ -122,7 +117,7 @@ static void forget_attempt(struct parent *p)
 
 static void begin_again(struct parent *p)
 {
-	if (!p->reload.again || p->reload.state != RELOAD_IDLE || !workers_are_ready(p))
+	if (!p->reload.again || p->reload.state != RELOAD_IDLE || !workers_are_ready(p) || reader_is_starting(p))
 		return;
 	p->reload.again = false;
 	reload_begin(p);
@@ -131,6 +126,7 @@ static void begin_again(struct parent *p)
 static void abort_attempt(struct parent *p)
 {
 	workers_tell_all(p, &(struct channel_message){ .kind = CHANNEL_ABORT, .generation = p->reload.asked }, NULL, 0);
+	reader_abort(p);
 	groups_abort(&p->groups);
 	feeds_abort(p);
 	forget_attempt(p);
@@ -162,12 +158,19 @@ static int prepare(struct parent *p, struct snapshot *next)
 {
 	if (logs_differ(&p->conf->settings, &next->settings) && parent_open_logs(&next->settings, &p->reload.logs) < 0)
 		return -1;
-	if (feeds_prepare(p, next) == 0) {
-		p->reload.package_fd = place(p, next, &p->routes_placed);
-		if (p->reload.package_fd >= 0)
-			return 0;
-		feeds_abort(p);
-	}
+	if (feeds_prepare(p, next) < 0)
+		goto close_logs;
+	p->reload.package_fd = place(p, next, &p->routes_placed);
+	if (p->reload.package_fd < 0)
+		goto abort_feeds;
+	if (reader_prepare(p, next) == 0)
+		return 0;
+	groups_abort(&p->groups);
+	close(p->reload.package_fd);
+	p->reload.package_fd = -1;
+abort_feeds:
+	feeds_abort(p);
+close_logs:
 	parent_close_logs(&p->reload.logs);
 	return -1;
 }
@@ -178,7 +181,7 @@ void reload_begin(struct parent *p)
 
 	if (p->phase > PARENT_SERVING)
 		return;
-	if (p->reload.state != RELOAD_IDLE || !workers_are_ready(p)) {
+	if (p->reload.state != RELOAD_IDLE || !workers_are_ready(p) || reader_is_starting(p)) {
 		p->reload.again = true;
 		return;
 	}
@@ -202,7 +205,7 @@ static bool all_have_answered(const struct parent *p)
 	for (unsigned i = 0; i < p->count; i++)
 		if (!p->places[i].answered)
 			return false;
-	return true;
+	return reader_has_prepared(p);
 }
 
 static void ask_again(struct parent *p)
@@ -227,6 +230,7 @@ static void commit(struct parent *p)
 	groups_commit(&p->groups, p->conf);
 	if (route_counts_renew(&p->route_counts, &p->house, old, p->conf) < 0)
 		log_warning("not enough memory: counters of new routes may begin with what others left");
+	reader_commit(p);
 	workers_tell_all(p, &(struct channel_message){ .kind = CHANNEL_COMMIT, .generation = p->reload.asked }, NULL, 0);
 	if (p->reload.logs.log >= 0)
 		parent_use_logs(p, &p->reload.logs);
@@ -281,9 +285,32 @@ void reload_worker_ended(struct parent *p, struct place *at)
 	}
 }
 
-void reload_worker_ready(struct parent *p)
+void reload_go_on(struct parent *p)
 {
 	begin_again(p);
+}
+
+void reload_reader_answered(struct parent *p)
+{
+	finish_if_answered(p);
+}
+
+void reload_reader_failed(struct parent *p)
+{
+	log_error("the configuration stays as it was");
+	abort_attempt(p);
+	begin_again(p);
+}
+
+void reload_reader_ended(struct parent *p, bool again)
+{
+	if (!again) {
+		reload_reader_failed(p);
+		return;
+	}
+	log_warning("the new configuration waits for the reader that ended");
+	abort_attempt(p);
+	p->reload.again = true;
 }
 
 void reload_close(struct parent *p)

@@ -1,5 +1,6 @@
 #include "proxy/process/steer_worker.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,20 +11,34 @@
 #include "proxy/edge/udp.h"
 #include "proxy/exchange/crossing.h"
 #include "proxy/exchange/proxy.h"
+#include "proxy/exchange/reader_link.h"
 #include "proxy/process/steer_try.h"
 #include "proxy/process/worker.h"
 
-enum { CONNECTION_TURNS = 3 };
+enum { CONNECTION_TURNS = 3, READER_PATIENCE = 300 /* ms of real time */ };
 
 static bool has_work(const struct worker *w)
 {
 	return udp_is_readable() || crossing_is_readable(w->proxy);
 }
 
+/* The reader works in real time, and while it does the clock stands. One that does not answer is waited for once. */
+static bool reader_has_answered(struct worker *w)
+{
+	struct pollfd p = { .fd = w->reader_fd, .events = POLLIN };
+
+	if (w->reader_fd < 0 || w->reader_is_silent || reader_link_open(w->proxy) == 0)
+		return false;
+	w->reader_is_silent = poll(&p, 1, READER_PATIENCE) <= 0;
+	return !w->reader_is_silent;
+}
+
 /* What connections have brought is known only behind turns: those of TLS write in one and tell of it in the next. */
 static void work(struct worker *w)
 {
 	for (unsigned i = 0; i < CONNECTION_TURNS && (w->connections_are_open || has_work(w)); i++)
+		worker_turn(w, false);
+	while (reader_has_answered(w))
 		worker_turn(w, false);
 }
 

@@ -13,6 +13,7 @@
 #include "proxy/exchange/crossing.h"
 #include "proxy/exchange/feed.h"
 #include "proxy/exchange/proxy.h"
+#include "proxy/exchange/reader_link.h"
 #include "proxy/http/server.h"
 #include "proxy/process/steer_worker.h"
 
@@ -47,8 +48,11 @@ static bool send_round(void)
 /* What is told while sending may be answered. */
 static void send_all(struct worker *w)
 {
-	while (send_round())
-		w->received++;
+	/* The reader's comes last, since what is read in the manner of a tap leaves first. */
+	do
+		while (send_round())
+			w->received++;
+	while (reader_link_flush(w->proxy));
 }
 
 void worker_turn(struct worker *w, bool wait)
@@ -131,7 +135,7 @@ static void take_message(struct worker *w, const struct channel_message *m, stru
 		got->count = 0;
 		break;
 	case CHANNEL_FEED:
-		feeds_take(w->proxy, m->number[0], got->fds[0], m->number[1]);
+		feeds_take(w->proxy, m->number[0] < CONF_FEEDS_MAX ? (size_t)m->number[0] : CONF_FEEDS_MAX, got->fds[0], m->number[1]);
 		got->count = 0;
 		break;
 	case CHANNEL_STEER:
@@ -186,7 +190,7 @@ static void tell_if_drained(struct worker *w)
 int worker_run(void)
 {
 	static const int ignored[] = { SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGPIPE };
-	struct worker w = { .number = 0 };
+	struct worker w = { .reader_fd = -1 };
 	int status = 1;
 
 	/* They go to all of a terminal's process group, and are the parent's to handle. */

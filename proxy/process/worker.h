@@ -28,6 +28,9 @@ struct worker {
 	struct prepared prepared;    /* conf NULL: nothing is */
 	int fresh[CONF_SLOTS_MAX];   /* sockets of listeners that come with it; -1: none */
 	int log_fd, access_log_fd, duplicates_fd;
+	int reader_fd;               /* -1: there is no reader */
+	struct event *reader_in, *reader_out;
+	bool reader_is_silent;       /* a test has waited for it in vain (steer_worker.c) */
 	unsigned long long armed;    /* when the tick will come; 0: it is not set */
 	unsigned long long retired_at; /* when unused listeners were last looked for */
 	unsigned long long received; /* what came over the rings, and turns with news of connections: see worker_activity() */
@@ -64,6 +67,7 @@ void worker_use_logs(struct worker *w, int log_fd, int access_log_fd);
 /* This worker's end of a pair to the reader, which neither blocks (takes it), in place of the one that it may have: that reader is gone, and
  * with it what it was asked. There may be no route that reads yet, or none any more. */
 void worker_take_reader(struct worker *w, int fd);
+void worker_leave_reader(struct worker *w);
 
 /* ---- worker_reload.c ---- */
 

@@ -198,19 +198,25 @@ static int build(struct worker *w, struct snapshot *conf)
 	return 0;
 }
 
+/* And the way to the reader, if there is one. */
 static int take_listeners(struct worker *w, uint64_t count)
 {
 	struct channel_descriptors got;
 	struct channel_message m;
 
-	for (uint64_t i = 0; i < count; i++) {
+	while (count > 0) {
 		if (channel_wait(CHANNEL_WORKER_FD, true, &m, &got) < 0)
 			return -1;
+		if (m.kind == CHANNEL_READER) {
+			worker_take_reader(w, got.fds[0]);
+			continue;
+		}
 		if (m.kind != CHANNEL_LISTENER) {
 			channel_close_all(&got);
 			return -1;
 		}
 		worker_take_listener(w, &m, got.fds[0]);
+		count--;
 	}
 	return 0;
 }
@@ -297,6 +303,7 @@ void worker_close(struct worker *w)
 		dtls_close();
 		udp_close();
 	}
+	worker_leave_reader(w);
 	proxy_destroy(w->proxy);
 	free_event(&w->tick);
 	free_event(&w->look);

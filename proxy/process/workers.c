@@ -14,7 +14,9 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "proxy/process/child.h"
 #include "proxy/process/feeds.h"
+#include "proxy/process/reader.h"
 #include "proxy/process/steer.h"
 
 enum {
@@ -144,31 +146,14 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 /* In the child, between fork and exec. */
 static _Noreturn void become_worker(const struct parent *p, const struct place *place, int channel)
 {
-	static const int ignored[] = { SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGPIPE };
+	static const char who[] = "a worker";
 	char name[40], flag[] = "--worker";
 	char *arguments[] = { name, flag, NULL };
-	sigset_t none;
-	int nothing;
 
-	for (size_t i = 0; i < sizeof ignored / sizeof ignored[0]; i++)
-		signal(ignored[i], SIG_IGN);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-	log_reopen(fcntl(p->logs.log, F_DUPFD_CLOEXEC, CHANNEL_WORKER_FD + 1)); /* it may have had the channel's place */
-	if (channel == CHANNEL_WORKER_FD ? fcntl(channel, F_SETFD, 0) < 0 : dup2(channel, CHANNEL_WORKER_FD) < 0)
-		_exit(127);
-	close_range(CHANNEL_WORKER_FD + 1, ~0u, CLOSE_RANGE_CLOEXEC);
-	nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
-	if (nothing < 0 || dup2(nothing, STDIN_FILENO) < 0)
-		_exit(127);
-	if (privileges_become(p->has_user ? &p->user : NULL) < 0) {
-		log_error("cannot become the workers' user: %s", strerror(errno));
-		_exit(127);
-	}
+	child_begin(p->logs.log, channel, p->has_user ? &p->user : NULL, who);
 	snprintf(name, sizeof name, "oscore-proxy: worker %u", place->number);
 	execve("/proc/self/exe", arguments, steer_environment());
-	log_error("cannot start a worker: %s", strerror(errno));
-	_exit(127);
+	child_fail(who);
 }
 
 /* Those that linger too: what was begun there is ended by the successor. */
@@ -196,6 +181,7 @@ static void tell_start(struct parent *p, struct place *place)
 	for (unsigned i = 0; i < p->count; i++)
 		fds[START_FD_WAKE + i] = p->house.wake[i];
 	workers_tell(p, place, &m, fds, START_FD_WAKE + p->count);
+	reader_introduce(p, place); /* before the first request can come */
 	m = (struct channel_message){ .kind = CHANNEL_LISTENER };
 	for (unsigned i = 0; i < CONF_SLOTS_MAX; i++) {
 		m.number[0] = i;
@@ -204,6 +190,8 @@ static void tell_start(struct parent *p, struct place *place)
 	}
 	feeds_worker_starts(p, place);
 }
+
+_Static_assert((int)CHILD_END_FD == (int)CHANNEL_WORKER_FD, "a worker looks for its end there");
 
 static int start_one(struct parent *p, struct place *place)
 {
@@ -308,10 +296,12 @@ void workers_reap(struct parent *p)
 	int status;
 	pid_t pid;
 
-	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
 		for (unsigned i = 0; i < p->count; i++)
 			if (p->places[i].pid == pid)
 				ended(p, &p->places[i], status);
+		reader_reap(p, pid, status);
+	}
 }
 
 /* ---- watching ---- */

@@ -5,12 +5,13 @@ import sys
 
 import rules_build
 import rules_objects
+import rules_reader
 import rules_source
 
 
 def main():
     passed = failed = 0
-    for rule in rules_source.RULES + rules_build.RULES + rules_objects.RULES:
+    for rule in rules_source.RULES + rules_build.RULES + rules_objects.RULES + rules_reader.RULES:
         wrong = rule()
         print(("FAIL " if wrong else "ok   ") + rule.__doc__)
         for line in wrong:

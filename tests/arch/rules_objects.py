@@ -30,6 +30,12 @@ PERMITTED = {
     "proxy/edge/own_addresses.o": ("sockets",),     # the interfaces are asked for
     "proxy/process/parent.o": ("identity",),        # its limit of descriptors
     "proxy/process/workers.o": ("files", "processes"),      # starts, watches and ends workers; what outlives them
+    "proxy/process/child.o": ("files",),            # /dev/null
+    "proxy/process/reader.o": ("sockets", "processes"),     # pairs to the workers; watches and ends the reader
+    "proxy/process/reader_start.o": ("files", "processes"),  # the program, and a process of it
+    "proxy/process/reader_files.o": ("files",),     # provisioning files, of which it reads nothing
+    "proxy/process/reader_check.o": ("processes",),  # -t
+    "oscore/reader/control.o": ("sockets",),        # the pair between parent and reader
     "proxy/process/package.o": ("files",),          # what workers are to know, in memory
     "proxy/process/files.o": ("files",),            # certificates and keys, for the workers
     "proxy/process/feeds.o": ("files", "sockets"),  # the files and sockets of feeds, for the workers
@@ -40,6 +46,9 @@ PERMITTED = {
     "proxy/process/sandbox.o": ("files", "sockets", "identity"),      # shuts the doors, and tries whether they are shut
     "proxy/process/notify.o": ("sockets", "environment"),   # the service manager
     "proxy/process/activation.o": ("environment",),
+    # in the reader
+    "oscore/reader/control.o": ("sockets",),        # its pair with the parent
+    "oscore/reader/confine.o": ("files", "identity"),   # shuts the doors
     # in a worker that serves
     "proxy/edge/sockets.o": ("sockets",),           # source ports towards origins; and listeners, in the parent
     "proxy/edge/accepting.o": ("sockets",),         # clients are accepted
@@ -54,11 +63,15 @@ def symbols(path):
     return {line.split()[-1].split("@")[0] for line in run.stdout.split("\n") if line.strip()}
 
 
-def gateway_objects():
-    """The objects of the product, as the Makefile lists them."""
-    run = subprocess.run(["make", "-s", "--no-print-directory", "-C", source.ROOT, "print-objects"], capture_output=True, text=True,
-                         check=False)
+def objects_of(target):
+    """The objects of a program of the product, as the Makefile lists them."""
+    run = subprocess.run(["make", "-s", "--no-print-directory", "-C", source.ROOT, target], capture_output=True, text=True, check=False)
     return run.stdout.split()
+
+
+def gateway_objects():
+    """Those of all programs of the product that serve."""
+    return sorted({*objects_of("print-objects"), *objects_of("print-reader-objects")})
 
 
 def powers_stay_where_they_belong():
@@ -93,4 +106,19 @@ def imports_are_listed():
     return [f"{n} is not in {IMPORTS}" for n in sorted(names - listed) if not NOT_OURS.fullmatch(n)]
 
 
-RULES = [powers_stay_where_they_belong, imports_are_listed]
+# Those that have descriptors of provisioning files pass them on. What a call leaves in memory it could read from.
+HAVE_KEY_FILES = ("proxy/process/reader.o", "proxy/process/reader_files.o", "proxy/process/reader_start.o", "proxy/process/reader_check.o")
+READS = re.compile(r"_*(p?readv?2?|f?read|fgetc?s?|getc|getline|getdelim|fscanf|mmap|sendfile|splice|tee|copy_file_range|fdopen|freopen)(64)?(_chk|_unlocked)?")
+
+
+def the_parent_reads_no_provisioning_file():
+    """key files: what has their descriptors in the parent calls nothing that reads"""
+    wrong = []
+    for name in HAVE_KEY_FILES:
+        path = os.path.join(BUILD, "obj", name)
+        found = symbols(path) if os.path.isfile(path) else {"(not built)"}
+        wrong += [f"{name}: {s}" for s in sorted(found) if READS.fullmatch(s) or s == "(not built)"]
+    return wrong
+
+
+RULES = [the_parent_reads_no_provisioning_file, powers_stay_where_they_belong, imports_are_listed]

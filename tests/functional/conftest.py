@@ -1,5 +1,7 @@
 """Fixtures of the functional tests: one proxy for each file, peers of its own for each test."""
 
+import functools
+import inspect
 import pathlib
 import sys
 
@@ -46,20 +48,25 @@ def proxy(shared):
     p.check()
 
 
+def starting(tmp_path, begin):
+    """What a fixture yields for begin(directory, ...): a proxy with a folder of its own each time; all end with the test."""
+    started = []
+
+    def run(**kw):
+        directory = tmp_path / ("proxy%d" % len(started))
+        directory.mkdir()
+        started.append(begin(directory, **kw))
+        return started[-1]
+
+    yield run
+    for p in started:
+        p.stop()
+
+
 @pytest.fixture
 def start(tmp_path):
     """start(routes=..., sections=...): a proxy of this test alone."""
-    started = []
-
-    def begin(**kw):
-        directory = tmp_path / ("proxy%d" % len(started))
-        directory.mkdir()
-        started.append(Proxy(directory, **kw))
-        return started[-1]
-
-    yield begin
-    for p in started:
-        p.stop()
+    yield from starting(tmp_path, Proxy)
 
 
 @pytest.fixture
@@ -85,6 +92,40 @@ def observer(proxy):
 @pytest.fixture
 def sealed(proxy):
     return Observer(proxy).register(oscore=True)
+
+
+def begin_of(request):
+    """The file's own begin(directory, ...), with its fixture `files` if that is asked for."""
+    begin = request.module.begin
+    if "files" not in inspect.signature(begin).parameters:
+        return begin
+    return functools.partial(begin, files=request.getfixturevalue("files"))
+
+
+@pytest.fixture(scope="module")
+def shared_gw(request, tmp_path_factory):
+    p = begin_of(request)(tmp_path_factory.mktemp("gateway"))
+    yield p
+    if p.process.poll() is None:
+        p.stop()
+
+
+@pytest.fixture
+def gw(shared_gw):
+    """A file's gateway by its begin(). What is left of a test's sessions and connections ends with it."""
+    yield shared_gw
+    for peer in shared_gw.peers:
+        if hasattr(peer, "goodbye") and peer.socket.fileno() >= 0:
+            peer.goodbye()
+    shared_gw.close_peers()
+    shared_gw.advance(1000)
+    shared_gw.check()
+
+
+@pytest.fixture
+def own(request, tmp_path):
+    """own(sections=..., ...): a gateway of this test alone, by its file's begin()."""
+    yield from starting(tmp_path, begin_of(request))
 
 
 @pytest.fixture(scope="module")

@@ -20,9 +20,7 @@ def prepare(files):
     """Adds to the files of test_https.py: certificates of devices called as the keys are, and the keys."""
     for name in KEYS:
         files.make(name, name, "ca")
-    (files.folder / "keys").write_text("".join("%s:%s\n" % (name, key.hex()) for name, key in KEYS.items()))
-    for path in files.folder.iterdir():
-        path.chmod(0o600)
+    files.share("keys", KEYS)
     return files
 
 
@@ -40,26 +38,37 @@ def gateway(directory, files, routes, sections="", listener=""):
     return p
 
 
-class Device:
-    """`end`: the client of harness.py, secured.py or coap_stream.py that carries its messages."""
+class Inbox:
+    """What comes to somebody by receive(), for several who wait for something there."""
 
-    def __init__(self, end, reliable):
-        self.end, self.reliable, self.held = end, reliable, []
+    def __init__(self, receive):
+        self.receive, self.held = receive, []
 
-    def _next(self, is_wanted):
+    def next(self, is_wanted):
         for m in list(self.held):
             if is_wanted(m):
                 self.held.remove(m)
                 return m
         while True:
-            m = self.end.recv()
+            m = self.receive()
             if is_wanted(m):
                 return m
             self.held.append(m)
 
+    def answer(self, sent):
+        """To a request."""
+        return self.next(lambda m: m.code >= 64 and m.token == sent.token)
+
+
+class Device:
+    """`end`: the client of harness.py, secured.py or coap_stream.py that carries its messages."""
+
+    def __init__(self, end, reliable):
+        self.end, self.reliable, self.inbox = end, reliable, Inbox(end.recv)
+
     def asked(self):
         """The next request for it."""
-        return self._next(lambda m: 0 < m.code < 32)
+        return self.inbox.next(lambda m: 0 < m.code < 32)
 
     def answer(self, request, code=coap.CONTENT, options=(), payload=b""):
         if self.reliable or request.type == NON:
@@ -77,17 +86,16 @@ class Device:
 
     def ask(self, message):
         """Something of its own; returns the answer."""
-        sent = self.end.send(message)
-        return self._next(lambda m: m.code >= 64 and m.token == sent.token)
+        return self.got(self.begin(message))
 
     def begin(self, message):
         return self.end.send(message)
 
     def got(self, sent):
-        return self._next(lambda m: m.code >= 64 and m.token == sent.token)
+        return self.inbox.answer(sent)
 
     def quiet(self):
-        assert not self.held, self.held
+        assert not self.inbox.held, self.inbox.held
         assert not [m for m in self.end.pending() if m.code], "unexpected"
 
 

@@ -457,6 +457,17 @@ class Proxy:
             assert left["exchanges"] == left["observations"] and left["deliveries"] == 0, "left under way: %r" % left
 
 
+def target(origin, path="p", scheme=None, host=None):
+    """Options that name a resource of a scripted origin."""
+    named = [(coap.PROXY_SCHEME, scheme or origin.url.split(":")[0]), (coap.URI_HOST, host or origin.host), (coap.URI_PORT, origin.port)]
+    return named + ([(coap.URI_PATH, path)] if path else [])
+
+
+def ask(origin, code=coap.GET, options=(), payload=b"", path="p", scheme=None, host=None, **kw):
+    """A request for it; `kw`: type, mid, token."""
+    return Message(code, options=target(origin, path, scheme, host) + list(options), payload=payload, **kw)
+
+
 class Pair:
     """A client and a device of their own, and the proxy between them."""
 

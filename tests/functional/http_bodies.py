@@ -5,6 +5,7 @@ As in harness.py all is in one thread: `run` lets both ends do what they can unt
 """
 
 import fcntl
+import functools
 import json
 import pathlib
 import re
@@ -35,11 +36,9 @@ def gateway(start, route="", sections="", routes=None, secure=""):
     return proxy
 
 
-def serving(tmp_path_factory, route):
-    """A gateway for all tests of a module: what its fixture yields."""
-    proxy = gateway(lambda **kw: Proxy(tmp_path_factory.mktemp("proxy"), **kw), route)
-    yield proxy
-    proxy.stop()
+def gateway_in(directory, *settings, **kw):
+    """The same, for the begin() of a file."""
+    return gateway(functools.partial(Proxy, directory), *settings, **kw)
 
 
 def web_listener(host, port, secure=""):

@@ -4,7 +4,6 @@ Each test has two network namespaces of its own, the gateway's and its peers', j
 links the peers have the same link-local addresses, so that only the interface tells them apart. Needs root.
 """
 
-import ctypes
 import itertools
 import os
 import signal
@@ -12,15 +11,14 @@ import socket
 import struct
 import subprocess
 import time
-from contextlib import contextmanager
 
 import pytest
 
 import coap
 from coap import ACK, CON, NON, OBSERVE, RST, Message
 from harness import WORKERS, Client, Device, Proxy
+from namespaces import inside
 
-CLONE_NEWNET = 0x40000000
 PORT = 5683
 GATEWAY_V4, GATEWAY_V6 = ("10.77.0.1", "10.77.0.2", "10.77.0.3"), ("fd77::1", "fd77::2", "fd77::3")
 PEER_V4, PEER_V6 = "10.77.0.9", "fd77::9"
@@ -34,24 +32,12 @@ LINK_ROUTES = """
   one:  { from = ["coap"]; hosts = ["one.example"];  to = ["coap://[fe80::3%link1]:7000"]; };
 """
 _names = itertools.count()
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 def ip(*arguments):
     done = subprocess.run(["ip", *arguments], capture_output=True, text=True)
     assert done.returncode == 0, "ip %s: %s" % (" ".join(arguments), done.stderr)
     return done.stdout
-
-
-@contextmanager
-def inside(namespace):
-    """What this thread opens meanwhile belongs to the namespace."""
-    with open("/proc/thread-self/ns/net", "rb") as before, open("/run/netns/" + namespace, "rb") as there:
-        assert _libc.setns(there.fileno(), CLONE_NEWNET) == 0, os.strerror(ctypes.get_errno())
-        try:
-            yield
-        finally:
-            assert _libc.setns(before.fileno(), CLONE_NEWNET) == 0, os.strerror(ctypes.get_errno())
 
 
 class Links:

@@ -15,18 +15,13 @@ METHODS = {"GET": coap.GET, "POST": coap.POST, "PUT": coap.PUT, "DELETE": coap.D
 OCTETS = ("Content-Type", "application/octet-stream")
 
 
-@pytest.fixture(scope="module")
-def web(tmp_path_factory):
-    p = Proxy(tmp_path_factory.mktemp("web"), routes=ROUTE % "" + DEFAULT_ROUTE)
-    yield p
-    p.stop()
+def begin(directory):
+    return Proxy(directory, routes=ROUTE % "" + DEFAULT_ROUTE)
 
 
 @pytest.fixture
-def pair(web):
-    yield WebPair(web)
-    web.close_peers()
-    web.check()
+def pair(gw):
+    return WebPair(gw)
 
 
 def uint_of(message, number):
@@ -37,8 +32,8 @@ def uint_of(message, number):
 @pytest.mark.covers("C7252-10-1", "C7252-10.1.1-1")
 @pytest.mark.parametrize("kind", [coap.CON, NON])
 @pytest.mark.parametrize("form", ["uri", "scheme"])
-def test_a_get_fetches_the_representation(web, form, kind):
-    pair = WebPair(web, form)
+def test_a_get_fetches_the_representation(gw, form, kind):
+    pair = WebPair(gw, form)
     sent, up, down = pair.exchange(path=("a", "b"), query=("x=1", "y"), type=kind, fields=[("Content-Type", "text/plain; charset=utf-8")],
                                    body=b"hello")
     assert (up.method, up.target) == ("GET", "/a/b?x=1&y")
@@ -47,7 +42,7 @@ def test_a_get_fetches_the_representation(web, form, kind):
     assert (down.code, down.payload) == (coap.CONTENT, b"hello")
     assert uint_of(down, CONTENT_FORMAT) == 0
     assert down.type == (coap.ACK if kind == coap.CON else NON)
-    web.close_peers()
+    gw.close_peers()
 
 
 def test_a_reverse_route_leads_to_an_origin_of_http(start):
@@ -269,12 +264,12 @@ def test_an_unknown_option_that_may_be_left_out_is(pair):
 
 
 @pytest.mark.parametrize("segment", ["a\r\nX-Evil: 1", "a b", "a?b", "a#b", "\u00e4", "a%0d%0ab", "a//b"])
-def test_no_option_breaks_out_of_the_request_line(web, segment):
-    pair = WebPair(web, "scheme")
+def test_no_option_breaks_out_of_the_request_line(gw, segment):
+    pair = WebPair(gw, "scheme")
     _, up, down = pair.exchange(path=(segment,), fields=[OCTETS], body=b"x")
     assert set(up.fields) <= {"host", "accept-encoding", "via"} and up.target.count("/") == 1 and "?" not in up.target
     assert down.code == coap.CONTENT
-    web.close_peers()
+    gw.close_peers()
 
 
 @pytest.mark.parametrize("segment", ["x/../../private", "..\\..\\private", "..;"])
@@ -304,11 +299,11 @@ def test_a_target_that_no_route_has_is_refused(pair):
 
 
 @pytest.mark.covers("C7252-10.1-1")
-def test_a_silent_origin(web, pair):
+def test_a_silent_origin(gw, pair):
     sent, up = pair.forward()
-    web.advance(92_000)
+    gw.advance(92_000)
     assert [m.code for m in pair.client.pending()] == [0]
-    web.advance(2_000)
+    gw.advance(2_000)
     down = pair.client.recv()
     pair.client.ack(down)
     assert coap.code_text(down.code) == "5.04" and down.token == sent.token
@@ -334,9 +329,9 @@ def test_a_broken_answer(pair, answer):
     assert coap.code_text(pair.hear(sent).code) == "5.02"
 
 
-def test_an_answer_slower_than_a_second_is_separate(web, pair):
+def test_an_answer_slower_than_a_second_is_separate(gw, pair):
     sent, up = pair.forward()
-    web.advance(1_500)
+    gw.advance(1_500)
     assert (pair.client.recv().type, len(pair.client.ledger)) == (coap.ACK, 1)
     up.connection.answer(200, [OCTETS], b"late")
     down = pair.client.recv()

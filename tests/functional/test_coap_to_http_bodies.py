@@ -14,18 +14,13 @@ WINDOW = 48 << 10
 LIFETIME = 247_000
 
 
-@pytest.fixture(scope="module")
-def web(tmp_path_factory):
-    p = Proxy(tmp_path_factory.mktemp("web"), routes=ROUTE % 'body-limit = "8MB";' + DEFAULT_ROUTE)
-    yield p
-    p.stop()
+def begin(directory):
+    return Proxy(directory, routes=ROUTE % 'body-limit = "8MB";' + DEFAULT_ROUTE)
 
 
 @pytest.fixture
-def pair(web):
-    yield WebPair(web)
-    web.close_peers()
-    web.check()
+def pair(gw):
+    return WebPair(gw)
 
 
 def pattern(size, seed=7):
@@ -119,7 +114,7 @@ def test_a_size_that_was_announced_and_is_not_so_is_the_clients_fault(pair):
 
 
 @pytest.mark.covers("C7959-5-1")
-def test_an_origin_that_reads_slowly_holds_the_client_back(web, pair):
+def test_an_origin_that_reads_slowly_holds_the_client_back(gw, pair):
     pair.origin.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     parts = pieces(bytes(7_000_000))
     sent = acknowledged = 0
@@ -131,7 +126,7 @@ def test_an_origin_that_reads_slowly_holds_the_client_back(web, pair):
             break
         acknowledged = n
     assert sent == acknowledged + 1 and sent < len(parts) - 2, "nothing held it back"
-    web.advance(1_500)
+    gw.advance(1_500)
     assert pair.client.recv().is_empty
     # what lies in the kernel's buffers is no matter of ours
     connection, got = pair.origin.connections[0], 0
@@ -179,8 +174,8 @@ def test_a_new_first_block_begins_anew(pair):
 
 
 @pytest.mark.covers("C7959-2.4-3", "C7959-7-1")
-def test_bodies_of_several_do_not_mix(web, pair):
-    other, a, b, c = WebPair(web, origin=pair.origin), pieces(pattern(3000, 3)), pieces(pattern(3000, 5)), pieces(pattern(3000, 9))
+def test_bodies_of_several_do_not_mix(gw, pair):
+    other, a, b, c = WebPair(gw, origin=pair.origin), pieces(pattern(3000, 3)), pieces(pattern(3000, 5)), pieces(pattern(3000, 9))
     tag = {"options": [(REQUEST_TAG, b"t")]}
     for n in range(3):
         for who, parts, kw in ((pair, a, {}), (other, b, {}), (pair, c, tag)):
@@ -222,13 +217,13 @@ def test_an_origin_may_refuse_before_the_end_of_the_body(pair, status, code):
 
 
 @pytest.mark.covers("C7959-2.5-3")
-def test_a_body_that_is_not_brought_to_its_end_expires(web, pair):
+def test_a_body_that_is_not_brought_to_its_end_expires(gw, pair):
     parts = pieces(bytes(60_000))
     upload(pair, parts, until=50)
     connection = pair.origin.accept()
-    web.advance(LIFETIME - 10_000)
+    gw.advance(LIFETIME - 10_000)
     assert pair.hear(send_block(pair, parts, 50)).code == coap.CONTINUE
-    web.advance(LIFETIME + 1_000)
+    gw.advance(LIFETIME + 1_000)
     assert connection.is_closed() and not connection.buffer.endswith(b"0\r\n\r\n")
     assert coap.code_text(pair.hear(send_block(pair, parts, 51)).code) == "4.08"
 
@@ -279,7 +274,7 @@ def test_a_client_may_ask_for_smaller_blocks_on_its_way(pair):
 
 @pytest.mark.covers("C7959-5-1")
 @pytest.mark.parametrize("size", [100_000, 1_000_000])
-def test_a_large_answer_is_read_as_the_client_takes_it(web, pair, size):
+def test_a_large_answer_is_read_as_the_client_takes_it(gw, pair, size):
     data = pattern(size)
     sent, up = pair.forward()
     up.connection.socket.setblocking(False)
@@ -292,7 +287,7 @@ def test_a_large_answer_is_read_as_the_client_takes_it(web, pair, size):
             rest = rest[up.connection.socket.send(rest[:65536]):] if rest else rest
         except BlockingIOError:
             pass
-        web.settle()
+        gw.settle()
 
     feed()
     down, got = pair.hear(sent), b""
@@ -381,16 +376,16 @@ def test_a_body_that_is_cut_off_is_never_whole(pair, cut):
     assert coap.code_text(down.code) == "5.02"
 
 
-def test_a_client_that_takes_nothing_more_lets_its_origin_go(web, pair):
+def test_a_client_that_takes_nothing_more_lets_its_origin_go(gw, pair):
     data = pattern(1_000_000)
     sent, up = pair.forward()
     up.connection.socket.setblocking(False)
     head = b"HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\nContent-Length: %d\r\n\r\n" % len(data)
     up.connection.socket.send(head + data)
     assert pair.hear(sent).payload == data[:1024]
-    web.advance(59_000)
+    gw.advance(59_000)
     assert not up.connection.closed and pair.block(1).payload == data[1024:2048]
-    web.advance(61_000)
+    gw.advance(61_000)
     assert up.connection.is_closed()
     # what is here is served, then it is asked anew
     assert pair.block(2).payload == data[2048:3072]

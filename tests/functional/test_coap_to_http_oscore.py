@@ -17,18 +17,13 @@ PROTECTED = [TYPE, ("OSCORE", "AA")]
 LIFETIME = 247_000
 
 
-@pytest.fixture(scope="module")
-def web(tmp_path_factory):
-    p = Proxy(tmp_path_factory.mktemp("web"), routes=ROUTE % "" + DEFAULT_ROUTE)
-    yield p
-    p.stop()
+def begin(directory):
+    return Proxy(directory, routes=ROUTE % "" + DEFAULT_ROUTE)
 
 
 @pytest.fixture
-def pair(web):
-    yield WebPair(web)
-    web.close_peers()
-    web.check()
+def pair(gw):
+    return WebPair(gw)
 
 
 def protected(pair, option=OPTION, payload=PAYLOAD, code=POST, options=(), **kw):
@@ -115,8 +110,8 @@ def test_a_chunked_body_that_is_empty_is_no_oscore_response(pair):
 
 @pytest.mark.covers("C8613-11.1-4", "C8613-11.1-3")
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_a_message_is_not_sent_elsewhere(web, pair, status):
-    other = WebPair(web)
+def test_a_message_is_not_sent_elsewhere(gw, pair, status):
+    other = WebPair(gw)
     sent = protected(pair)
     pair.origin.request().connection.answer(status, [("Location", other.origin.url + "/")])
     assert coap.code_text(pair.hear(sent).code) == "5.02"
@@ -148,7 +143,7 @@ def test_no_message_is_sent_twice(pair):
 
 @pytest.mark.covers("S-6")
 @pytest.mark.parametrize("szx", [6, 4])
-def test_a_large_answer_goes_out_in_outer_blocks(web, pair, szx):
+def test_a_large_answer_goes_out_in_outer_blocks(gw, pair, szx):
     data = bytes(i & 255 for i in range(3000))
     sent = protected(pair, options=[] if szx == 6 else [(BLOCK2, block(0, False, szx))])
     pair.origin.request().connection.answer(200, PROTECTED, data)
@@ -166,7 +161,7 @@ def test_a_large_answer_goes_out_in_outer_blocks(web, pair, szx):
     # another message's blocks are not these; blocks may come again for a while
     assert pair.hear(protected(pair, bytes.fromhex("0926"), b"", options=[(BLOCK2, block(1, False, szx))])).code != coap.CHANGED
     assert pair.hear(protected(pair, payload=b"", options=[(BLOCK2, block(0, False, szx))])).payload == data[:16 << szx]
-    web.advance(LIFETIME + 1_000)
+    gw.advance(LIFETIME + 1_000)
     assert pair.hear(protected(pair, payload=b"", options=[(BLOCK2, block(1, False, szx))])).code != coap.CHANGED
     pair.origin.quiet()
 

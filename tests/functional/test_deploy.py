@@ -54,12 +54,17 @@ def service():
 
 
 @pytest.fixture(scope="module")
-def settings(tmp_path_factory):
-    """The settings in force of a configuration that names none, by name."""
+def effective(tmp_path_factory):
+    """What is in force of a configuration that names no setting."""
     path = tmp_path_factory.mktemp("conf") / "c.conf"
     path.write_text('listeners: { coap: { url = "coap://[::]:5683"; }; };\nroutes: { r: { to = ["coap://10.0.0.1"]; }; };\n')
-    text = subprocess.run([PROGRAM, "-T", "-c", path], capture_output=True, text=True, check=True).stdout
-    return dict(re.findall(r'^\s*([\w-]+) = "?([^";]*)"?;', text, re.M))
+    return subprocess.run([PROGRAM, "-T", "-c", path], capture_output=True, text=True, check=True).stdout
+
+
+@pytest.fixture(scope="module")
+def settings(effective):
+    """The same by the names of settings."""
+    return dict(re.findall(r'^\s*([\w-]+) = "?([^";]*)"?;', effective, re.M))
 
 
 def test_exactly_these_capabilities(service):
@@ -83,9 +88,18 @@ def test_the_drain_ends_before_the_service_manager_loses_patience(service, setti
     assert seconds(service("TimeoutStopSec")) >= seconds(settings["drain-timeout"]) + 10
 
 
-def test_workers_user_is_the_one_that_is_created(settings):
+def test_the_users_that_are_created_are_those_of_the_processes(effective):
     lines = [line.split() for line in (DEPLOY / "oscore-proxy.sysusers").read_text().splitlines() if not line.startswith("#")]
-    assert [(line[0], line[1]) for line in lines] == [("u", settings["user"])]
+    named = [re.search(r'^%s: {[^}]*^\tuser = "([^"]+)";' % group, effective, re.M | re.S)[1] for group in ("process", "reader")]
+    assert [(line[0], line[1]) for line in lines] == [("u", user) for user in named] and len(set(named)) == 2
+
+
+def test_the_reader_may_lock_its_keys_into_memory(service):
+    """All of its mapping, by a call that the service is not denied."""
+    shift = re.search(r"VAULT_SIZE = (\d+) << 20", (ROOT / "oscore/reader/vault.h").read_text())[1]
+    assert service("LimitMEMLOCK") == shift + "M"
+    filters = Unit(DEPLOY / "oscore-proxy.service").all("Service", "SystemCallFilter")
+    assert "@system-service" in filters[0].split() and not any("@memlock" in line for line in filters)
 
 
 def test_the_store_takes_the_largest_set_of_sockets(service):
@@ -153,13 +167,15 @@ def test_install_and_uninstall(tmp_path, prefix):
     assert status == 0, text
     at = prefix.lstrip("/") + "/"
     doc = at + "share/doc/oscore-proxy/"
-    files = {at + name for name in ("sbin/oscore-proxy", "share/man/man8/oscore-proxy.8", "share/man/man5/oscore-proxy.conf.5",
-                                    "lib/systemd/system/oscore-proxy.service", "lib/sysusers.d/oscore-proxy.conf")}
+    programs = {at + name for name in ("sbin/oscore-proxy", "sbin/oscore-reader", "bin/oscore-keys")}
+    manuals = ("man1/oscore-keys.1", "man8/oscore-proxy.8", "man8/oscore-reader.8", "man5/oscore-proxy.conf.5")
+    files = programs | {at + "share/man/" + name for name in manuals}
+    files |= {at + "lib/" + name for name in ("systemd/system/oscore-proxy.service", "sysusers.d/oscore-proxy.conf")}
     files |= {doc + name for name in ("README.md", "LICENSE", "SECURITY.md", "OPERATING.md", "proxy.conf.example", "oscore-proxy.socket")}
     assert installed_files(tmp_path) == files
     for name in files:
         mode = stat.S_IMODE((tmp_path / name).stat().st_mode)
-        assert mode == (0o755 if name.endswith("sbin/oscore-proxy") else 0o644), name
+        assert mode == (0o755 if name in programs else 0o644), name
     unit = Unit(tmp_path / at / "lib/systemd/system/oscore-proxy.service")
     assert unit.one("Service", "ExecStart").split()[0] == prefix + "/sbin/oscore-proxy"
     kept = tmp_path / "etc/oscore-proxy.conf"

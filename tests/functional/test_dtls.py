@@ -8,7 +8,7 @@ import pytest
 
 import coap
 from coap import ACK, CON, GET, NON, POST, PUT, Message
-from harness import Proxy, fresh_address, free_port
+from harness import Proxy, ask, fresh_address, free_port
 from secured import SecureClient, SecureDevice, dtls
 from test_https import Files
 
@@ -27,10 +27,8 @@ def files(tmp_path_factory):
     f = Files(tmp_path_factory.mktemp("made"))
     f.make("device", "device", "ca", "subjectAltName=IP:127.0.0.1,DNS:localhost")
     f.make("elsewhere", "elsewhere", "ca", "subjectAltName=DNS:elsewhere.example")
-    (f.folder / "keys").write_text("".join("%s:%s\n" % (name, key.hex()) for name, key in KEYS.items() if name != "stranger"))
-    (f.folder / "ours").write_text("".join("%s:%s\n" % (name, key.hex()) for name, key in OURS.items()))
-    for name in f.folder.iterdir():
-        name.chmod(0o600)
+    f.share("keys", {name: key for name, key in KEYS.items() if name != "stranger"})
+    f.share("ours", OURS)
     return f
 
 
@@ -45,50 +43,8 @@ def begin(directory, files, routes=ROUTES, identity="gw", sections="", listener=
     return p
 
 
-@pytest.fixture(scope="module")
-def shared_dtls(tmp_path_factory, files):
-    p = begin(tmp_path_factory.mktemp("dtls"), files)
-    yield p
-    if p.process.poll() is None:
-        p.stop()
-
-
-@pytest.fixture
-def gw(shared_dtls):
-    yield shared_dtls
-    shared_dtls.close_peers()
-    shared_dtls.check()
-
-
-@pytest.fixture
-def own(tmp_path, files):
-    """own(sections=..., identity=...): a gateway of this test alone."""
-    started = []
-
-    def run(**kw):
-        directory = tmp_path / ("gateway%d" % len(started))
-        directory.mkdir()
-        started.append(begin(directory, files, **kw))
-        return started[-1]
-
-    yield run
-    for p in started:
-        if p.process.poll() is None:
-            p.stop()
-
-
 def meter(gw, name="meter-1", key=None, **kw):
     return SecureClient(gw, dtls.Context({name: key or KEYS[name]}), to=gw.secure, **kw).connect()
-
-
-def target(origin, path="p", scheme=None, host=None):
-    return [(coap.PROXY_SCHEME, scheme or origin.url.split(":")[0]), (coap.URI_HOST, host or origin.host), (coap.URI_PORT, origin.port),
-            (coap.URI_PATH, path)]
-
-
-def ask(origin, code=GET, options=(), payload=b"", **kw):
-    names = {k: kw.pop(k) for k in ("path", "scheme", "host") if k in kw}
-    return Message(code, kw.pop("type", CON), kw.pop("mid", None), kw.pop("token", None), target(origin, **names) + list(options), payload)
 
 
 # ---- clients ----

@@ -31,7 +31,9 @@ class Patient(Traffic):
         self.open[n] = time.monotonic(), pair, pair.client.last
 
     def take_answer(self, pair):
-        m = pair.client._read()
+        m = self.answer_of(pair)
+        if m is None:
+            return
         n = self.numbers[pair, m.token]
         if n in self.codes:  # to a repeat
             assert self.codes[n] == m.code

@@ -3,21 +3,19 @@
 Each test has a network namespace of its own, in which groups of 239/8 are reached over the loopback interface. Needs root.
 """
 
-import ctypes
 import http.client
 import itertools
 import os
 import socket
 import struct
 import subprocess
-from contextlib import contextmanager
 
 import coap
 import pytest
 from coap import CON, GET, NON, POST, Message
 from harness import Client, Device, NameServer, Proxy
+from namespaces import inside
 
-CLONE_NEWNET = 0x40000000
 GROUP, PORT, WEB_PORT = "239.77.0.1", 7700, 8077
 URL = "coap://%s:%d" % (GROUP, PORT)
 LISTENERS = 'coap: { url = "coap://127.0.0.1:5683"; }; web: { url = "http://127.0.0.1:%d"; };' % WEB_PORT
@@ -29,18 +27,6 @@ OPEN = """
 SHUT = OPEN.replace("multicast = true;", "")
 BLOCKS = 'http: { block-size = "64B"; };'
 _names = itertools.count()
-_libc = ctypes.CDLL(None, use_errno=True)
-
-
-@contextmanager
-def inside(namespace):
-    """What this thread opens meanwhile belongs to the namespace."""
-    with open("/proc/thread-self/ns/net", "rb") as before, open("/run/netns/" + namespace, "rb") as there:
-        assert _libc.setns(there.fileno(), CLONE_NEWNET) == 0, os.strerror(ctypes.get_errno())
-        try:
-            yield
-        finally:
-            assert _libc.setns(before.fileno(), CLONE_NEWNET) == 0, os.strerror(ctypes.get_errno())
 
 
 class Member(Device):

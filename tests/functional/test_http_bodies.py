@@ -6,32 +6,15 @@ import socket
 import coap
 import pytest
 from coap import BLOCK1, BLOCK2, ECHO, IF_NONE_MATCH, OSCORE, REQUEST_TAG, SIZE1
-from harness import ONE_WORKER, Proxy
-from http_bodies import Resource, Web, access_lines, block1_of, block2_of, chunks, fetch, gateway, run, stall_out
+from harness import ONE_WORKER
+from http_bodies import Resource, Web, access_lines, block1_of, block2_of, chunks, fetch, gateway, gateway_in, run, stall_out
 
 KB = 1 << 10
 TOO_LARGE, INCOMPLETE, BAD_OPTION = coap.code("4.13"), coap.code("4.08"), coap.code("4.02")
 
 
-@pytest.fixture(scope="module")
-def common(tmp_path_factory):
-    """One gateway for the tests that leave nothing behind."""
-    started = []
-
-    def begin(**kw):
-        started.append(Proxy(tmp_path_factory.mktemp("proxy"), **kw))
-        return started[-1]
-
-    proxy = gateway(begin, sections='http: { body-limit = "1MB"; };')
-    yield proxy
-    proxy.stop()
-
-
-@pytest.fixture
-def gw(common):
-    yield common
-    common.close_peers()
-    common.check()
+def begin(directory):
+    return gateway_in(directory, sections='http: { body-limit = "1MB"; };')
 
 
 @pytest.mark.covers("C8075-8.3-1", "C8075-8.3-3", "C7959-2.5-1", "C7959-4-1")

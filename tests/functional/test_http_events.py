@@ -6,25 +6,16 @@ import os
 import coap
 import pytest
 from coap import ACK, BLOCK2, CON, CONTENT_FORMAT, ETAG, MAX_AGE, OBSERVE
-from harness import WORKERS, Proxy
-from http_bodies import ROUTE, Resource, Stream, Web, access_lines, block2_of, fetch, gateway, serving, stall_out, web_listener
+from harness import WORKERS
+from http_bodies import ROUTE, Resource, Stream, Web, access_lines, block2_of, fetch, gateway, gateway_in, stall_out, web_listener
 from house import Configured
 
 KB = 1 << 10
 NOT_FOUND = coap.code("4.04")
 
 
-@pytest.fixture(scope="module")
-def common(tmp_path_factory):
-    """One gateway for the tests that leave nothing behind."""
-    yield from serving(tmp_path_factory, 'cors = ["https://app.example"];')
-
-
-@pytest.fixture
-def gw(common):
-    yield common
-    common.close_peers()
-    common.check()
+def begin(directory):
+    return gateway_in(directory, 'cors = ["https://app.example"];')
 
 
 def content(event):

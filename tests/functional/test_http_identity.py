@@ -10,7 +10,7 @@ import subprocess
 import coap
 import pytest
 from harness import ANYBODY, fresh_address, free_port
-from house import PATIENCE, reload
+from house import reload
 from http_client import PROXY_SIGNATURE, WebPair, proxy_header
 from test_https import Files, client_context
 
@@ -165,8 +165,6 @@ def files(tmp_path_factory):
     made = Files(tmp_path_factory.mktemp("made"))
     made.make("both", "not this", "ca", "subjectAltName=DNS:pump.example,URI:urn:pump:7")
     made.make("dns", "not this", "ca", "subjectAltName=DNS:pump.example,DNS:second.example")
-    for file in made.folder.iterdir():
-        file.chmod(0o600)
     return made
 
 

@@ -5,8 +5,8 @@ import os
 import coap
 import pytest
 from coap import BLOCK2, ETAG, OBSERVE, VALID
-from harness import WORKERS, Proxy
-from http_bodies import ROUTE, Resource, Web, fetch, gateway, run, serving, web_listener
+from harness import WORKERS
+from http_bodies import ROUTE, Resource, Web, fetch, gateway, gateway_in, run, web_listener
 from house import Configured
 
 KB = 1 << 10
@@ -14,17 +14,8 @@ OLD, NEW = (ETAG, b"\x01"), (ETAG, b"\x02")
 SEEN = ("If-None-Match", '"01"')
 
 
-@pytest.fixture(scope="module")
-def common(tmp_path_factory):
-    """One gateway for the tests that leave nothing behind."""
-    yield from serving(tmp_path_factory, 'wait-limit = "20s";')
-
-
-@pytest.fixture
-def gw(common):
-    yield common
-    common.close_peers()
-    common.check()
+def begin(directory):
+    return gateway_in(directory, 'wait-limit = "20s";')
 
 
 class Poll:

@@ -31,13 +31,18 @@ class Files:
         self.make("gw", "gw.example", "ca", "subjectAltName=DNS:gw.example")
         self.make("meter", "meter 7", "ca")
         self.make("stranger", "stranger")
-        (folder / "psk").write_text("meter-1:000102030405060708090a0b0c0d0e0f\n")
-        (folder / "psk").chmod(0o600)
+        self.share("psk", {"meter-1": bytes(range(16))})
 
     def make(self, name, common_name, issuer=None, extensions="basicConstraints=CA:FALSE"):
         signer = ["-CA", self.folder / (issuer + ".pem"), "-CAkey", self.folder / (issuer + ".key")] if issuer else []
         openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-noenc", "-days", 2, "-subj", "/CN=" + common_name,
                 "-addext", extensions, *signer, "-keyout", self.folder / (name + ".key"), "-out", self.folder / (name + ".pem"))
+        (self.folder / (name + ".key")).chmod(0o600)
+
+    def share(self, name, keys):
+        """A file of pre-shared keys, by their identities."""
+        (self.folder / name).write_text("".join("%s:%s\n" % (who, key.hex()) for who, key in keys.items()))
+        (self.folder / name).chmod(0o600)
 
     def __getattr__(self, name):
         return self.folder / name.replace("_", ".")

@@ -7,36 +7,21 @@ import subprocess
 import coap
 import pytest
 from coap import BLOCK2, OBSERVE
-from harness import Proxy
-from http_bodies import Resource, Stream, Web, access_lines, block2_of, fetch, gateway, run, stall_out
+from http_bodies import Resource, Stream, Web, access_lines, block2_of, fetch, gateway_in, run, stall_out
 
 KB = 1 << 10
 TLS_HOLDS = 36 * KB  # a record that is being sent, and what the kernel cannot take at once
 
 
-@pytest.fixture(scope="module")
-def common(tmp_path_factory):
-    folder, started = tmp_path_factory.mktemp("files"), []
+def begin(directory):
+    certificate, key = directory / "gw.pem", directory / "gw.key"
     made = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-noenc", "-days", "2", "-subj", "/CN=gw"]
-    subprocess.run(["openssl", *made, "-keyout", folder / "gw.key", "-out", folder / "gw.pem"], check=True, capture_output=True)
-    (folder / "gw.key").chmod(0o600)
-
-    def begin(**kw):
-        started.append(Proxy(tmp_path_factory.mktemp("proxy"), **kw))
-        return started[-1]
-
-    proxy = gateway(begin, secure='certificate = "%s"; key = "%s";' % (folder / "gw.pem", folder / "gw.key"))
-    proxy.tls = ssl.create_default_context(cafile=folder / "gw.pem")
+    subprocess.run(["openssl", *made, "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    key.chmod(0o600)
+    proxy = gateway_in(directory, secure='certificate = "%s"; key = "%s";' % (certificate, key))
+    proxy.tls = ssl.create_default_context(cafile=certificate)
     proxy.tls.check_hostname = False
-    yield proxy
-    proxy.stop()
-
-
-@pytest.fixture
-def gw(common):
-    yield common
-    common.close_peers()
-    common.check()
+    return proxy
 
 
 @pytest.fixture

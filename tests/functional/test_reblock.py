@@ -9,7 +9,7 @@ import coap
 from coap import (ACCEPT, BLOCK1, BLOCK2, CHANGED, CON, CONTENT, CONTINUE, ETAG, GET, OBSERVE, OSCORE, POST, PUT, REQUEST_TAG, SIZE1, SIZE2, Message,
                   block, block_parts)
 from coap_stream import BLOCK_WISE, MAX_MESSAGE_SIZE, Origin, connect
-from harness import Proxy, fresh_address, free_port
+from harness import Proxy, ask, fresh_address, free_port
 from http_bodies import Web
 
 BERT = 7
@@ -25,33 +25,18 @@ ROUTES += "".join("""  h%d: { from = ["web"]; http-path = "/a/long/path/to/devic
 SIZES = (1025, 3000, 16384)
 
 
-@pytest.fixture(scope="module")
-def shared_gateway(tmp_path_factory):
+def begin(directory):
     host, port, web = "127.0.0.1", free_port(), free_port()
     listeners = ('coap: { url = "coap://%s:%d"; }; tcp: { url = "coap+tcp://%s:%d"; }; web: { url = "http://%s:%d"; public-url = "http://gw.example"; };'
                  % (host, port, host, port, host, web))
-    p = Proxy(tmp_path_factory.mktemp("reblock"), routes=ROUTES, listeners=listeners, port=port,
+    p = Proxy(directory, routes=ROUTES, listeners=listeners, port=port,
               sections='downstream: { trusted = ["127.0.0.0/8"]; };')
     p.web = (host, web)
-    yield p
-    if p.process.poll() is None:
-        p.stop()
-
-
-@pytest.fixture
-def gw(shared_gateway):
-    yield shared_gateway
-    shared_gateway.close_peers()
-    shared_gateway.check()
+    return p
 
 
 def client(gw, **kw):
     return connect(gw, gw.address, **kw)
-
-
-def ask(origin, code=GET, options=(), payload=b"", path="p", **kw):
-    named = [(coap.PROXY_SCHEME, origin.url.split(":")[0]), (coap.URI_HOST, origin.host), (coap.URI_PORT, origin.port)]
-    return Message(code, options=named + ([(coap.URI_PATH, path)] if path else []) + list(options), payload=payload, **kw)
 
 
 def sealed(origin, option, **kw):

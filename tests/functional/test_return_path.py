@@ -6,7 +6,7 @@ import coap
 import house
 from coap import ACK, CON, DELETE, GET, NON, POST, PUT, RST, Message
 from coap_stream import Origin
-from devices import gateway, over_datagrams, over_dtls, over_tcp, over_tls, over_websocket, prepare, registration
+from devices import Inbox, gateway, over_datagrams, over_dtls, over_tcp, over_tls, over_websocket, prepare, registration
 from harness import fresh_address
 from secured import SecureDevice, dtls
 from test_faults_homes import kill
@@ -24,9 +24,7 @@ NAMES = ["meter-1", "meter-2", "meter-3", "meter-4", "phone"]
 def files(tmp_path_factory):
     f = prepare(Files(tmp_path_factory.mktemp("made")))
     f.make("device", "server", "ca", "subjectAltName=IP:127.0.0.1,DNS:localhost")
-    (f.folder / "ours").write_text("gw:%s\n" % (b"g" * 16).hex())
-    for path in f.folder.iterdir():
-        path.chmod(0o600)
+    f.share("ours", {"gw": b"g" * 16})
     return f
 
 
@@ -39,51 +37,16 @@ def begin(directory, files, to="coap://%(device)s:5683", sections="", **kw):
     return gw
 
 
-@pytest.fixture(scope="module")
-def shared_returns(tmp_path_factory, files):
-    p = begin(tmp_path_factory.mktemp("returns"), files)
-    yield p
-    if p.process.poll() is None:
-        p.stop()
-
-
-@pytest.fixture
-def gw(shared_returns):
-    yield shared_returns
-    for peer in shared_returns.peers:
-        if hasattr(peer, "goodbye"):
-            peer.goodbye()
-    shared_returns.close_peers()
-    shared_returns.advance(1000)
-    shared_returns.check()
-
-
-@pytest.fixture
-def own(tmp_path, files):
-    started = []
-
-    def run(**kw):
-        directory = tmp_path / ("gateway%d" % len(started))
-        directory.mkdir()
-        started.append(begin(directory, files, **kw))
-        return started[-1]
-
-    yield run
-    for p in started:
-        if p.process.poll() is None:
-            p.stop()
-
-
 class Server:
     """The little of an LwM2M server that is asked here: registrations, reads, observations. `device`: the scripted origin it speaks by."""
 
     def __init__(self, device):
-        self.device, self.at, self.held = device, {}, []
+        self.device, self.at, self.inbox = device, {}, Inbox(device.recv)
 
     def register(self, client, name):
         """A client registers. Returns where he is reached."""
         sent = client.begin(registration(name))
-        up = self._next(lambda m: m.code == POST)
+        up = self.inbox.next(lambda m: m.code == POST)
         assert up.all(coap.URI_PATH) == [b"rd"] and b"ep=" + name.encode() in up.all(coap.URI_QUERY)
         self.device.answer(up, coap.CREATED, [(coap.LOCATION_PATH, "rd"), (coap.LOCATION_PATH, name)])
         down = client.got(sent)
@@ -91,24 +54,13 @@ class Server:
         self.at[name] = up.source
         return up.source
 
-    def _next(self, is_wanted):
-        for m in list(self.held):
-            if is_wanted(m):
-                self.held.remove(m)
-                return m
-        while True:
-            m = self.device.recv()
-            if is_wanted(m):
-                return m
-            self.held.append(m)
-
     def begin(self, name, code=GET, path="3/0", options=(), payload=b"", type=CON, to=None):
         m = Message(code, type, self.device.take_mid(), coap.token(), [(coap.URI_PATH, p) for p in path.split("/")] + list(options), payload)
         self.device.send_raw(m.encode(), to or self.at[name])
         return m
 
     def got(self, sent):
-        down = self._next(lambda m: m.code >= 64 and m.token == sent.token)
+        down = self.inbox.answer(sent)
         if down.type == CON:
             self.device.send_raw(coap.empty(ACK, down.mid), down.source)
         return down
@@ -157,7 +109,7 @@ def test_two_clients_of_one_server_are_read_and_observed(gw, server):
     # updates come by the port of the registration
     for name, client in clients.items():
         sent = client.begin(registration(name, "rd/" + name))
-        up = server._next(lambda m: m.code == POST)
+        up = server.inbox.next(lambda m: m.code == POST)
         assert up.source == server.at[name]
         server.device.answer(up, coap.CHANGED)
         assert client.got(sent).code == coap.CHANGED

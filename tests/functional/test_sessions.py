@@ -37,41 +37,6 @@ def begin(directory, files, **kw):
     return gw
 
 
-@pytest.fixture(scope="module")
-def shared_sessions(tmp_path_factory, files):
-    p = begin(tmp_path_factory.mktemp("sessions"), files)
-    yield p
-    if p.process.poll() is None:
-        p.stop()
-
-
-@pytest.fixture
-def gw(shared_sessions):
-    yield shared_sessions
-    for peer in shared_sessions.peers:
-        if hasattr(peer, "goodbye"):
-            peer.goodbye()
-    shared_sessions.close_peers()
-    shared_sessions.advance(1000)
-    shared_sessions.check()
-
-
-@pytest.fixture
-def own(tmp_path, files):
-    started = []
-
-    def run(**kw):
-        directory = tmp_path / ("gateway%d" % len(started))
-        directory.mkdir()
-        started.append(begin(directory, files, **kw))
-        return started[-1]
-
-    yield run
-    for p in started:
-        if p.process.poll() is None:
-            p.stop()
-
-
 def request(host="one", code=GET, path="3/0", options=(), payload=b"", type=CON):
     return Message(code, type, options=[(coap.URI_HOST, host)] + [(coap.URI_PATH, p) for p in path.split("/")] + list(options), payload=payload)
 

@@ -9,7 +9,7 @@ from coap import CON, GET, NON, POST, PUT, Message
 from coap_stream import (ABORT, ALTERNATIVE_ADDRESS, BAD_CSM_OPTION, BLOCK_WISE, CSM, CUSTODY, EXTENDED_TOKEN, HOLD_OFF, MAX_MESSAGE_SIZE,
                          PING,
                          PONG, RELEASE, Origin, connect, frame)
-from harness import Proxy, fresh_address, free_port
+from harness import Proxy, ask, fresh_address, free_port
 
 ROUTES = """
   fwd: { from = ["coap", "tcp"]; forward-to = ["coap://127.0.0.0/8:*", "coap+tcp://127.0.0.0/8:*"]; allow-networks = ["127.0.0.0/8"]; };
@@ -34,33 +34,8 @@ def begin(directory, sections="", listener="", routes=ROUTES, **kw):
     return Proxy(directory, routes=routes, listeners=listeners, port=port, sections=sections, **kw)
 
 
-@pytest.fixture(scope="module")
-def shared_streams(tmp_path_factory):
-    p = begin(tmp_path_factory.mktemp("streams"))
-    yield p
-    if p.process.poll() is None:
-        p.stop()
-
-
-@pytest.fixture
-def gw(shared_streams):
-    yield shared_streams
-    shared_streams.close_peers()
-    shared_streams.check()
-
-
 def client(gw, **kw):
     return connect(gw, gw.address, **kw)
-
-
-def target(origin, scheme=None, path="p"):
-    """Options that name a resource of an origin."""
-    return [(coap.PROXY_SCHEME, scheme or origin.url.split(":")[0]), (coap.URI_HOST, origin.host), (coap.URI_PORT, origin.port),
-            (coap.URI_PATH, path)]
-
-
-def ask(origin, code=GET, options=(), payload=b"", **kw):
-    return Message(code, options=target(origin) + list(options), payload=payload, **kw)
 
 
 def upstream(origin, link=None):

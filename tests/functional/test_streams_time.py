@@ -5,26 +5,9 @@ import pytest
 import coap
 from coap import GET, POST, PUT, Message
 from coap_stream import ABORT, CSM, PING, PONG, RELEASE, Origin, connect, frame
-from harness import fresh_address
+from harness import ask, fresh_address, target
 from house import reload
-from test_streams import ask, begin, client, target, upstream
-
-
-@pytest.fixture
-def own(tmp_path):
-    """own(sections=..., listener=...): a gateway of this test alone."""
-    started = []
-
-    def run(**kw):
-        directory = tmp_path / ("gateway%d" % len(started))
-        directory.mkdir()
-        started.append(begin(directory, **kw))
-        return started[-1]
-
-    yield run
-    for p in started:
-        if p.process.poll() is None:
-            p.stop()
+from test_streams import begin, client, upstream  # noqa: F401
 
 
 # ---- time ----

@@ -6,9 +6,9 @@ import subprocess
 import pytest
 
 import coap
-from coap import GET, POST, Message
+from coap import POST, Message
 from coap_stream import ABORT, CSM, PING, PONG, RELEASE, Origin, connect
-from harness import Proxy, fresh_address, free_port, free_tcp_port
+from harness import Proxy, ask, fresh_address, free_port, free_tcp_port
 from test_https import Files
 
 ROUTES = """
@@ -24,31 +24,19 @@ def files(tmp_path_factory):
     f = Files(tmp_path_factory.mktemp("made"))
     f.make("device", "device", "ca", "subjectAltName=IP:127.0.0.1,DNS:localhost")
     f.make("elsewhere", "elsewhere", "ca", "subjectAltName=DNS:elsewhere.example")
-    for name in f.folder.iterdir():
-        name.chmod(0o600)
     return f
 
 
-@pytest.fixture(scope="module")
-def shared_secure(tmp_path_factory, files):
+def begin(directory, files):
     port = free_port()
     secure = free_tcp_port()
     device = fresh_address()
     listeners = ('coap: { url = "coap://127.0.0.1:%d"; }; tls: { url = "coaps+tcp://127.0.0.1:%d"; certificate = "%s"; key = "%s"; '
                  'client-ca = "%s"; };' % (port, secure, files.gw_pem, files.gw_key, files.ca_pem))
-    p = Proxy(tmp_path_factory.mktemp("secure"), routes=ROUTES % {"device": device, "allow": ALLOW}, listeners=listeners, port=port,
+    p = Proxy(directory, routes=ROUTES % {"device": device, "allow": ALLOW}, listeners=listeners, port=port,
               sections='upstream: { ca = "%s"; };' % files.ca_pem)
     p.secure, p.device_host = ("127.0.0.1", secure), device
-    yield p
-    if p.process.poll() is None:
-        p.stop()
-
-
-@pytest.fixture
-def gw(shared_secure):
-    yield shared_secure
-    shared_secure.close_peers()
-    shared_secure.check()
+    return p
 
 
 def context(files, shown=None, alpn=("coap",)):
@@ -73,16 +61,12 @@ def client(gw, files, name="a.example", **kw):
     return connect(gw, gw.secure, tls=context(files, **kw), name=name)
 
 
-def target(origin):
-    return [(coap.PROXY_SCHEME, origin.url.split(":")[0]), (coap.URI_HOST, origin.host), (coap.URI_PORT, origin.port), (coap.URI_PATH, "p")]
-
-
 @pytest.mark.covers("C8323-9-1", "C8323-8.2-1")
 def test_a_client_is_let_in(gw, files):
     c, device = client(gw, files), gw.device()
     assert c.socket.selected_alpn_protocol() == "coap"
     for size in (0, 10, 1000):
-        c.send(Message(POST, options=target(device), payload=b"x" * size))
+        c.send(ask(device, POST, payload=b"x" * size))
         up = device.recv()
         device.piggyback(up, coap.CHANGED, payload=up.payload)
         assert c.recv().payload == b"x" * size
@@ -123,7 +107,7 @@ def test_strangers_are_not_let_in(gw, files):
 
 def test_an_origin_is_asked(gw, files):
     c, origin = gw.client(), Origin(gw, "127.0.0.1", tls=server(files))
-    sent = c.send(Message(POST, options=target(origin), payload=b"x" * 300))
+    sent = c.send(ask(origin, POST, payload=b"x" * 300))
     link = origin.accept()
     assert link.socket.selected_alpn_protocol() == "coap"
     up = link.recv()
@@ -136,7 +120,7 @@ def test_an_origin_is_asked(gw, files):
 @pytest.mark.parametrize("name, alpn", [("elsewhere", ("coap",)), ("stranger", ("coap",)), ("device", ())])
 def test_an_origin_that_is_not_believed(gw, files, name, alpn):
     c, origin = gw.client(), Origin(gw, "127.0.0.1", tls=server(files, name, alpn))
-    c.send(Message(GET, options=target(origin)))
+    c.send(ask(origin))
     with pytest.raises((ssl.SSLError, ConnectionError, AssertionError, OSError)):
         origin.accept().recv()
     assert c.recv().code == coap.code("5.02")
@@ -180,8 +164,6 @@ def test_who_is_no_longer_let_in_has_to_go(tmp_path, tmp_path_factory):
     """Whose authority or key a reload has withdrawn is sent away; others stay, and so do those whom nobody vouches for."""
     f = Files(tmp_path_factory.mktemp("own"))
     (f.folder / "known").write_bytes(f.ca_pem.read_bytes())
-    for name in f.folder.iterdir():
-        name.chmod(0o600)
     port, secure, keyed = free_port(), free_tcp_port(), free_tcp_port()
     gw = Proxy(tmp_path, port=port, listeners=(
         'coap: { url = "coap://127.0.0.1:%d"; }; tls: { url = "coaps+tcp://127.0.0.1:%d"; certificate = "%s"; key = "%s"; client-ca = "%s"; }; '

@@ -8,9 +8,9 @@ import ssl
 import pytest
 
 import coap
-from coap import CON, GET, POST, PUT, Message
+from coap import GET, POST, PUT, Message
 from coap_stream import CSM, MAX_MESSAGE_SIZE, OUR_CSM, PING, RELEASE, Origin, connect, frame
-from harness import Proxy, fresh_address, free_port, free_tcp_port
+from harness import Proxy, ask, fresh_address, free_port, free_tcp_port
 from secured import SecureClient, SecureDevice, dtls
 from test_https import Files, openssl
 
@@ -44,10 +44,8 @@ def files(tmp_path_factory):
     f = Expiring(tmp_path_factory.mktemp("made"))
     f.make("device", "device", "ca", "subjectAltName=IP:127.0.0.1")
     f.make_expired("expired", "subjectAltName=IP:127.0.0.1")
-    for name, keys in (("keys", KEYS), ("ours", OURS)):
-        (f.folder / name).write_text("".join("%s:%s\n" % (who, key.hex()) for who, key in keys.items()))
-    for name in f.folder.iterdir():
-        name.chmod(0o600)
+    f.share("keys", KEYS)
+    f.share("ours", OURS)
     return f
 
 
@@ -62,27 +60,6 @@ def begin(directory, files, sections=""):
               sections='upstream: { ca = "%s"; psk-file = "%s"; };\n%s' % (files.ca_pem, files.ours, sections))
     p.tcp, p.tls, p.dtls, p.certified = ("127.0.0.1", tcp), ("127.0.0.1", tls), ("127.0.0.1", secure), certified
     return p
-
-
-@pytest.fixture(scope="module")
-def shared_faults(tmp_path_factory, files):
-    p = begin(tmp_path_factory.mktemp("faults"), files)
-    yield p
-    if p.process.poll() is None:
-        p.stop()
-
-
-@pytest.fixture
-def gw(shared_faults):
-    yield shared_faults
-    shared_faults.close_peers()
-    shared_faults.check()
-
-
-def ask(origin, code=GET, options=(), payload=b"", path="p", **kw):
-    scheme = origin.url.split(":")[0]
-    target = [(coap.PROXY_SCHEME, scheme), (coap.URI_HOST, origin.host), (coap.URI_PORT, origin.port), (coap.URI_PATH, path)]
-    return Message(code, kw.pop("type", CON), options=target + list(options), payload=payload, **kw)
 
 
 def raw(origin, **kw):

@@ -11,7 +11,7 @@ import pytest
 import coap
 import web_socket
 from coap import GET, Message
-from coap_stream import CSM, OUR_CSM, PING, PONG, Origin, connect, frame
+from coap_stream import CSM, PING, PONG, Origin, connect, frame
 from harness import Proxy, free_port, free_tcp_port
 from test_https import Files
 
@@ -23,29 +23,16 @@ FLOOD = 48 << 20  # more than the kernel's buffers of both ends and the gateway'
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
-    f = Files(tmp_path_factory.mktemp("made"))
-    for name in f.folder.iterdir():
-        name.chmod(0o600)
-    return f
+    return Files(tmp_path_factory.mktemp("made"))
 
 
-@pytest.fixture(scope="module")
-def shared_floods(tmp_path_factory, files):
+def begin(directory, files):
     port, tcp, tls = free_port(), free_tcp_port(), free_tcp_port()
     listeners = ('coap: { url = "coap://127.0.0.1:%d"; }; tcp: { url = "coap+tcp://127.0.0.1:%d"; }; tls: { url = "coaps+tcp://127.0.0.1:%d"; '
                  'certificate = "%s"; key = "%s"; };' % (port, tcp, tls, files.gw_pem, files.gw_key))
-    p = Proxy(tmp_path_factory.mktemp("floods"), routes=ROUTES, listeners=listeners, port=port, web="")
+    p = Proxy(directory, routes=ROUTES, listeners=listeners, port=port, web="")
     p.tcp, p.tls = ("127.0.0.1", tcp), ("127.0.0.1", tls)
-    yield p
-    if p.process.poll() is None:
-        p.stop()
-
-
-@pytest.fixture
-def gw(shared_floods):
-    yield shared_floods
-    shared_floods.close_peers()
-    shared_floods.check()
+    return p
 
 
 def over_tls(gw, files):

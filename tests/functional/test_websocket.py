@@ -80,26 +80,15 @@ FIELDS = {
 }
 
 
-@pytest.fixture(scope="module")
-def shared_plain(tmp_path_factory):
-    proxy = Proxy(tmp_path_factory.mktemp("websocket"), routes=ROUTES % OPEN, web='websocket-origins = ["https://app.example"];')
-    yield proxy
-    if proxy.process.poll() is None:
-        proxy.stop()
-
-
-@pytest.fixture
-def plain(shared_plain):
-    yield shared_plain
-    shared_plain.close_peers()
-    shared_plain.check()
+def begin(directory):
+    return Proxy(directory, routes=ROUTES % OPEN, web='websocket-origins = ["https://app.example"];')
 
 
 @pytest.mark.parametrize("name", FIELDS)
 @pytest.mark.covers("C8323-4.1-1")
-def test_upgrade_that_is_refused(plain, name):
+def test_upgrade_that_is_refused(gw, name):
     fields, status = FIELDS[name]
-    client = plain.http_client()
+    client = gw.http_client()
     client.send("GET", PATH, fields, body=None)
     client.send_raw({"body": b"x", "chunks": b"0\r\n\r\n"}.get(name, b""))
     answer = client.recv()
@@ -112,8 +101,8 @@ def test_upgrade_that_is_refused(plain, name):
     WebSocket(client).open()
 
 
-def test_other_methods_and_paths(plain):
-    client = plain.http_client()
+def test_other_methods_and_paths(gw):
+    client = gw.http_client()
     for method in ("POST", "PUT", "OPTIONS", "DELETE", "HEAD"):
         answer = client.ask(method, PATH, upgrade_fields())
         assert answer.status == 405 and answer.get("allow") == "GET"
@@ -124,15 +113,15 @@ def test_other_methods_and_paths(plain):
     assert b"426" in client._until(b"\r\n", 2)
 
 
-def test_ways_to_ask(plain):
+def test_ways_to_ask(gw):
     """In lists, in any case, with an extension that is not taken, in absolute-form."""
     for fields in (upgrade_fields(Upgrade="h2c, WebSocket", Connection="keep-alive, UPGRADE", Sec_WebSocket_Protocol="mqtt, coap"),
                    upgrade_fields(Sec_WebSocket_Protocol="mqtt") + [("Sec-WebSocket-Protocol", "coap")],
                    upgrade_fields(Sec_WebSocket_Extensions="permessage-deflate; client_max_window_bits")):
-        ws = WebSocket(plain.http_client(), fields)
+        ws = WebSocket(gw.http_client(), fields)
         ws.key = dict(fields)["Sec-WebSocket-Key"]
         ws.open()
-    client = plain.http_client()
+    client = gw.http_client()
     fields = upgrade_fields()
     client.send("GET", "http://gw.example" + PATH, fields)
     ws = WebSocket.__new__(WebSocket)
@@ -140,14 +129,14 @@ def test_ways_to_ask(plain):
     ws.open()
 
 
-def test_pages_that_may(plain):
+def test_pages_that_may(gw):
     """Those of the host asked, and those that are listed."""
-    port = plain.web_address[1]
+    port = gw.web_address[1]
     for host, origin in (("gw.example", "http://gw.example"), ("gw.example:%d" % port, "http://gw.example:%d" % port),
                          ("gw.example", "https://app.example")):
-        WebSocket(plain.http_client(), more=[("Origin", origin)], host=host).open()
+        WebSocket(gw.http_client(), more=[("Origin", origin)], host=host).open()
     for host, origin in (("gw.example", "http://gw.example:%d" % port), ("gw.example", "https://app.example:8443")):
-        client = plain.http_client()
+        client = gw.http_client()
         client.asked.append("GET")
         WebSocket(client, more=[("Origin", origin)], host=host)
         assert client.recv().status == 403
@@ -165,9 +154,9 @@ def test_any_page_where_all_are_listed(start):
 
 
 @pytest.mark.covers("C8323-4.2-1")
-def test_what_a_websocket_may_hold(plain):
+def test_what_a_websocket_may_hold(gw):
     """Text ends it, and so does a message with a length; pings are answered, fragments joined."""
-    lamp, ws = plain.device(LAMP, PORT), WebSocket(plain.http_client())
+    lamp, ws = gw.device(LAMP, PORT), WebSocket(gw.http_client())
     ws.open()
     ws.send_frame(b"are you there", PING)
     assert ws.recv_frame() == (PONG, b"are you there")
@@ -185,23 +174,23 @@ def test_what_a_websocket_may_hold(plain):
     assert ws.ended() == 1003
 
     for bad in (b"\x51\x01tabcde", b"\x10\x01\x00", b"\x0f\x01", b"\x00", b""):
-        ws = WebSocket(plain.http_client())
+        ws = WebSocket(gw.http_client())
         ws.open()
         ws.send_frame(bad)
         assert ws.recv().code == ABORT
         assert ws.ended() is not None
 
 
-def test_ends_of_a_websocket(plain):
-    ws = WebSocket(plain.http_client())
+def test_ends_of_a_websocket(gw):
+    ws = WebSocket(gw.http_client())
     ws.open()
     ws.send_frame(b"\x03\xe9", CLOSE)
     assert ws.ended() == 1001
-    ws = WebSocket(plain.http_client())
+    ws = WebSocket(gw.http_client())
     ws.open()
     ws.send_frame(b"\x00\x01", mask=False)
     assert ws.ended() == 1002
-    ws = WebSocket(plain.http_client())
+    ws = WebSocket(gw.http_client())
     ws.open()
     ws.send_frame(b"\x00\x01" + bytes(100), length=1 << 20)
     assert ws.ended() == 1009

@@ -61,6 +61,7 @@ class End:
     """One end of a WebSocket, over this connection."""
 
     masks = True  # a client's frames are masked, a server's are not
+    keys = ()     # by which those that came were
 
     def __init__(self, http):
         self.http = http
@@ -90,6 +91,7 @@ class End:
         if first & 8 and size > 125:
             raise FormatError("a control frame of %d bytes" % size)
         key = b"" if self.masks else self.http._exactly(4, timeout)
+        self.keys += (key,)
         payload = self.http._exactly(size, timeout)
         return first & 15, bytes(b ^ key[i % 4] for i, b in enumerate(payload)) if key else payload
 
@@ -211,11 +213,11 @@ class WebSocketOrigin:
         for c in [self.socket] + self.connections:
             c.close()
 
-    def accept(self, timeout=WAIT):
-        """The next WebSocket that the gateway asks for."""
+    def accept(self, timeout=WAIT, name=None):
+        """The next WebSocket that the gateway asks for, by this name."""
         if not select.select([self.socket], [], [], 0)[0]:
             self.proxy.settle()
         if not select.select([self.socket], [], [], timeout)[0]:
             raise AssertionError("no connection\n%s" % self.proxy.explain())
         self.connections.append(_Accepted(self.proxy, self.socket.accept()[0], self.tls))
-        return ServedWebSocket(self.connections[-1], "%s:%d" % (self.host, self.port))
+        return ServedWebSocket(self.connections[-1], "%s:%d" % (name or self.host, self.port))

@@ -15,24 +15,13 @@
 #include "base/random.h"
 #include "proxy/exchange/blocks_learned.h"
 #include "proxy/exchange/blocks_state.h"
+#include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/script.h"
 #include "translate/outer.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define CHECK(condition) \
-	do { \
-		if (!(condition)) \
-			abort(); \
-	} while (0)
 
 enum { STEPS_MAX = 300, BODY = 70000, QUEUE_MEMORY = 1 << 16 };
 
 enum happening { SAYS, SAYS_WELL, FAILS, NOTIFIES, NOTIFIES_WELL, LAST, MORE_BODY, ROOM, CONTINUES, ABORTS, LEAVES, RENEWS, TIME, HAPPENINGS };
-
-static struct {
-	const uint8_t *at;
-	size_t left;
-} script;
 
 static struct {
 	struct proxy proxy;
@@ -57,14 +46,6 @@ static struct {
 } owner;
 
 static struct exchange somewhere;
-
-static unsigned take(void)
-{
-	if (script.left == 0)
-		return 0;
-	script.left--;
-	return *script.at++;
-}
 
 /* ---- doubles ---- */
 

@@ -1,5 +1,5 @@
-/* objects: CONF_OBJS base/clock.o base/endpoint.o base/log.o coap/message.o coap/uri.o base/bytes.o base/errors.o coap/option.o translate/outer.o proxy/decide/route.o proxy/decide/policy.o proxy/decide/target.o proxy/decide/explain.o proxy/decide/explain_hop.o proxy/decide/explain_http.o proxy/decide/http_route.o translate/map_template.o translate/map_method.o translate/http_message.o */
-/* measures: conf/arena.c conf/check.c conf/check_http.c conf/check_listeners.c conf/check_sessions.c conf/files.c conf/grammar.c conf/members.c conf/pattern.c conf/print.c conf/read.c conf/snapshot.c conf/value.c conf/words.c proxy/decide/route.c proxy/decide/policy.c proxy/decide/explain.c proxy/decide/explain_hop.c proxy/decide/explain_http.c */
+/* objects: CONF_OBJS base/clock.o base/endpoint.o base/log.o coap/message.o coap/uri.o base/bytes.o base/errors.o coap/option.o translate/outer.o proxy/decide/route.o proxy/decide/policy.o proxy/decide/target.o proxy/decide/explain.o proxy/decide/explain_hop.o proxy/decide/explain_http.o proxy/decide/explain_read.o proxy/decide/inner.o proxy/decide/http_route.o translate/map_template.o translate/map_method.o translate/http_message.o */
+/* measures: conf/arena.c conf/check.c conf/check_http.c conf/check_listeners.c conf/check_reading.c conf/check_sessions.c conf/files.c conf/grammar.c conf/members.c conf/pattern.c conf/print.c conf/read.c conf/snapshot.c conf/tree.c conf/value.c conf/words.c proxy/decide/route.c proxy/decide/policy.c proxy/decide/explain.c proxy/decide/explain_hop.c proxy/decide/explain_http.c proxy/decide/explain_read.c */
 /*
  * Any text as a configuration: it loads, or there is at least one error and each names its line. What loaded prints as a
  * text that loads and prints the same again, and answers a question. The text behind a line "?" is the question.
@@ -12,8 +12,8 @@
 #include <unistd.h>
 
 #include "proxy/decide/explain.h"
+#include "tests/fuzz/fuzz.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 const char *__lsan_default_suppressions(void);
 
 /* The library loses the text of a string that a syntax error follows. */

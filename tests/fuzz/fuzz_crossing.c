@@ -17,15 +17,9 @@
 #include "proxy/exchange/crossing_wire.h"
 #include "proxy/exchange/exchange.h"
 #include "proxy/exchange/origin.h"
+#include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/script.h"
 #include "tests/unit/plain_edge.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define CHECK(condition) \
-	do { \
-		if (!(condition)) \
-			abort(); \
-	} while (0)
 
 enum { SELF, SIBLING, WORKERS, REQUESTS_MAX = 200, STEPS_MAX = 200, MEMORY = 16384, HEARD = 16 };
 
@@ -33,11 +27,6 @@ enum { SELF, SIBLING, WORKERS, REQUESTS_MAX = 200, STEPS_MAX = 200, MEMORY = 163
 	"listeners: { l: { url = \"coap://10.0.0.9:5683\"; }; };\n" \
 	"routes: { any: { forward-to = [\"coap://10.9.0.0/16\"]; timeout = \"20s\"; timeout-acknowledged = \"40s\"; }; };\n" \
 	"limits: { exchanges = 60; clients = 10; origins = 10; observations = 4; dedup-memory = \"1MB\"; queue-memory = \"1MB\"; };"
-
-static struct {
-	const uint8_t *at;
-	size_t left;
-} script;
 
 /* A request of the client; its token is its Message ID. */
 struct asked {
@@ -61,25 +50,6 @@ static struct {
 	struct endpoint to;
 	bool over;                    /* the worker is to end as it stands */
 } world;
-
-static unsigned take(void)
-{
-	if (script.left == 0)
-		return 0;
-	script.left--;
-	return *script.at++;
-}
-
-static size_t take_bytes(uint8_t *out, size_t len)
-{
-	if (len > script.left)
-		len = script.left;
-	if (len > 0)
-		memcpy(out, script.at, len);
-	script.at += len;
-	script.left -= len;
-	return len;
-}
 
 /* ---- the edge ---- */
 
@@ -170,7 +140,7 @@ static void from_client(const uint8_t *bytes, size_t len)
 {
 	struct local_address to = { .addr = { [10] = 0xff, [11] = 0xff, [12] = 10, [15] = 9 } };
 
-	receive_datagram(world.proxy, 0, &world.client, &to, bytes, len, false, false);
+	receive_datagram(world.proxy, 0, &world.client, &to, bytes, len, false, false, 0);
 }
 
 static void client_asks(void)

@@ -14,17 +14,10 @@
 #include "proxy/edge/dtls.h"
 #include "proxy/edge/udp.h"
 #include "proxy/exchange/proxy.h"
+#include "tests/fuzz/fuzz.h"
 #include "tests/unit/plain_edge.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 enum { DATAGRAMS = 64, DATAGRAM = 2048, SLOT = 1, WHOLE = 16, STEPS = 64 };
-
-#define CHECK(condition) \
-	do { \
-		if (!(condition)) \
-			abort(); \
-	} while (0)
 
 static struct world {
 	struct proxy proxy;
@@ -100,9 +93,9 @@ void receive_gone(struct proxy *p, unsigned listener, const struct endpoint *pee
 }
 
 void receive_datagram(struct proxy *p, unsigned listener, const struct endpoint *peer, const struct local_address *to,
-	const uint8_t *bytes, size_t len, bool truncated, bool multicast)
+	const uint8_t *bytes, size_t len, bool truncated, bool multicast, uint64_t soon)
 {
-	(void)p, (void)listener, (void)to;
+	(void)p, (void)listener, (void)to, (void)soon;
 	CHECK(known && endpoint_equal(peer, &session) && len == 7 && memcmp(bytes, "request", 7) == 0 && !truncated && !multicast);
 	read_count++;
 }

@@ -7,9 +7,8 @@
  */
 #include <stdint.h>
 
+#include "tests/fuzz/fuzz.h"
 #include "tests/unit/http_transcript.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const struct http_limits limits = {.line = 300, .fields_bytes = 600, .fields_count = 12, .chunk_line = 40};
 

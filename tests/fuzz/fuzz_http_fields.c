@@ -8,17 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/fuzz/fuzz.h"
 #include "translate/content_formats.h"
 #include "translate/http_message.h"
 #include "translate/map_media.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define CHECK(condition) \
-	do { \
-		if (!(condition)) \
-			abort(); \
-	} while (0)
 
 enum { LOOSE = 1, COAP_PAYLOAD = 2 };
 

@@ -11,16 +11,9 @@
 #include <string.h>
 
 #include "coap/option.h"
+#include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/heads.h"
 #include "translate/map_request.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define CHECK(condition) \
-	do { \
-		if (!(condition)) \
-			abort(); \
-	} while (0)
 
 enum { BYTES = 16384 };
 

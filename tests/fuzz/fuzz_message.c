@@ -9,14 +9,7 @@
 
 #include "coap/message.h"
 #include "coap/option.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define CHECK(condition) \
-	do { \
-		if (!(condition)) \
-			abort(); \
-	} while (0)
+#include "tests/fuzz/fuzz.h"
 
 static void same_bytes(const void *a, const void *b, size_t len)
 {

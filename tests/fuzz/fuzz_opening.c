@@ -8,14 +8,7 @@
 #include <string.h>
 
 #include "oscore/opening.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define CHECK(condition) \
-	do { \
-		if (!(condition)) \
-			abort(); \
-	} while (0)
+#include "tests/fuzz/fuzz.h"
 
 static void texts_lie_within(const struct opening_text *texts, size_t count, const uint8_t *start, const uint8_t *end)
 {

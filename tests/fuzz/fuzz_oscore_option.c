@@ -9,8 +9,7 @@
 
 #include "base/bytes.h"
 #include "oscore/option.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "tests/fuzz/fuzz.h"
 
 static void check(bool true_here)
 {

@@ -13,14 +13,7 @@
 
 #include "base/log.h"
 #include "proxy/exchange/resolve_texts.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define CHECK(condition) \
-	do { \
-		if (!(condition)) \
-			abort(); \
-	} while (0)
+#include "tests/fuzz/fuzz.h"
 
 enum { WRITTEN_MAX = 8192, WORDS_MAX = 256 };
 

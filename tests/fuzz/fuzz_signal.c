@@ -9,14 +9,7 @@
 
 #include "coap/option.h"
 #include "coap/signal.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define CHECK(condition) \
-	do { \
-		if (!(condition)) \
-			abort(); \
-	} while (0)
+#include "tests/fuzz/fuzz.h"
 
 static void text_lies_within(const struct msg_view *m, const struct signal_text *t)
 {

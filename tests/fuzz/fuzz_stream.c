@@ -8,14 +8,7 @@
 #include <string.h>
 
 #include "coap/stream.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define CHECK(condition) \
-	do { \
-		if (!(condition)) \
-			abort(); \
-	} while (0)
+#include "tests/fuzz/fuzz.h"
 
 /* What was found is what would have been found piece by piece. */
 static void as_it_arrives(const uint8_t *bytes, size_t len, size_t max, enum stream_result at_last)

@@ -8,16 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/fuzz/fuzz.h"
 #include "translate/link_hc.h"
 #include "translate/map_template.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define CHECK(condition) \
-	do { \
-		if (!(condition)) \
-			abort(); \
-	} while (0)
 
 static const char *const complete[] = {
 	"/hc/{+tu}", "/x?tu={+tu}", "/{tu}/x", "/{+s}/{+hp}{+p}{+qq}", "/?s={s}&hp={hp}&p={p}&q={qq}", "/{s}/{hp}{+p}{+qq}",

@@ -9,14 +9,7 @@
 
 #include "coap/option.h"
 #include "coap/uri.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define CHECK(condition) \
-	do { \
-		if (!(condition)) \
-			abort(); \
-	} while (0)
+#include "tests/fuzz/fuzz.h"
 
 enum { COMPOSED_MAX = 8192 };
 

@@ -12,14 +12,7 @@
 #include "coap/stream.h"
 #include "proxy/edge/websocket.h"
 #include "proxy/edge/websocket_handshake.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define CHECK(condition) \
-	do { \
-		if (!(condition)) \
-			abort(); \
-	} while (0)
+#include "tests/fuzz/fuzz.h"
 
 enum { CLIENT = 1, AGREED = 2, CLOSES = 4, SENDS = 8, HEARD_MAX = 1 << 16 };
 

@@ -1,4 +1,4 @@
-/* objects: tests/fuzz/worker_model.o tests/fuzz/worker_judge.o base/buffers.o base/bytes.o base/endpoint.o base/errors.o base/hash.o base/log.o base/ring.o base/slab.o base/wheel.o base/random_seeded.o COAP_OBJS coap/option.o coap/uri.o CONF_OBJS TRANSLATE_OBJS proxy/decide/route.o proxy/decide/links.o proxy/decide/policy.o proxy/decide/target.o proxy/decide/outgoing.o proxy/exchange/message_ids.o proxy/exchange/congestion.o proxy/exchange/duplicates.o proxy/exchange/duplicates_map.o proxy/exchange/metrics.o proxy/exchange/house.o proxy/exchange/house_sessions.o proxy/exchange/client.o proxy/exchange/origin.o proxy/exchange/ports.o proxy/exchange/delivery.o proxy/exchange/reachability.o proxy/exchange/exchange.o proxy/exchange/receive.o proxy/exchange/requester.o proxy/edge/traits.o proxy/exchange/forward.o proxy/exchange/forward_find.o proxy/exchange/sessions.o proxy/exchange/return_path.o proxy/exchange/forward_decide.o proxy/exchange/transmit.o proxy/exchange/respond.o proxy/exchange/upstream.o proxy/exchange/observe.o proxy/exchange/local.o proxy/exchange/proxy.o proxy/exchange/group.o proxy/exchange/hop.o proxy/exchange/reblock.o proxy/exchange/held.o proxy/exchange/blocks.o proxy/exchange/blocks_request.o proxy/exchange/blocks_answer.o proxy/exchange/blocks_learned.o proxy/exchange/errand.o proxy/exchange/errand_table.o proxy/exchange/errand_upload.o proxy/exchange/errand_answer.o proxy/exchange/hold_back.o proxy/exchange/crossing.o proxy/exchange/crossing_rings.o proxy/exchange/renew.o proxy/exchange/refusal_log.o proxy/exchange/access_log.o oscore/option.o translate/map_template.o */
+/* objects: tests/fuzz/worker_model.o tests/fuzz/worker_judge.o base/buffers.o base/bytes.o base/endpoint.o base/errors.o base/hash.o base/log.o base/ring.o base/slab.o base/wheel.o base/random_seeded.o COAP_OBJS coap/option.o coap/uri.o CONF_OBJS TRANSLATE_OBJS proxy/decide/route.o proxy/decide/links.o proxy/decide/policy.o proxy/decide/target.o proxy/decide/outgoing.o proxy/exchange/message_ids.o proxy/exchange/congestion.o proxy/exchange/duplicates.o proxy/exchange/duplicates_map.o proxy/exchange/metrics.o proxy/exchange/house.o proxy/exchange/house_sessions.o proxy/exchange/client.o proxy/exchange/origin.o proxy/exchange/ports.o proxy/exchange/delivery.o proxy/exchange/reachability.o proxy/exchange/exchange.o proxy/exchange/receive.o proxy/exchange/requester.o proxy/edge/traits.o proxy/exchange/forward.o proxy/exchange/forward_find.o proxy/exchange/sessions.o proxy/exchange/return_path.o proxy/exchange/forward_decide.o proxy/exchange/transmit.o proxy/exchange/respond.o proxy/exchange/upstream.o proxy/exchange/observe.o proxy/exchange/local.o proxy/exchange/proxy.o proxy/exchange/group.o proxy/exchange/hop.o proxy/exchange/reblock.o proxy/exchange/held.o proxy/exchange/blocks.o proxy/exchange/blocks_request.o proxy/exchange/blocks_answer.o proxy/exchange/blocks_learned.o proxy/exchange/errand.o proxy/exchange/errand_table.o proxy/exchange/errand_upload.o proxy/exchange/errand_answer.o proxy/exchange/hold_back.o proxy/exchange/crossing.o proxy/exchange/crossing_rings.o proxy/exchange/renew.o proxy/exchange/refusal_log.o proxy/exchange/access_log.o READING_OBJS proxy/exchange/feed.o proxy/exchange/feed_line.o proxy/exchange/feed_lines.o oscore/option.o translate/map_template.o */
 /* measures: proxy/exchange/receive.c proxy/exchange/forward.c proxy/exchange/transmit.c proxy/exchange/respond.c proxy/exchange/upstream.c proxy/exchange/observe.c proxy/exchange/delivery.c proxy/exchange/exchange.c proxy/exchange/origin.c proxy/exchange/ports.c proxy/exchange/client.c proxy/exchange/reachability.c */
 /*
  * A script of what clients and origins send to one worker, over datagrams and connections, and of the time that passes. worker_judge.c judges what
@@ -13,10 +13,10 @@
 
 #include "coap/option.h"
 #include "proxy/exchange/exchange.h"
+#include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/script.h"
 #include "tests/fuzz/worker_model.h"
 #include "tests/unit/edge_says.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum { STEPS_MAX = 96, SENT_MAX = 96, DATAGRAM_MAX = MSG_DATAGRAM_MAX };
 
@@ -46,12 +46,6 @@ static const char *const conf_texts[] = {
 	"downstream: { unverified-rate = \"1kB\"; problem-details = false; };",
 };
 
-/* What is left of the script. */
-static struct {
-	const uint8_t *at;
-	size_t left;
-} script;
-
 /* Everything a client or origin has sent, to be sent again. */
 struct sent {
 	unsigned who, slot;
@@ -65,25 +59,6 @@ static struct {
 	uint16_t client_mid[MODEL_CLIENTS], origin_mid[MODEL_ORIGINS];
 	uint32_t serial;
 } past;
-
-static unsigned take(void)
-{
-	if (script.left == 0)
-		return 0;
-	script.left--;
-	return *script.at++;
-}
-
-static size_t take_bytes(uint8_t *out, size_t len)
-{
-	if (len > script.left)
-		len = script.left;
-	if (len > 0)
-		memcpy(out, script.at, len);
-	script.at += len;
-	script.left -= len;
-	return len;
-}
 
 /* Lengths: mostly small, some at the limits of blocks, buffers and datagrams. */
 static size_t take_length(void)

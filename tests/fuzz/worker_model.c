@@ -295,8 +295,8 @@ void model_from_client(unsigned who, const uint8_t *bytes, size_t len, bool trun
 		hash = duplicates_hash(d, &model.clients[who], 0, m.mid);
 		judge_request(who, &m, result == MSG_OK && duplicates_find(d, hash, world.now, &known) != DUPLICATES_NONE && !is_as_good_as_new(&known));
 	}
-	receive_soon(model.proxy, 0, &model.clients[who], bytes, len);
-	receive_datagram(model.proxy, 0, &model.clients[who], &to, bytes, len, truncated, multicast);
+	hash = receive_soon(model.proxy, 0, &model.clients[who], bytes, len);
+	receive_datagram(model.proxy, 0, &model.clients[who], &to, bytes, len, truncated, multicast, hash);
 	model.from_client = NULL;
 }
 

@@ -12,15 +12,10 @@
 #include <stdint.h>
 
 #include "proxy/exchange/proxy.h"
+#include "tests/fuzz/fuzz.h"
 
 /* The last of each comes over a connection; names resolve to origins of datagrams. */
 enum { MODEL_CLIENTS = 3, MODEL_ORIGINS = 4, OVER_CONNECTION = MODEL_CLIENTS - 1, AT_CONNECTION = MODEL_ORIGINS - 1, MODEL_LOG = 1024, MODEL_MESSAGE = 4096 };
-
-#define CHECK(condition) \
-	do { \
-		if (!(condition)) \
-			abort(); \
-	} while (0)
 
 /* A message the worker sent, to a client (slot 0) or to an origin. */
 struct model_message {

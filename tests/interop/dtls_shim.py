@@ -106,7 +106,7 @@ class _Shim:
     server = False
 
     def __init__(self, context):
-        self.context, self.lines, self.seen = context, {}, []
+        self.context, self.lines, self.opening, self.seen = context, {}, {}, []
 
     def note(self, up, peer, message):
         self.seen.append(Seen(time.time(), up, peer, message))
@@ -118,6 +118,17 @@ class _Shim:
             line.close()
             line.inner.close()
             del self.lines[client]
+
+    def _line_of(self, client, data):
+        """A client's line; None: it is being opened, and gets the datagram then."""
+        self._drop_ended(client)
+        if client in self.lines:
+            return self.lines[client]
+        if client not in self.opening:
+            self.opening[client] = []
+            asyncio.ensure_future(self._open(client))
+        self.opening[client].append(data)
+        return None
 
     def forget(self):
         """Starts afresh: what was seen, and the sessions."""
@@ -141,19 +152,14 @@ class ClientShim(_Shim):
         self = cls(context)
         self.target, self.shim, self.mtu = target, shim, mtu
         self.way = await _Way.open(self._from_client, local=("127.0.0.1", 0))
-        self.port, self.opening = self.way.port, {}
+        self.port = self.way.port
         return self
 
     def _from_client(self, data, client):
         data = self.shim(data) if self.shim else data
-        self._drop_ended(client)
-        if client in self.lines:
-            self.lines[client].plain(data)
-        elif client in self.opening:
-            self.opening[client].append(data)
-        else:
-            self.opening[client] = [data]
-            asyncio.ensure_future(self._open(client))
+        line = self._line_of(client, data)
+        if line:
+            line.plain(data)
 
     async def _open(self, client):
         way = await _Way.open(lambda data, _address: line.secured(data), remote=self.target)
@@ -172,20 +178,15 @@ class ServerShim(_Shim):
     @classmethod
     async def start(cls, target, context, port=0, mtu=1280):
         self = cls(context)
-        self.target, self.mtu, self.opening = target, mtu, {}
+        self.target, self.mtu = target, mtu
         self.way = await _Way.open(self._from_client, local=("127.0.0.1", port))
         self.port = self.way.port
         return self
 
     def _from_client(self, data, client):
-        self._drop_ended(client)
-        if client in self.lines:
-            self.lines[client].secured(data)
-        elif client in self.opening:
-            self.opening[client].append(data)
-        else:
-            self.opening[client] = [data]
-            asyncio.ensure_future(self._open(client))
+        line = self._line_of(client, data)
+        if line:
+            line.secured(data)
 
     async def _open(self, client):
         way = await _Way.open(lambda data, _address: line.plain(data), remote=self.target)

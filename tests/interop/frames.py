@@ -52,8 +52,8 @@ def message(code, token=b"", options=(), payload=b""):
     return write(wire.write(wire.Datagram(wire.NON, code, 0, token, list(options), payload)))
 
 
-class Reader:
-    """Takes bytes as they come and gives messages, parsed."""
+class Cutter:
+    """Takes bytes as they come, of one direction, and gives messages as datagrams."""
 
     def __init__(self):
         self.data = b""
@@ -65,4 +65,11 @@ class Reader:
             datagram, self.data = take(self.data)
             if datagram is None:
                 return found
-            found.append(wire.parse(datagram))
+            found.append(datagram)
+
+
+class Reader(Cutter):
+    """The same, parsed."""
+
+    def feed(self, data):
+        return [wire.parse(datagram) for datagram in super().feed(data)]

@@ -62,7 +62,7 @@ class Gateway:
         file.write_text(self.configuration)
         self.log = self.path / "proxy.log"
         with self.log.open("wb") as log:
-            self.process = await asyncio.create_subprocess_exec(binary(), "-c", str(file), stderr=log)
+            self.process = await asyncio.create_subprocess_exec(binary(), "-c", str(file), stdout=log, stderr=log)
         for _ in range(500):
             if "are ready\n" in self.log.read_text():
                 return
@@ -70,6 +70,10 @@ class Gateway:
                 break
             await asyncio.sleep(0.01)
         raise RuntimeError("the proxy does not get ready:\n" + self.log.read_text())
+
+    def output(self):
+        """What it has said until now: the log, and the counters it was asked for."""
+        return self.log.read_text()
 
     async def stop(self):
         if self.process.returncode is None:

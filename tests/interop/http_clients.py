@@ -5,7 +5,6 @@ or raises peers.Failed.
 import asyncio
 import base64
 import http.client
-import itertools
 import json
 import pathlib
 import re
@@ -16,7 +15,7 @@ import urllib.request
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from peers import HERE, TIMEOUT, Failed
+from peers import HERE, TIMEOUT, Failed, NodeProcess
 
 OCTETS = {"Content-Type": "application/octet-stream"}
 
@@ -154,43 +153,13 @@ class Urllib(Client):
         return await asyncio.to_thread(self._ask, url, method, body, headers, tls)
 
 
-class NodeHttp(Client):
+class NodeHttp(NodeProcess, Client):
     via = "http"
-
-    @classmethod
-    async def start(cls):
-        self = cls()
-        self.ids = itertools.count()
-        self.waiting = {}
-        self.process = await asyncio.create_subprocess_exec(
-            "node", str(HERE / "http_client.js"), limit=1 << 22, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE)
-        await asyncio.wait_for(self.process.stdout.readline(), TIMEOUT)
-        self.reader = asyncio.ensure_future(self._read())
-        return self
-
-    async def _read(self):
-        while line := await self.process.stdout.readline():
-            told = json.loads(line)
-            self.waiting[told["id"]].put_nowait(told)
-
-    async def stop(self):
-        self.reader.cancel()
-        self.process.stdin.close()
-        await self.process.wait()
-
-    def send(self, line):
-        self.process.stdin.write(json.dumps(line).encode() + b"\n")
-
-    async def next(self, number):
-        told = await asyncio.wait_for(self.waiting[number].get(), TIMEOUT)
-        if "error" in told:
-            raise Failed(told["error"])
-        return told
+    program = (str(HERE / "http_client.js"),)
 
     async def begin(self, url, method, body=None, headers=None, tls=None, follow=False):
         """Returns the number of the request and the Reply, whose body is yet to come if it is to be followed."""
-        number = next(self.ids)
-        self.waiting[number] = asyncio.Queue()
+        number = self.number()
         line = {"id": number, "via": self.via, "url": url, "method": method, "headers": headers or {}, "follow": follow}
         if body is not None:
             line["body"] = base64.b64encode(body).decode()

@@ -34,8 +34,9 @@ IDENTITY, KEY = "gateway", b"the gateway's key"
 
 
 def context_ids(client, device):
-    """Sender and Recipient ID of a client; each client of each device has a context of its own."""
-    return bytes([SCHEMES.index(client) * 16 + SCHEMES.index(device)]), bytes([0xF0 + SCHEMES.index(device)])
+    """Sender and Recipient ID of a client; each client of each device has a context of its own, and so has the device: under one secret a key
+    has one sender."""
+    return bytes([SCHEMES.index(client) * 16 + SCHEMES.index(device)]), bytes([0xF0 + SCHEMES.index(device), SCHEMES.index(client)])
 
 
 def inner_blocks_grow():

@@ -276,15 +276,22 @@ class Watch:
     cancel: object
 
 
-class NodeClient:
+class NodeProcess:
+    """A program for node that is told requests, a line each, and tells what comes of them by their ids."""
+
+    program = ()
+
+    @staticmethod
+    def environment():
+        return None
+
     @classmethod
     async def start(cls):
         self = cls()
         self.ids = itertools.count()
         self.waiting = {}
         self.process = await asyncio.create_subprocess_exec(
-            "node", str(HERE / "node_peer.js"), "client", env=node_environment(), limit=1 << 22,
-            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE)
+            "node", *cls.program, env=cls.environment(), limit=1 << 22, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE)
         await asyncio.wait_for(self.process.stdout.readline(), TIMEOUT)
         self.reader = asyncio.ensure_future(self._read())
         return self
@@ -299,9 +306,28 @@ class NodeClient:
         self.process.stdin.close()
         await self.process.wait()
 
-    def _send(self, way, method, path, payload, observe):
+    def number(self):
+        """An id, of a request to come."""
         number = next(self.ids)
         self.waiting[number] = asyncio.Queue()
+        return number
+
+    def send(self, line):
+        self.process.stdin.write(json.dumps(line).encode() + b"\n")
+
+    async def next(self, number):
+        told = await asyncio.wait_for(self.waiting[number].get(), TIMEOUT)
+        if "error" in told:
+            raise Failed(told["error"])
+        return told
+
+
+class NodeClient(NodeProcess):
+    program = (str(HERE / "node_peer.js"), "client")
+    environment = staticmethod(node_environment)
+
+    def _send(self, way, method, path, payload, observe):
+        number = self.number()
         line = {"id": number, "host": "127.0.0.1", "port": way.next_hop, "method": method, "path": path, "observe": observe, "options": {}}
         if way.form == "proxy-uri":
             del line["path"]
@@ -313,13 +339,11 @@ class NodeClient:
             line["payload"] = base64.b64encode(payload).decode()
             line["options"]["Content-Format"] = base64.b64encode(b"\x2a").decode()
             line["block"] = len(payload) > 1024
-        self.process.stdin.write(json.dumps(line).encode() + b"\n")
+        self.send(line)
         return number
 
     async def _next(self, number):
-        told = await asyncio.wait_for(self.waiting[number].get(), TIMEOUT)
-        if "error" in told:
-            raise Failed(told["error"])
+        told = await self.next(number)
         return Answer(told["code"], base64.b64decode(told["payload"]))
 
     async def ask(self, way, method, path, payload=b""):
@@ -333,7 +357,7 @@ class NodeClient:
             return (await self._next(number)).payload
 
         async def cancel():
-            self.process.stdin.write(json.dumps({"cancel": number}).encode() + b"\n")
+            self.send({"cancel": number})
 
         return Watch(first, following, cancel)
 

@@ -11,24 +11,8 @@ SIGNALS = 0xE0
 ROOM = 1 << 16
 
 
-class Frames:
-    """Takes the bytes of one direction of a TCP connection and gives datagrams."""
-
-    def __init__(self):
-        self.data = b""
-
-    def feed(self, data):
-        self.data += data
-        found = []
-        while True:
-            datagram, self.data = frames.take(self.data)
-            if datagram is None:
-                return found
-            found.append(datagram)
-
-
 class WebSocketFrames:
-    """The same of a WebSocket, whose messages are not cut up: a head of HTTP, then frames (RFC 6455 section 5.2)."""
+    """As frames.Cutter, of a WebSocket, whose messages are not cut up: a head of HTTP, then frames (RFC 6455 section 5.2)."""
 
     BINARY = 2
 
@@ -76,7 +60,7 @@ class StreamTap:
     """Listens on a port of its own and relays to the port `target`, byte for byte; signals are not written down."""
 
     @classmethod
-    async def start(cls, target, kind=Frames):
+    async def start(cls, target, kind=frames.Cutter):
         self = cls()
         self.target, self.kind, self.seen, self.tasks = target, kind, [], set()
         self.server = await asyncio.start_server(self._client, "127.0.0.1", 0, limit=ROOM)

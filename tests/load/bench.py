@@ -332,6 +332,41 @@ def spread(values):
     return quarters[2] - quarters[0]
 
 
+def parser_of(doc, programs):
+    """What every report may be told; `programs`: those that are in --bin."""
+    build = os.environ.get("B", "build")
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds")
+    parser.add_argument("--rounds", type=int, help="rounds (9)")
+    parser.add_argument("--seconds", type=float, help="seconds of a round (3)")
+    parser.add_argument("--bin", default=os.path.join(build, "load"), help="where %s are" % programs)
+    parser.add_argument("--proxy", default=os.path.join(build, "oscore-proxy"), help="the gateway's program")
+    parser.add_argument("--no-pin", action="store_true", help="leave the placing on cores to the kernel")
+    return parser
+
+
+def options_of(parser):
+    options = parser.parse_args()
+    options.rounds = options.rounds or (3 if options.quick else 9)
+    options.seconds = options.seconds or (1.0 if options.quick else 3.0)
+    return options
+
+
+def report(kind, options, measure, forms):
+    """Has measure(house, figures) do its work, in a folder of its own, and tells what came of it. Returns the exit status."""
+    figures = {}
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        os.chmod(folder, 0o755)
+        house = kind(options, folder)
+        try:
+            measure(house, figures)
+        except (BenchError, OSError) as error:
+            house.failures.append(str(error))
+        finally:
+            house.stop_all()
+    return tell_outcome(house.failures, figures, forms)
+
+
 def tell_outcome(failures, figures, forms):
     """The last lines of a bench: what failed, and its figures. Returns the exit status."""
     for failure in failures:
@@ -417,21 +452,14 @@ def run(bench):
 
 
 def main():
-    build = os.environ.get("B", "build")
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="3 rounds of 1 s, 500,000 records, 50,000 exchanges")
-    parser.add_argument("--rounds", type=int, help="rounds (9)")
-    parser.add_argument("--seconds", type=float, help="seconds of a round for each server (3)")
+    parser = parser_of(__doc__, "relay, origin and load")
     parser.add_argument("--fill", type=int, help="records put into the duplicate store (5,000,000)")
     parser.add_argument("--hold", type=int, help="exchanges with silent devices (200,000)")
-    parser.add_argument("--bin", default=os.path.join(build, "load"), help="where relay, origin and load are")
-    parser.add_argument("--proxy", default=os.path.join(build, "oscore-proxy"), help="the gateway's program")
     parser.add_argument("--no-proxy", action="store_true", help="measure the others only")
     parser.add_argument("--other-relay", metavar="PATH", help="a second ceiling, measured in the same rounds")
     parser.add_argument("--only", action="append", metavar="LOAD", help="only loads whose name begins so; repeatable")
-    parser.add_argument("--no-pin", action="store_true", help="leave the placing on cores to the kernel")
-    options = parser.parse_args()
-    for name, full, quick in (("rounds", 9, 3), ("seconds", 3.0, 1.0), ("fill", 5000000, 500000), ("hold", 200000, 50000)):
+    options = options_of(parser)
+    for name, full, quick in (("fill", 5000000, 500000), ("hold", 200000, 50000)):
         if getattr(options, name) is None:
             setattr(options, name, quick if options.quick else full)
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:

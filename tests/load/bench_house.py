@@ -9,14 +9,12 @@ start_ms: from the start of the program to the line that says that it is ready, 
 
 It is a report: a slow figure is no failure. The exit status is not 0 if something did not run, or an answer was wrong or missing.
 """
-import argparse
 import os
 import re
 import signal
 import statistics
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 
@@ -160,31 +158,17 @@ def measure_reload(house, figures):
     figures.update(start_ms=statistics.median(starts), reload_ms=statistics.median(reloads), stall_ms=statistics.median(stalls))
 
 
+def measure(house, figures):
+    house.start_devices()
+    measure_crossing(house, figures)
+    measure_reload(house, figures)
+
+
 def main():
-    build = os.environ.get("B", "build")
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds")
-    parser.add_argument("--rounds", type=int, help="rounds (9)")
-    parser.add_argument("--seconds", type=float, help="seconds of a round (3)")
-    parser.add_argument("--bin", default=os.path.join(build, "load"), help="where origin and load are")
-    parser.add_argument("--proxy", default=os.path.join(build, "oscore-proxy"), help="the gateway's program")
-    options = parser.parse_args()
+    options = bench.options_of(bench.parser_of(__doc__, "origin and load"))
     options.no_pin = True
-    options.rounds = options.rounds or (3 if options.quick else 9)
-    options.seconds = options.seconds or (1.0 if options.quick else 3.0)
     options.restarts, options.reloads = (1, 2) if options.quick else (3, 3)
-    figures = {}
-    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        house = House(options, folder)
-        try:
-            house.start_devices()
-            measure_crossing(house, figures)
-            measure_reload(house, figures)
-        except BenchError as error:
-            house.failures.append(str(error))
-        finally:
-            house.stop_all()
-    return bench.tell_outcome(house.failures, figures, (
+    return bench.report(House, options, measure, (
         ("cross_ratio", "%.3f"), ("reload_ms", "%.0f"), ("stall_ms", "%.1f"), ("start_ms", "%.0f")))
 
 

@@ -11,7 +11,6 @@ connections that were used once.
 
 It is a report: a slow figure is no failure. The exit status is not 0 if something did not run, or an answer was wrong or missing.
 """
-import argparse
 import os
 import re
 import resource
@@ -21,7 +20,6 @@ import socket
 import ssl
 import subprocess
 import sys
-import tempfile
 import time
 
 import bench
@@ -211,36 +209,20 @@ def measure_idle(house, figures, gateway):
         gateway.start()
 
 
+def measure(house, figures):
+    house.start_devices()
+    gateway = house.gateway_of().start()
+    print(house.cores)
+    measure_requests(house, figures, gateway)
+    measure_idle(house, figures, gateway)
+
+
 def main():
-    build = os.environ.get("B", "build")
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds")
-    parser.add_argument("--rounds", type=int, help="rounds (9)")
-    parser.add_argument("--seconds", type=float, help="seconds of a round (3)")
-    parser.add_argument("--bin", default=os.path.join(build, "load"), help="where origin is")
-    parser.add_argument("--proxy", default=os.path.join(build, "oscore-proxy"), help="the gateway's program")
-    parser.add_argument("--no-pin", action="store_true", help="let everything run anywhere")
-    options = parser.parse_args()
-    options.rounds = options.rounds or (3 if options.quick else 9)
-    options.seconds = options.seconds or (1.0 if options.quick else 3.0)
+    options = bench.options_of(bench.parser_of(__doc__, "the origins"))
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
-    figures = {}
-    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        os.chmod(folder, 0o755)
-        house = HttpBench(options, folder)
-        try:
-            house.start_devices()
-            gateway = house.gateway_of().start()
-            print(house.cores)
-            measure_requests(house, figures, gateway)
-            measure_idle(house, figures, gateway)
-        except (BenchError, OSError) as error:
-            house.failures.append(str(error))
-        finally:
-            house.stop_all()
-    return bench.tell_outcome(house.failures, figures, (
+    return bench.report(HttpBench, options, measure, (
         ("http_cpu_ratio", "%.3f"), ("http_p99_ratio", "%.3f"), ("idle_mb", "%.1f"), ("idle_tls_mb", "%.1f")))
 
 

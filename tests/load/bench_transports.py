@@ -18,7 +18,6 @@ a request over DTLS costs with 10,000 sessions beside one with 10: 1.2 times at 
 The gateway has one worker. What is measured is pinned to one core, load and devices to others. A slow ratio is no failure. The exit
 status is not 0 if something did not run, an answer was wrong or missing, or the clients beside the new sessions fared worse than that.
 """
-import argparse
 import os
 import resource
 import shutil
@@ -26,7 +25,6 @@ import socket
 import ssl
 import subprocess
 import sys
-import tempfile
 import time
 
 import bench
@@ -343,40 +341,25 @@ PARTS = {"streams": measure_streams, "sessions": measure_sessions, "handshakes":
          "storm": lambda house, _: measure_storm(house), "many": measure_many, "idle": measure_idle}
 
 
+def measure(house, figures):
+    print(house.cores)
+    house.prepare()
+    house.start_devices()
+    house.start_stream_devices()
+    for name, part in PARTS.items():
+        if not house.options.only or name in house.options.only:
+            part(house, figures)
+
+
 def main():
-    build = os.environ.get("B", "build")
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds")
-    parser.add_argument("--rounds", type=int, help="rounds (9)")
-    parser.add_argument("--seconds", type=float, help="seconds of a round (3)")
+    parser = bench.parser_of(__doc__, "origin, load and handshakes")
     parser.add_argument("--only", action="append", choices=list(PARTS), help="only this part; repeatable")
-    parser.add_argument("--bin", default=os.path.join(build, "load"), help="where origin, load and handshakes are")
-    parser.add_argument("--proxy", default=os.path.join(build, "oscore-proxy"), help="the gateway's program")
-    parser.add_argument("--no-pin", action="store_true", help="let everything run anywhere")
-    options = parser.parse_args()
-    options.rounds = options.rounds or (3 if options.quick else 9)
-    options.seconds = options.seconds or (1.0 if options.quick else 3.0)
+    options = bench.options_of(parser)
     options.handshakes = 1000 if options.quick else 4000
     options.storm = 5 if options.quick else STORM_SECONDS
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    figures = {}
-    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        os.chmod(folder, 0o755)
-        house = Transports(options, folder)
-        try:
-            print(house.cores)
-            house.prepare()
-            house.start_devices()
-            house.start_stream_devices()
-            for name, part in PARTS.items():
-                if not options.only or name in options.only:
-                    part(house, figures)
-        except (BenchError, OSError) as error:
-            house.failures.append(str(error))
-        finally:
-            house.stop_all()
-    return bench.tell_outcome(house.failures, figures, FORMS)
+    return bench.report(Transports, options, measure, FORMS)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,9 @@
  *   load [-n] [-o] [-d] [-c CLIENTS] [-w WINDOW] [-f DEVICES] [-t SECONDS] [-a] [-b NUMBER] [-r RATE] [-P PID]... PROXY_PORT ORIGIN_PORT
  *     -n  non-confirmable requests
  *     -o  requests shaped like OSCORE: POST, option 9, 40 opaque bytes, Proxy-Scheme, Uri-Host, Uri-Port; else GET with Proxy-Uri
+ *     -s  the same with requests that are protected in truth, each client with a context of its own (sealed.h), made before anything is measured;
+ *         --sequence N: their Partial IVs begin there (0), and the result says how many of each context it had;
+ *         a 5.xx is no fault then: it is counted as refused
  *     -d  no proxy options: straight to PROXY_PORT (-d -o: shaped like OSCORE, without them)
  *     -c  client endpoints (64)       -w  requests under way for each (1)       -f  device addresses (256; 1 is a hot origin)
  *     -a  each client has a source address of its own (else they differ in ports), up to 127.255.x.y
@@ -25,10 +28,12 @@
  *   load --fill N     sends N requests that the proxy refuses (use -d), each a new pair of endpoint and Message ID
  *   load --hold N     one request for each client, then, told by a line on standard input, N more; keeps them under way
  *                     until the next line. Says when the proxy has acknowledged all. Needs an origin that is silent.
+ *   load --keys       prints the provisioning file of the contexts of -c clients, by which a gateway can read what -s sends (ports are not used)
  *   load -F           flood: -c ENDPOINTS (100000) sources send -r RATE datagrams a second (20000) for -t seconds, and
  *                     never read an answer
  */
 #include "load.h"
+#include "sealed.h"
 
 #include <getopt.h>
 #include <stdio.h>
@@ -36,11 +41,11 @@
 #include <string.h>
 #include <sys/resource.h>
 
-enum { OPTION_FILL = 256, OPTION_HOLD, OPTION_DRAIN, OPTION_CARRIER, OPTION_SCHEME };
+enum { OPTION_FILL = 256, OPTION_HOLD, OPTION_DRAIN, OPTION_CARRIER, OPTION_SCHEME, OPTION_SEQUENCE, OPTION_KEYS };
 
 static const char usage[] =
-	"usage: load [-n] [-o] [-d] [-c CLIENTS] [-w WINDOW] [-f DEVICES] [-t SECONDS] [-a] [-b NUMBER] [-P PID]...\n"
-	"            [--carrier udp|tcp|dtls] [--scheme NAME] [--drain SECONDS] [--fill N | --hold N | -F] [-r RATE] PROXY_PORT ORIGIN_PORT\n";
+	"usage: load [-n] [-o | -s [--sequence N]] [-d] [-c CLIENTS] [-w WINDOW] [-f DEVICES] [-t SECONDS] [-a] [-b NUMBER] [-P PID]...\n"
+	"            [--carrier udp|tcp|dtls] [--scheme NAME] [--drain SECONDS] [--fill N | --hold N | --keys | -F] [-r RATE] PROXY_PORT ORIGIN_PORT\n";
 
 static const struct option long_options[] = {
 	{ "fill", required_argument, NULL, OPTION_FILL },
@@ -48,6 +53,8 @@ static const struct option long_options[] = {
 	{ "drain", required_argument, NULL, OPTION_DRAIN },
 	{ "carrier", required_argument, NULL, OPTION_CARRIER },
 	{ "scheme", required_argument, NULL, OPTION_SCHEME },
+	{ "sequence", required_argument, NULL, OPTION_SEQUENCE },
+	{ "keys", no_argument, NULL, OPTION_KEYS },
 	{ NULL, 0, NULL, 0 },
 };
 
@@ -71,6 +78,7 @@ static bool option_take(struct load_options *o, int letter)
 	switch (letter) {
 	case 'n': o->confirmable = false; break;
 	case 'o': o->oscore = true; break;
+	case 's': o->oscore = o->sealed = true; break;
 	case 'd': o->direct = true; break;
 	case 'a': o->own_address = true; break;
 	case 'F': mode = load_flood_run; break;
@@ -83,6 +91,8 @@ static bool option_take(struct load_options *o, int letter)
 	case OPTION_DRAIN: o->drain = atof(optarg); break;
 	case OPTION_CARRIER: return carrier_take(o, optarg);
 	case OPTION_SCHEME: o->scheme = optarg; break;
+	case OPTION_SEQUENCE: o->sequence = strtoull(optarg, NULL, 10); break;
+	case OPTION_KEYS: mode = load_keys_run; break;
 	case OPTION_FILL: mode = load_fill_run; o->count = strtoull(optarg, NULL, 10); break;
 	case OPTION_HOLD: mode = load_hold_run; o->count = strtoull(optarg, NULL, 10); break;
 	case 'P':
@@ -109,7 +119,9 @@ static bool options_complete(struct load_options *o, char **ports, int count)
 	o->clients = o->clients ? o->clients : 64;
 	if (mode == load_hold_run && o->count > 0)
 		o->window = (unsigned)(1 + (o->count + o->clients - 1) / o->clients);
-	if (o->carrier != LOAD_UDP && mode != load_loop_run)
+	if ((o->carrier != LOAD_UDP || o->sealed) && mode != load_loop_run)
+		return false;
+	if ((o->sealed || mode == load_keys_run) && o->clients > SEALED_CONTEXTS_MAX)
 		return false;
 	return strlen(o->scheme) <= LOAD_SCHEME_MAX && o->clients <= LOAD_CLIENTS_MAX &&
 		o->window >= 1 && o->window <= LOAD_WINDOW_MAX && o->devices >= 1 &&
@@ -122,7 +134,7 @@ int main(int argc, char **argv)
 	struct rlimit files;
 	int letter;
 
-	while ((letter = getopt_long(argc, argv, "nodaFb:c:w:f:t:r:P:", long_options, NULL)) != -1) {
+	while ((letter = getopt_long(argc, argv, "nosdaFb:c:w:f:t:r:P:", long_options, NULL)) != -1) {
 		if (!option_take(&o, letter)) {
 			fputs(usage, stderr);
 			return 2;

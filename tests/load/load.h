@@ -27,6 +27,8 @@ struct load_options {
 	bool confirmable;
 	bool oscore;           /* shaped like OSCORE; else a plain GET */
 	bool direct;           /* without Proxy-Uri, Proxy-Scheme and what goes with them */
+	bool sealed;           /* they are OSCORE, each protected with the context of its client (sealed.h) */
+	uint64_t sequence;     /* the first Partial IV of each */
 	bool own_address;      /* every client has a source address of its own */
 	unsigned source;       /* number of the first source address, counted from 127.2.0.0; 0: the kernel chooses */
 	unsigned clients;
@@ -56,6 +58,11 @@ double load_cpu_us(const struct load_options *o);
 
 /* One request for each device; the caller frees the array. Ends the program without memory. */
 struct load_request *load_requests_new(const struct load_options *o);
+
+/* So many sealed requests for each client, of client i from i * each on, made before anything is measured; the caller frees the array. */
+struct load_request *load_sealed_new(const struct load_options *o, size_t each);
+/* How many that a run can use. */
+size_t load_sealed_each(const struct load_options *o);
 
 /* Writes a request of LOAD_DATAGRAM_MAX bytes at most; returns its length. */
 size_t load_request_write(uint8_t *out, const struct load_options *o, const struct load_request *request, uint16_t mid,
@@ -94,5 +101,6 @@ int load_hold_run(const struct load_options *o);  /* requests kept under way: lo
 int load_fill_run(const struct load_options *o);  /* requests that are refused, each from another endpoint or with another
                                                      Message ID: load_fill.c */
 int load_flood_run(const struct load_options *o); /* sources that never read: load_flood.c */
+int load_keys_run(const struct load_options *o);  /* prints what a gateway needs to read sealed requests: load_request.c */
 
 #endif

@@ -12,8 +12,8 @@ enum { EVENTS = 64, MIDS = 65535, SLOT_BITS = 12, SEQUENCE_BITS = 4 };
 
 struct slot {
 	uint64_t sent_at;
+	const struct load_request *request;
 	uint16_t mid;
-	uint16_t device;
 	uint8_t tries;
 	bool acknowledged; /* by an Empty ACK: the answer comes separately */
 	bool idle;
@@ -23,14 +23,15 @@ struct slot {
 struct client {
 	struct load_link *link;
 	uint16_t mid;
-	uint32_t mids_used;
+	uint32_t mids_used; /* requests so far */
 	struct slot *slots;
 };
 
 static const struct load_options *options;
-static struct load_request *requests;
+static struct load_request *requests; /* for each device, or of each client */
+static size_t requests_each;          /* sealed ones of a client; 0: they are not */
 static struct client *clients;
-static uint64_t sent, answered, wrong, lost, resent, repeated, open_now;
+static uint64_t sent, answered, refused, wrong, lost, resent, repeated, open_now;
 static uint32_t *latency_us;
 static size_t latency_room;
 static bool stopping, mids_used_up;
@@ -49,7 +50,7 @@ static void slot_transmit(unsigned client, unsigned slot)
 {
 	const struct slot *s = &clients[client].slots[slot];
 	uint8_t m[LOAD_DATAGRAM_MAX];
-	size_t len = load_request_write(m, options, &requests[s->device], s->mid, token_make(client, slot, s->mid));
+	size_t len = load_request_write(m, options, s->request, s->mid, token_make(client, slot, s->mid));
 
 	if (!load_link_send(clients[client].link, m, len))
 		wrong++;
@@ -59,10 +60,12 @@ static void slot_begin(unsigned client, unsigned slot)
 {
 	struct client *c = &clients[client];
 
-	c->slots[slot] = (struct slot){ .sent_at = load_now(), .mid = ++c->mid, .device = (uint16_t)(sent % options->devices) };
+	c->slots[slot] = (struct slot){ .sent_at = load_now(), .mid = ++c->mid,
+		.request = requests + (requests_each > 0 ? client * requests_each + c->mids_used : sent % options->devices) };
 	sent++;
 	slot_transmit(client, slot);
-	if (++c->mids_used == MIDS)
+	c->mids_used++;
+	if (c->mids_used == MIDS || c->mids_used == requests_each)
 		mids_used_up = true;
 }
 
@@ -171,7 +174,8 @@ static void datagram_take(unsigned client, const uint8_t *b, size_t len)
 	}
 	token = (b[0] & 15) == LOAD_TOKEN && len > LOAD_HEAD + 1 ? load_token_read(b) : ~0u;
 	slot = token >> SEQUENCE_BITS & ((1u << SLOT_BITS) - 1);
-	if (token >> (SLOT_BITS + SEQUENCE_BITS) != client || slot >= options->window || b[1] >> 5 != 2 || b[len - 1] != 'x') {
+	if (token >> (SLOT_BITS + SEQUENCE_BITS) != client || slot >= options->window || (b[1] >> 5 != 2 && !(options->sealed && b[1] >> 5 == 5)) ||
+	    (!options->sealed && b[len - 1] != 'x')) {
 		wrong++;
 		return;
 	}
@@ -184,7 +188,10 @@ static void datagram_take(unsigned client, const uint8_t *b, size_t len)
 		wrong++;
 		return;
 	}
-	latency_note(load_now() - s->sent_at);
+	if (b[1] >> 5 == 5)
+		refused++;
+	else
+		latency_note(load_now() - s->sent_at);
 	slot_finish(client, slot);
 }
 
@@ -276,7 +283,8 @@ int load_loop_run(const struct load_options *o)
 	int ep;
 
 	options = o;
-	requests = load_requests_new(o);
+	requests_each = o->sealed ? load_sealed_each(o) : 0;
+	requests = o->sealed ? load_sealed_new(o, requests_each) : load_requests_new(o);
 	ep = clients_open();
 	cpu = load_cpu_us(o);
 	start = turn_due = load_now();
@@ -303,6 +311,8 @@ int load_loop_run(const struct load_options *o)
 	printf(" repeated=%" PRIu64 " open=%" PRIu64, repeated, open_now);
 	if (o->pid_count > 0)
 		printf(" cpu_us_per_request=%.3f", counted ? cpu / (double)counted : 0);
+	if (o->sealed)
+		printf(" sealed=%zu refused=%" PRIu64, requests_each, refused);
 	printf("%s\n", mids_used_up ? " stopped=message-ids-used-up" : "");
 	return wrong > 0 || lost > 0;
 }

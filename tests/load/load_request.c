@@ -1,4 +1,6 @@
 #include "load.h"
+#include "sealed.h"
+#include "tools/seal.h"
 
 #include <arpa/inet.h>
 #include <dirent.h>
@@ -11,9 +13,8 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { CODE_GET = 1, CODE_POST = 2 };
 enum { URI_HOST = 3, URI_PORT = 7, OSCORE = 9, URI_PATH = 11, PROXY_URI = 35, PROXY_SCHEME = 39 };
-enum { OPAQUE = 40, RECEIVE_BUFFER = 2 << 20 };
+enum { OPAQUE = 40, RECEIVE_BUFFER = 2 << 20, SEALED_RATE = 100000 };
 
 uint64_t load_now(void)
 {
@@ -99,32 +100,88 @@ static void option_append(struct load_request *r, unsigned *last, unsigned numbe
 	r->len = (uint8_t)(r->len + len);
 }
 
-static void request_build(struct load_request *r, const struct load_options *o, unsigned device)
+/* The options of an OSCORE request to a device, and its payload. */
+static void request_build_oscore(struct load_request *r, const struct load_options *o, unsigned device, const uint8_t *option, size_t option_len,
+	const uint8_t *payload, size_t payload_len)
 {
 	unsigned last = 0;
 	uint16_t port = htons(o->origin_port);
-	char host[32], uri[64];
+	char host[32];
 
-	snprintf(host, sizeof host, "127.1.%u.%u", (device + 1) >> 8, (device + 1) & 255);
-	snprintf(uri, sizeof uri, "%s://%s:%u/t", o->scheme, host, o->origin_port);
-	r->code = o->oscore ? CODE_POST : CODE_GET;
-	if (!o->oscore) {
-		if (o->direct)
-			option_append(r, &last, URI_PATH, "t", 1);
-		else
-			option_append(r, &last, PROXY_URI, uri, strlen(uri));
-		return;
-	}
+	r->code = CODE_POST;
 	if (!o->direct) {
+		snprintf(host, sizeof host, "127.1.%u.%u", (device + 1) >> 8, (device + 1) & 255);
 		option_append(r, &last, URI_HOST, host, strlen(host));
 		option_append(r, &last, URI_PORT, &port, sizeof port);
 	}
-	option_append(r, &last, OSCORE, "\x09\x14\x00\x01", 4);
+	option_append(r, &last, OSCORE, option, option_len);
 	if (!o->direct)
 		option_append(r, &last, PROXY_SCHEME, o->scheme, strlen(o->scheme));
 	r->tail[r->len++] = 0xff;
+	memcpy(r->tail + r->len, payload, payload_len);
+	r->len = (uint8_t)(r->len + payload_len);
+}
+
+static void request_build(struct load_request *r, const struct load_options *o, unsigned device)
+{
+	unsigned last = 0;
+	uint8_t opaque[OPAQUE];
+	char uri[64];
+
 	for (unsigned i = 0; i < OPAQUE; i++)
-		r->tail[r->len++] = (uint8_t)(i * 11 + 5);
+		opaque[i] = (uint8_t)(i * 11 + 5);
+	if (o->oscore) {
+		request_build_oscore(r, o, device, (const uint8_t *)"\x09\x14\x00\x01", 4, opaque, sizeof opaque);
+		return;
+	}
+	snprintf(uri, sizeof uri, "%s://127.1.%u.%u:%u/t", o->scheme, (device + 1) >> 8, (device + 1) & 255, o->origin_port);
+	r->code = CODE_GET;
+	if (o->direct)
+		option_append(r, &last, URI_PATH, "t", 1);
+	else
+		option_append(r, &last, PROXY_URI, uri, strlen(uri));
+}
+
+/* For more requests a second than there will be. */
+size_t load_sealed_each(const struct load_options *o)
+{
+	double all = (o->rate > 0 ? o->rate : SEALED_RATE) * o->seconds;
+
+	return (size_t)(all / o->clients) + o->window + 1;
+}
+
+struct load_request *load_sealed_new(const struct load_options *o, size_t each)
+{
+	struct load_request *requests = calloc(each * o->clients, sizeof *requests);
+	uint8_t inner[SEALED_MESSAGE_MAX];
+	size_t inner_len = sealed_inner(inner, true, 0), made = 0;
+
+	if (requests == NULL) {
+		fputs("load: no memory\n", stderr);
+		exit(1);
+	}
+	for (unsigned client = 0; client < o->clients; client++) {
+		struct oscore_context c;
+		struct oscore_request request;
+		struct sealed s;
+
+		sealed_context(&c, client, false);
+		for (size_t i = 0; i < each; i++, made++) {
+			if (seal_request(&s, &request, &c, o->sequence + i, inner, inner_len) < 0) {
+				fputs("load: a request cannot be sealed\n", stderr);
+				exit(1);
+			}
+			request_build_oscore(&requests[made], o, (unsigned)((client + i * o->clients) % o->devices), s.option, s.option_len, s.payload,
+				s.payload_len);
+		}
+	}
+	return requests;
+}
+
+int load_keys_run(const struct load_options *o)
+{
+	sealed_print_keys(stdout, o->clients);
+	return 0;
 }
 
 struct load_request *load_requests_new(const struct load_options *o)

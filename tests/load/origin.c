@@ -5,11 +5,14 @@
  * asked: 2.05 to GET, 2.04 with an empty OSCORE option to POST, with LEN bytes of 'x' (16 unless given, at most 1024).
  * The response to a confirmable request is piggybacked.
  *
- *   origin [-s] [-t] PORT [LEN]
+ *   origin [-s] [-t | -e COUNT] PORT [LEN]
  *     -s  silent: everything is read and nothing answered (a port without listener is not silent, it sends ICMP errors)
  *     -t  over TCP
+ *     -e  POSTs are OSCORE of COUNT clients (sealed.h), and so are the answers to them; they are not opened
  */
 #include "origin.h"
+#include "sealed.h"
+#include "tools/seal.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -22,12 +25,14 @@
 #include <unistd.h>
 
 enum { BATCH = 64, DATAGRAM_ROOM = 2048, DATAGRAM_MAX = 1024, HEADER = 4 };
-enum { TYPE_CON, TYPE_NON };
+enum { TYPE_CON, TYPE_NON, OSCORE = 9, SEALED_PAYLOAD_MAX = SEALED_MESSAGE_MAX - 8 };
 
 struct control {
 	_Alignas(struct cmsghdr) uint8_t space[CMSG_SPACE(sizeof(struct in_pktinfo))];
 };
 
+static struct oscore_context contexts[SEALED_CONTEXTS_MAX];
+static unsigned context_count; /* 0: what looks like OSCORE is not */
 static uint8_t bytes[BATCH][DATAGRAM_ROOM];
 static struct sockaddr_in peer[BATCH];
 static struct control control[BATCH];
@@ -49,6 +54,60 @@ static int origin_open(uint16_t port)
 	return fd;
 }
 
+/* Takes an option's length, or the distance to its number, which begins with this nibble. */
+static unsigned nibble_take(const uint8_t *m, size_t len, size_t *at, unsigned nibble)
+{
+	if (nibble != 13)
+		return nibble;
+	return *at < len ? m[(*at)++] + 13u : 0;
+}
+
+/* The OSCORE option of a request whose options begin at `at`; false if there is none that can be understood. */
+static bool oscore_find(struct oscore_option *o, const uint8_t *m, size_t len, size_t at)
+{
+	unsigned number = 0;
+
+	while (at < len && m[at] != 0xff) {
+		uint8_t head = m[at++];
+		unsigned length;
+
+		number += nibble_take(m, len, &at, head >> 4);
+		length = nibble_take(m, len, &at, head & 15u);
+		if (length > len - at || (head & 15) == 14 || head >> 4 >= 14)
+			return false;
+		if (number == OSCORE)
+			return oscore_option_parse(o, m + at, length, 0) == 0 && oscore_option_fits_request(o);
+		at += length;
+	}
+	return false;
+}
+
+/* The answer of a device to an OSCORE request, from the option on; written over the request. 0: it is none. */
+static size_t answer_seal(uint8_t *m, size_t len, size_t at, size_t payload_len)
+{
+	struct oscore_request request = { .piv_len = 0 };
+	uint8_t inner[SEALED_MESSAGE_MAX];
+	struct oscore_option o;
+	struct sealed s;
+	int client;
+
+	if (!oscore_find(&o, m, len, at))
+		return 0;
+	client = sealed_client(o.kid, o.kid_len);
+	if (client < 0 || (unsigned)client >= context_count)
+		return 0;
+	request.kid.len = o.kid_len;
+	memcpy(request.kid.bytes, o.kid, o.kid_len);
+	request.piv_len = o.piv_len;
+	memcpy(request.piv, o.piv, o.piv_len);
+	if (seal_response(&s, &request, &contexts[client], NULL, inner, sealed_inner(inner, false, payload_len)) < 0)
+		return 0;
+	m[at++] = 0x90;
+	m[at++] = 0xff;
+	memcpy(m + at, s.payload, s.payload_len);
+	return at + s.payload_len;
+}
+
 /* Makes the request in `m` its own response. Returns the length; 0: not a request. */
 static size_t request_answer(uint8_t *m, size_t len, size_t payload_len)
 {
@@ -68,6 +127,8 @@ static size_t request_answer(uint8_t *m, size_t len, size_t payload_len)
 		m[3] = (uint8_t)own_mid;
 	}
 	m[1] = post ? CODE_CHANGED : CODE_CONTENT;
+	if (post && context_count > 0)
+		return answer_seal(m, len, at, payload_len);
 	if (post)
 		m[at++] = 0x90;
 	m[at++] = 0xff;
@@ -132,19 +193,23 @@ int main(int argc, char **argv)
 	bool silent = false, stream = false;
 	int payload_len = 16, o;
 
-	while ((o = getopt(argc, argv, "st")) != -1) {
+	while ((o = getopt(argc, argv, "ste:")) != -1) {
 		switch (o) {
 		case 's': silent = true; break;
 		case 't': stream = true; break;
+		case 'e': context_count = (unsigned)atoi(optarg); break;
 		default: return 2;
 		}
 	}
 	if (argc - optind == 2)
 		payload_len = atoi(argv[optind + 1]);
-	if (argc - optind < 1 || argc - optind > 2 || payload_len < 1 || payload_len > PAYLOAD_MAX) {
-		fprintf(stderr, "usage: origin [-s] [-t] PORT [LEN]\n");
+	if (argc - optind < 1 || argc - optind > 2 || payload_len < 1 || payload_len > PAYLOAD_MAX ||
+	    context_count > SEALED_CONTEXTS_MAX || (context_count > 0 && (stream || payload_len > SEALED_PAYLOAD_MAX))) {
+		fprintf(stderr, "usage: origin [-s] [-t | -e COUNT] PORT [LEN]\n");
 		return 2;
 	}
+	for (unsigned i = 0; i < context_count; i++)
+		sealed_context(&contexts[i], i, true);
 	if (stream)
 		origin_stream_run((uint16_t)atoi(argv[optind]), silent, (size_t)payload_len);
 	origin_run(origin_open((uint16_t)atoi(argv[optind])), silent, (size_t)payload_len);

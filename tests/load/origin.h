@@ -8,8 +8,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "coap/message.h" /* codes */
+
 enum { PAYLOAD_MAX = 1024 };
-enum { CODE_POST = 2, CODE_CHANGED = 0x44, CODE_CONTENT = 0x45 };
 
 /* Serves CoAP over TCP at `port` of every loopback address, with `payload_len` bytes in each response; `silent`: with nothing but the
    messages that a connection needs. Does not return. */

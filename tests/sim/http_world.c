@@ -230,8 +230,9 @@ static void set_defaults(struct settings *s)
 	s->http_client_connections = 100;
 }
 
-void world_open(void)
+int world_open(void **state)
 {
+	(void)state;
 	memset(&world, 0, sizeof world);
 	signal(SIGPIPE, SIG_IGN); /* as in the gateway: OpenSSL writes to sockets without a flag against it */
 	random_seed_for_test(9112);
@@ -257,10 +258,12 @@ void world_open(void)
 		world.ports[i] = ntohs(at.sin_port);
 		assert_int_equal(http_server_add_listener(i, fd), 0);
 	}
+	return 0;
 }
 
-void world_close(void)
+int world_close(void **state)
 {
+	(void)state;
 	http_server_close();
 	event_base_loop(world.base, EVLOOP_NONBLOCK); /* what libevent put off until now */
 	event_base_free(world.base);
@@ -268,6 +271,7 @@ void world_close(void)
 	free(world.proxy->metrics);
 	free(world.proxy);
 	free(world.conf);
+	return 0;
 }
 
 bool world_turn(void)

@@ -17,6 +17,10 @@
 #include "proxy/exchange/proxy.h"
 #include "proxy/http/connection.h"
 
+#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+#define HOST "Host: gw\r\n"
+#define GET "GET /now HTTP/1.1\r\n" HOST "\r\n"
+
 enum { WORLD_REQUESTS = 4096, WORLD_PLAIN = 0, WORLD_SECURE = 1, WORLD_LISTENERS = 2 };
 
 /* What request.c would know of a request. */
@@ -54,8 +58,8 @@ struct world {
 extern struct world world;
 
 /* Settings have the defaults that the configuration has, small enough to be met; a test changes world.conf->settings. */
-void world_open(void);
-void world_close(void);
+int world_open(void **state);
+int world_close(void **state);
 
 void world_run(void);
 bool world_turn(void); /* one turn of the loop; whether anything was done */

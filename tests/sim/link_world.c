@@ -100,8 +100,9 @@ static const struct stream_link_calls calls = { on_secured, on_opened, on_messag
 
 /* ---- the world ---- */
 
-void link_world_open(void)
+int link_world_open(void **state)
 {
+	(void)state;
 	memset(&world, 0, sizeof world);
 	clock_steer(CLOCK_SECOND);
 	world.base = event_base_new();
@@ -116,6 +117,7 @@ void link_world_open(void)
 	};
 	world.peer = -1;
 	stream_links_open(world.base, &world.proxy);
+	return 0;
 }
 
 static void forget_link(void)
@@ -127,13 +129,15 @@ static void forget_link(void)
 	world.peer = -1;
 }
 
-void link_world_close(void)
+int link_world_close(void **state)
 {
+	(void)state;
 	forget_link();
 	stream_links_close();
 	assert_int_equal(stream_links_held(), 0);
 	wheel_destroy(world.proxy.wheel);
 	event_base_free(world.base);
+	return 0;
 }
 
 static void begin_anew(void)

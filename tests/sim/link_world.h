@@ -43,8 +43,8 @@ struct link_world {
 
 extern struct link_world world;
 
-void link_world_open(void);
-void link_world_close(void);
+int link_world_open(void **state);
+int link_world_close(void **state);
 
 /* A new link and the peer's end of it; what one before it left is forgotten. */
 void link_begin(bool to_origin);

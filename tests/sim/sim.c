@@ -296,7 +296,7 @@ static void happen(const struct event *e)
 		begin(e->who);
 		break;
 	case AT_GATEWAY_FROM_CLIENT:
-		receive_datagram(sim->proxy, sim->clients[e->who].origin, &peer, &local, e->bytes, e->len, false, false);
+		receive_datagram(sim->proxy, sim->clients[e->who].origin, &peer, &local, e->bytes, e->len, false, false, 0);
 		break;
 	case AT_GATEWAY_FROM_ORIGIN:
 		upstream_datagram(sim->proxy, e->slot, &sim->origins[e->who].peer, e->bytes, e->len, false);

@@ -20,13 +20,6 @@ static unsigned far_origin(void)
 	return origin_at(1, 1);
 }
 
-static int tear_down(void **state)
-{
-	(void)state;
-	workers_end();
-	return 0;
-}
-
 /* ---- bytes ---- */
 
 static const struct row {
@@ -344,7 +337,7 @@ static void answers_that_find_no_room_come_later(void **state)
 	nothing_remains();
 }
 
-#define TEST(name) cmocka_unit_test_teardown(name, tear_down)
+#define TEST(name) cmocka_unit_test_teardown(name, workers_tear_down)
 
 int main(void)
 {

@@ -15,13 +15,6 @@ static int set_up(void **state)
 	return 0;
 }
 
-static int tear_down(void **state)
-{
-	(void)state;
-	workers_end();
-	return 0;
-}
-
 static unsigned far_origin(void)
 {
 	return origin_at(1, 1);
@@ -324,7 +317,7 @@ static void many_deaths(void **state)
 	assert_int_equal(counted(COUNT_CROSSING_BROKEN), 0);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, workers_tear_down)
 
 int main(void)
 {

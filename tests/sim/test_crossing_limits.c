@@ -20,13 +20,6 @@ static unsigned far_origin(void)
 	return origin_at(1, 1);
 }
 
-static int tear_down(void **state)
-{
-	(void)state;
-	workers_end();
-	return 0;
-}
-
 /* ---- windows, limits ---- */
 
 static void one_window_for_all_workers(void **state)
@@ -284,7 +277,7 @@ static void an_unknown_client_is_challenged(void **state)
 	nothing_remains();
 }
 
-#define TEST(name) cmocka_unit_test_teardown(name, tear_down)
+#define TEST(name) cmocka_unit_test_teardown(name, workers_tear_down)
 
 int main(void)
 {

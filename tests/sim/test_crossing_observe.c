@@ -18,13 +18,6 @@ static int set_up(void **state)
 	return 0;
 }
 
-static int tear_down(void **state)
-{
-	(void)state;
-	workers_end();
-	return 0;
-}
-
 /* Registers; the options stand behind Observe. Returns what the origin got. */
 static const struct sent *observe(unsigned worker, unsigned client, uint16_t mid, const char *options)
 {
@@ -400,7 +393,7 @@ static void notifications_do_not_pile_up(void **state)
 	nothing_remains();
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, workers_tear_down)
 
 int main(void)
 {

@@ -19,13 +19,6 @@ static int set_up(void **state)
 	return 0;
 }
 
-static int tear_down(void **state)
-{
-	(void)state;
-	workers_end();
-	return 0;
-}
-
 static void drain_all(void)
 {
 	for (unsigned w = 0; w < the.count; w++) {
@@ -447,7 +440,7 @@ static void the_ledger_of_an_origin(void **state)
 	assert_true(errors_of(ERR_LOST_SENT) > ROUNDS);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, workers_tear_down)
 
 int main(void)
 {

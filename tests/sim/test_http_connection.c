@@ -1,4 +1,4 @@
-/* objects: tests/sim/http_world.o proxy/edge/accepting.o proxy/http/server.o proxy/http/connection.o proxy/http/reading.o proxy/http/answer.o proxy/edge/stream_socket.o proxy/edge/tls_socket.o base/peer_counts.o proxy/http/proxy_protocol.o proxy/http/parse.o proxy/http/framing.o proxy/http/lines.o translate/http_message.o base/bytes.o base/endpoint.o coap/message.o coap/uri.o base/hash.o base/log.o base/wheel.o base/clock_steered.o base/random_seeded.o */
+/* objects: tests/sim/http_world.o HTTP_SERVER_OBJS proxy/edge/accepting.o proxy/edge/stream_socket.o proxy/edge/tls_socket.o proxy/edge/shared_bio.o BASE_OBJS translate/http_message.o coap/message.o coap/uri.o base/clock_steered.o base/random_seeded.o */
 /*
  * The HTTP server as its clients see it: order, framing, bodies, refusals.
  */
@@ -14,23 +14,6 @@
 
 #include "tests/sim/http_world.h"
 #include "tests/unit/covers.h"
-
-#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
-#define HOST "Host: gw\r\n"
-
-static int set_up(void **state)
-{
-	(void)state;
-	world_open();
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	world_close();
-	return 0;
-}
 
 /* What stands behind the first empty line. */
 static const char *body_of(struct caller *c)
@@ -401,20 +384,20 @@ static void test_a_broken_body_fails_its_request(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_requests_follow_one_another, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_pipelined_requests_are_answered_in_order, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_a_head_may_come_byte_by_byte, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_answers_are_framed_by_what_was_asked, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_cut_answers_do_not_look_whole, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_no_more_than_the_length_is_sent, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_continue_is_sent_when_the_body_is_wanted, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_a_final_answer_instead_of_continue_ends_the_connection, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_continue_is_not_sent_for_nothing, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_an_early_answer_leaves_the_rest_unread, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_too_much_rest_ends_the_connection, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_what_cannot_be_read_is_refused, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_a_refused_client_reads_why, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_a_broken_body_fails_its_request, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_requests_follow_one_another, world_open, world_close),
+		cmocka_unit_test_setup_teardown(test_pipelined_requests_are_answered_in_order, world_open, world_close),
+		cmocka_unit_test_setup_teardown(test_a_head_may_come_byte_by_byte, world_open, world_close),
+		cmocka_unit_test_setup_teardown(test_answers_are_framed_by_what_was_asked, world_open, world_close),
+		cmocka_unit_test_setup_teardown(test_cut_answers_do_not_look_whole, world_open, world_close),
+		cmocka_unit_test_setup_teardown(test_no_more_than_the_length_is_sent, world_open, world_close),
+		cmocka_unit_test_setup_teardown(test_continue_is_sent_when_the_body_is_wanted, world_open, world_close),
+		cmocka_unit_test_setup_teardown(test_a_final_answer_instead_of_continue_ends_the_connection, world_open, world_close),
+		cmocka_unit_test_setup_teardown(test_continue_is_not_sent_for_nothing, world_open, world_close),
+		cmocka_unit_test_setup_teardown(test_an_early_answer_leaves_the_rest_unread, world_open, world_close),
+		cmocka_unit_test_setup_teardown(test_too_much_rest_ends_the_connection, world_open, world_close),
+		cmocka_unit_test_setup_teardown(test_what_cannot_be_read_is_refused, world_open, world_close),
+		cmocka_unit_test_setup_teardown(test_a_refused_client_reads_why, world_open, world_close),
+		cmocka_unit_test_setup_teardown(test_a_broken_body_fails_its_request, world_open, world_close),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,4 @@
-/* objects: tests/sim/http_world.o proxy/edge/accepting.o proxy/http/server.o proxy/http/connection.o proxy/http/reading.o proxy/http/answer.o proxy/edge/stream_socket.o proxy/edge/tls_socket.o base/peer_counts.o proxy/http/proxy_protocol.o proxy/http/parse.o proxy/http/framing.o proxy/http/lines.o translate/http_message.o base/bytes.o base/endpoint.o coap/message.o coap/uri.o base/hash.o base/log.o base/wheel.o base/clock_steered.o base/random_seeded.o */
+/* objects: tests/sim/http_world.o HTTP_SERVER_OBJS proxy/edge/accepting.o proxy/edge/stream_socket.o proxy/edge/tls_socket.o proxy/edge/shared_bio.o BASE_OBJS translate/http_message.o coap/message.o coap/uri.o base/clock_steered.o base/random_seeded.o */
 /*
  * Clients of the HTTP server that are slower or faster than the other side, or leave.
  */
@@ -15,23 +15,6 @@
 
 #include "proxy/http/connection_parts.h"
 #include "tests/sim/http_world.h"
-
-#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
-#define HOST "Host: gw\r\n"
-
-static int set_up(void **state)
-{
-	(void)state;
-	world_open();
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	world_close();
-	return 0;
-}
 
 /* ---- back-pressure ---- */
 
@@ -306,17 +289,17 @@ static void test_a_reset_is_noticed(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_a_body_that_is_not_taken_is_not_read, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_a_client_may_be_late_again, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_pipelined_bytes_are_held_within_bounds, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_an_answer_goes_as_fast_as_it_is_read, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_who_takes_no_answers_asks_nothing, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_a_client_that_closes_its_side_is_answered, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_a_request_without_end_ends_with_its_client, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_a_client_that_leaves_in_the_middle_is_gone, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_a_reset_is_noticed, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_many_ask_at_once, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_a_head_may_come_just_in_time, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_a_body_that_is_not_taken_is_not_read, world_open, world_close),
+		cmocka_unit_test_setup_teardown(test_a_client_may_be_late_again, world_open, world_close),
+		cmocka_unit_test_setup_teardown(test_pipelined_bytes_are_held_within_bounds, world_open, world_close),
+		cmocka_unit_test_setup_teardown(test_an_answer_goes_as_fast_as_it_is_read, world_open, world_close),
+		cmocka_unit_test_setup_teardown(test_who_takes_no_answers_asks_nothing, world_open, world_close),
+		cmocka_unit_test_setup_teardown(test_a_client_that_closes_its_side_is_answered, world_open, world_close),
+		cmocka_unit_test_setup_teardown(test_a_request_without_end_ends_with_its_client, world_open, world_close),
+		cmocka_unit_test_setup_teardown(test_a_client_that_leaves_in_the_middle_is_gone, world_open, world_close),
+		cmocka_unit_test_setup_teardown(test_a_reset_is_noticed, world_open, world_close),
+		cmocka_unit_test_setup_teardown(test_many_ask_at_once, world_open, world_close),
+		cmocka_unit_test_setup_teardown(test_a_head_may_come_just_in_time, world_open, world_close),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

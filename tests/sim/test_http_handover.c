@@ -1,4 +1,4 @@
-/* objects: tests/sim/http_world.o proxy/edge/accepting.o proxy/http/server.o proxy/http/connection.o proxy/http/reading.o proxy/http/answer.o proxy/edge/stream_socket.o proxy/edge/tls_socket.o base/peer_counts.o proxy/http/proxy_protocol.o proxy/http/parse.o proxy/http/framing.o proxy/http/lines.o translate/http_message.o base/bytes.o base/endpoint.o coap/message.o coap/uri.o base/hash.o base/log.o base/wheel.o base/clock_steered.o base/random_seeded.o */
+/* objects: tests/sim/http_world.o HTTP_SERVER_OBJS proxy/edge/accepting.o proxy/edge/stream_socket.o proxy/edge/tls_socket.o proxy/edge/shared_bio.o BASE_OBJS translate/http_message.o coap/message.o coap/uri.o base/clock_steered.o base/random_seeded.o */
 /*
  * Connections that become another protocol's: when, with what, and what is left of them here.
  */
@@ -17,22 +17,7 @@
 #include "proxy/http/server.h"
 #include "tests/sim/http_world.h"
 
-#define HOST "Host: gw\r\n"
 #define HANDED "GET /handed HTTP/1.1\r\n" HOST "\r\n"
-
-static int set_up(void **state)
-{
-	(void)state;
-	world_open();
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	world_close();
-	return 0;
-}
 
 /* The socket is the taker's: what he writes and reads goes to the client, and nothing of the server's does. */
 static void check_taken(struct caller *c)
@@ -157,10 +142,10 @@ static void test_clients_that_are_gone_before(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_it_is_handed_over_with_what_came_behind, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_behind_others, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_not_before_the_answers_have_left, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_clients_that_are_gone_before, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_it_is_handed_over_with_what_came_behind, world_open, world_close),
+		cmocka_unit_test_setup_teardown(test_behind_others, world_open, world_close),
+		cmocka_unit_test_setup_teardown(test_not_before_the_answers_have_left, world_open, world_close),
+		cmocka_unit_test_setup_teardown(test_clients_that_are_gone_before, world_open, world_close),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

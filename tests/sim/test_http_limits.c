@@ -1,4 +1,4 @@
-/* objects: tests/sim/http_world.o proxy/edge/accepting.o proxy/http/server.o proxy/http/connection.o proxy/http/reading.o proxy/http/answer.o proxy/edge/stream_socket.o proxy/edge/tls_socket.o base/peer_counts.o proxy/http/proxy_protocol.o proxy/http/parse.o proxy/http/framing.o proxy/http/lines.o translate/http_message.o base/bytes.o base/endpoint.o coap/message.o coap/uri.o base/hash.o base/log.o base/wheel.o base/clock_steered.o base/random_seeded.o */
+/* objects: tests/sim/http_world.o HTTP_SERVER_OBJS proxy/edge/accepting.o proxy/edge/stream_socket.o proxy/edge/tls_socket.o proxy/edge/shared_bio.o BASE_OBJS translate/http_message.o coap/message.o coap/uri.o base/clock_steered.o base/random_seeded.o */
 /*
  * What the HTTP server lets its clients have: time, connections, an end in order; and who they are behind a balancer.
  */
@@ -17,24 +17,6 @@
 
 #include "proxy/http/server.h"
 #include "tests/sim/http_world.h"
-
-#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
-#define HOST "Host: gw\r\n"
-#define GET "GET /now HTTP/1.1\r\n" HOST "\r\n"
-
-static int set_up(void **state)
-{
-	(void)state;
-	world_open();
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	world_close();
-	return 0;
-}
 
 static bool is_over(struct caller *c)
 {
@@ -508,26 +490,26 @@ static void test_clients_of_a_balancer_have_their_limits(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_a_head_has_its_time, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_a_waiting_head_is_not_late, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_a_body_has_its_time, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_a_rest_has_its_time, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_idle_connections_are_closed, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_a_request_under_way_is_not_idle, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_a_stalled_reader_is_cut_off, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_a_stalled_reader_may_not_talk_itself_out, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_a_client_has_so_many_connections, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_there_are_so_many_connections_in_all, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_descriptors_run_out, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_balancers_are_not_counted, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_many_connections_come_and_go, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_draining_ends_connections_behind_their_answers, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_a_removed_listener_ends_its_connections, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_new_limits_count_from_now_on, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_a_balancer_says_who_asks, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_no_byte_behind_the_header_is_lost, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_the_header_has_its_time, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_clients_of_a_balancer_have_their_limits, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_a_head_has_its_time, world_open, world_close),
+		cmocka_unit_test_setup_teardown(test_a_waiting_head_is_not_late, world_open, world_close),
+		cmocka_unit_test_setup_teardown(test_a_body_has_its_time, world_open, world_close),
+		cmocka_unit_test_setup_teardown(test_a_rest_has_its_time, world_open, world_close),
+		cmocka_unit_test_setup_teardown(test_idle_connections_are_closed, world_open, world_close),
+		cmocka_unit_test_setup_teardown(test_a_request_under_way_is_not_idle, world_open, world_close),
+		cmocka_unit_test_setup_teardown(test_a_stalled_reader_is_cut_off, world_open, world_close),
+		cmocka_unit_test_setup_teardown(test_a_stalled_reader_may_not_talk_itself_out, world_open, world_close),
+		cmocka_unit_test_setup_teardown(test_a_client_has_so_many_connections, world_open, world_close),
+		cmocka_unit_test_setup_teardown(test_there_are_so_many_connections_in_all, world_open, world_close),
+		cmocka_unit_test_setup_teardown(test_descriptors_run_out, world_open, world_close),
+		cmocka_unit_test_setup_teardown(test_balancers_are_not_counted, world_open, world_close),
+		cmocka_unit_test_setup_teardown(test_many_connections_come_and_go, world_open, world_close),
+		cmocka_unit_test_setup_teardown(test_draining_ends_connections_behind_their_answers, world_open, world_close),
+		cmocka_unit_test_setup_teardown(test_a_removed_listener_ends_its_connections, world_open, world_close),
+		cmocka_unit_test_setup_teardown(test_new_limits_count_from_now_on, world_open, world_close),
+		cmocka_unit_test_setup_teardown(test_a_balancer_says_who_asks, world_open, world_close),
+		cmocka_unit_test_setup_teardown(test_no_byte_behind_the_header_is_lost, world_open, world_close),
+		cmocka_unit_test_setup_teardown(test_the_header_has_its_time, world_open, world_close),
+		cmocka_unit_test_setup_teardown(test_clients_of_a_balancer_have_their_limits, world_open, world_close),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,4 @@
-/* objects: tests/sim/http_world.o proxy/edge/accepting.o proxy/http/server.o proxy/http/connection.o proxy/http/reading.o proxy/http/answer.o proxy/edge/stream_socket.o proxy/edge/tls_socket.o base/peer_counts.o proxy/http/proxy_protocol.o proxy/http/parse.o proxy/http/framing.o proxy/http/lines.o translate/http_message.o base/bytes.o base/endpoint.o coap/message.o coap/uri.o base/hash.o base/log.o base/wheel.o base/clock_steered.o base/random_seeded.o */
+/* objects: tests/sim/http_world.o HTTP_SERVER_OBJS proxy/edge/accepting.o proxy/edge/stream_socket.o proxy/edge/tls_socket.o proxy/edge/shared_bio.o BASE_OBJS translate/http_message.o coap/message.o coap/uri.o base/clock_steered.o base/random_seeded.o */
 /*
  * The HTTP server under TLS: the same requests, back-pressure and limits, and ends that are not said.
  */
@@ -21,8 +21,6 @@
 #include "proxy/http/server.h"
 #include "tests/sim/http_world.h"
 
-#define HOST "Host: gw\r\n"
-#define GET "GET /now HTTP/1.1\r\n" HOST "\r\n"
 #define TOLD "\r\n\r\n\0\r\nQUIT\n" "\x21\x11\0\x0c" "\xc0\x00\x02\x07" "\x0a\x00\x00\x01" "\x12\x34" "\x01\xbb"
 
 static SSL_CTX *client_context;
@@ -52,7 +50,7 @@ static SSL_CTX *server_context(void)
 static int set_up(void **state)
 {
 	(void)state;
-	world_open();
+	world_open(state);
 	world.tls = server_context();
 	client_context = SSL_CTX_new(TLS_client_method());
 	return 0;
@@ -61,7 +59,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
 	(void)state;
-	world_close();
+	world_close(state);
 	SSL_CTX_free(world.tls);
 	SSL_CTX_free(client_context);
 	return 0;

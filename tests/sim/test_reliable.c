@@ -35,13 +35,6 @@ static int two(void **state)
 	return 0;
 }
 
-static int tear_down(void **state)
-{
-	(void)state;
-	workers_end();
-	return 0;
-}
-
 static void begin(const char *settings)
 {
 	workers_begin(workers, STREAMS, settings);
@@ -566,7 +559,7 @@ static void origins_are_known_by_their_names(void **state)
 	nothing_remains();
 }
 
-#define BOTH(f) cmocka_unit_test_setup_teardown(f, one, tear_down), cmocka_unit_test_setup_teardown(f, two, tear_down)
+#define BOTH(f) cmocka_unit_test_setup_teardown(f, one, workers_tear_down), cmocka_unit_test_setup_teardown(f, two, workers_tear_down)
 
 int main(void)
 {

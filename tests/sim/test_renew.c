@@ -17,13 +17,6 @@ static int set_up(void **state)
 	return 0;
 }
 
-static int tear_down(void **state)
-{
-	(void)state;
-	workers_end();
-	return 0;
-}
-
 /* Takes the reference to `next`. What went before is gone then, but for what it is needed for. */
 static void renew(struct snapshot *next)
 {
@@ -383,7 +376,7 @@ static void one_tick_does_little(void **state)
 	}
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, workers_tear_down)
 
 int main(void)
 {

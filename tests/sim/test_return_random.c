@@ -142,7 +142,7 @@ static void garbage_comes(void)
 	if (return_path_is_slot(s->slot))
 		upstream_datagram(the.proxy[s->worker], s->slot, &s->peer, bytes, len, random_below(4) == 0);
 	else if (s->slot == 0 && !edge_of(&s->peer)->reliable)
-		receive_datagram(the.proxy[s->worker], 0, &s->peer, &to, bytes, len, random_below(4) == 0, false);
+		receive_datagram(the.proxy[s->worker], 0, &s->peer, &to, bytes, len, random_below(4) == 0, false, 0);
 }
 
 static void a_worker_dies_or_returns(void)

@@ -26,13 +26,6 @@ static int set_up(void **state)
 	return 0;
 }
 
-static int tear_down(void **state)
-{
-	(void)state;
-	workers_end();
-	return 0;
-}
-
 /* The request that a client is asked. */
 static const struct sent *asked(unsigned worker, unsigned client)
 {
@@ -554,27 +547,27 @@ static void and_ended_if_none_comes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(a_session_is_asked_and_answers, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(and_over_a_connection, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(of_the_same_worker, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(both_ways_at_once, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(he_rejects_or_says_nothing, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(nobody_of_the_name_is_there, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(the_host_may_be_the_name, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(another_origin_takes_its_place, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(the_newest_session_of_a_name_wins, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(a_request_waits_for_the_session, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(but_not_longer_than_the_route_says, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(all_that_wait_are_woken, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(nobody_sleeps_over_it, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(who_waits_leaves, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(a_session_ends_under_a_request, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(or_before_it_arrives, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(its_worker_dies, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(a_session_is_observed_until_it_ends, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(two_uploads_keep_apart, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(quiet_sessions_are_asked_for_a_sign_of_life, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(and_ended_if_none_comes, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_session_is_asked_and_answers, set_up, workers_tear_down),
+		cmocka_unit_test_setup_teardown(and_over_a_connection, set_up, workers_tear_down),
+		cmocka_unit_test_setup_teardown(of_the_same_worker, set_up, workers_tear_down),
+		cmocka_unit_test_setup_teardown(both_ways_at_once, set_up, workers_tear_down),
+		cmocka_unit_test_setup_teardown(he_rejects_or_says_nothing, set_up, workers_tear_down),
+		cmocka_unit_test_setup_teardown(nobody_of_the_name_is_there, set_up, workers_tear_down),
+		cmocka_unit_test_setup_teardown(the_host_may_be_the_name, set_up, workers_tear_down),
+		cmocka_unit_test_setup_teardown(another_origin_takes_its_place, set_up, workers_tear_down),
+		cmocka_unit_test_setup_teardown(the_newest_session_of_a_name_wins, set_up, workers_tear_down),
+		cmocka_unit_test_setup_teardown(a_request_waits_for_the_session, set_up, workers_tear_down),
+		cmocka_unit_test_setup_teardown(but_not_longer_than_the_route_says, set_up, workers_tear_down),
+		cmocka_unit_test_setup_teardown(all_that_wait_are_woken, set_up, workers_tear_down),
+		cmocka_unit_test_setup_teardown(nobody_sleeps_over_it, set_up, workers_tear_down),
+		cmocka_unit_test_setup_teardown(who_waits_leaves, set_up, workers_tear_down),
+		cmocka_unit_test_setup_teardown(a_session_ends_under_a_request, set_up, workers_tear_down),
+		cmocka_unit_test_setup_teardown(or_before_it_arrives, set_up, workers_tear_down),
+		cmocka_unit_test_setup_teardown(its_worker_dies, set_up, workers_tear_down),
+		cmocka_unit_test_setup_teardown(a_session_is_observed_until_it_ends, set_up, workers_tear_down),
+		cmocka_unit_test_setup_teardown(two_uploads_keep_apart, set_up, workers_tear_down),
+		cmocka_unit_test_setup_teardown(quiet_sessions_are_asked_for_a_sign_of_life, set_up, workers_tear_down),
+		cmocka_unit_test_setup_teardown(and_ended_if_none_comes, set_up, workers_tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

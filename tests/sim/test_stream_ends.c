@@ -19,20 +19,6 @@ static uint8_t bytes[1 << 20];
 
 static const uint8_t custody[] = { 0x20 };
 
-static int set_up(void **state)
-{
-	(void)state;
-	link_world_open();
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	link_world_close();
-	return 0;
-}
-
 static void open_link(bool to_origin)
 {
 	link_begin(to_origin);
@@ -483,23 +469,23 @@ static void test_aborted(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_pings, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_custody, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_custody_in_time, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_keepalive, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_release_by_a_client, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_release_by_us, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_idle, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_requests_under_way, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_slow_readers, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_who_takes_nothing, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_all_together_hold_too_much, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_a_flood_of_pings, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_ends_in_every_state, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_half_closed, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_nobody_is_there, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_nothing_behind_an_abort, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_aborted, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_pings, link_world_open, link_world_close),
+		cmocka_unit_test_setup_teardown(test_custody, link_world_open, link_world_close),
+		cmocka_unit_test_setup_teardown(test_custody_in_time, link_world_open, link_world_close),
+		cmocka_unit_test_setup_teardown(test_keepalive, link_world_open, link_world_close),
+		cmocka_unit_test_setup_teardown(test_release_by_a_client, link_world_open, link_world_close),
+		cmocka_unit_test_setup_teardown(test_release_by_us, link_world_open, link_world_close),
+		cmocka_unit_test_setup_teardown(test_idle, link_world_open, link_world_close),
+		cmocka_unit_test_setup_teardown(test_requests_under_way, link_world_open, link_world_close),
+		cmocka_unit_test_setup_teardown(test_slow_readers, link_world_open, link_world_close),
+		cmocka_unit_test_setup_teardown(test_who_takes_nothing, link_world_open, link_world_close),
+		cmocka_unit_test_setup_teardown(test_all_together_hold_too_much, link_world_open, link_world_close),
+		cmocka_unit_test_setup_teardown(test_a_flood_of_pings, link_world_open, link_world_close),
+		cmocka_unit_test_setup_teardown(test_ends_in_every_state, link_world_open, link_world_close),
+		cmocka_unit_test_setup_teardown(test_half_closed, link_world_open, link_world_close),
+		cmocka_unit_test_setup_teardown(test_nobody_is_there, link_world_open, link_world_close),
+		cmocka_unit_test_setup_teardown(test_nothing_behind_an_abort, link_world_open, link_world_close),
+		cmocka_unit_test_setup_teardown(test_aborted, link_world_open, link_world_close),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

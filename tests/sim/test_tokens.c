@@ -17,20 +17,15 @@ static int set_up(void **state)
 	return 0;
 }
 
-static int tear_down(void **state)
+static uint64_t next_token(struct client *c, enum uri_scheme transport)
 {
-	(void)state;
-	workers_end();
-	return 0;
-}
-
-static uint64_t next_token(struct client *c)
-{
+	const struct endpoint origin = { .transport = (uint16_t)transport };
 	struct exchange *x = exchange_new(the.proxy[0], c);
 	uint8_t token[UPSTREAM_TOKEN];
 	uint64_t value = 0;
 
 	assert_non_null(x);
+	exchange_take_token(the.proxy[0], x, &origin);
 	exchange_upstream_token(x, token);
 	for (unsigned i = 0; i < UPSTREAM_TOKEN; i++)
 		value = value << 8 | token[i];
@@ -57,7 +52,7 @@ static void none_is_used_twice(void **state)
 	covers("C9175-4.2-1");
 	assert_non_null(tokens);
 	for (unsigned i = 0; i < TOKENS; i++)
-		tokens[i] = next_token(c);
+		tokens[i] = next_token(c, URI_COAPS);
 	qsort(tokens, TOKENS, sizeof *tokens, compare);
 	for (unsigned i = 1; i < TOKENS; i++)
 		assert_int_not_equal(tokens[i - 1], tokens[i]);
@@ -65,16 +60,15 @@ static void none_is_used_twice(void **state)
 }
 
 /* Each bit of the part that is not the index is as often set as not, whatever the one before was. */
-static void what_comes_next_cannot_be_told(void **state)
+static void check_randomness(enum uri_scheme transport)
 {
 	struct endpoint peer = client_endpoint(1);
 	struct client *c = client_get(the.proxy[0], 0, &peer);
 	unsigned set[40] = { 0 }, changed[40] = { 0 };
-	uint64_t before = next_token(c);
+	uint64_t before = next_token(c, transport);
 
-	(void)state;
 	for (unsigned i = 0; i < 20000; i++) {
-		uint64_t token = next_token(c);
+		uint64_t token = next_token(c, transport);
 
 		for (unsigned bit = 0; bit < 40; bit++) {
 			set[bit] += (unsigned)(token >> bit & 1);
@@ -89,11 +83,47 @@ static void what_comes_next_cannot_be_told(void **state)
 	}
 }
 
+static void what_comes_next_cannot_be_told(void **state)
+{
+	(void)state;
+	check_randomness(URI_COAP);
+	check_randomness(URI_COAPS);
+}
+
+/* Of the many that go over (D)TLS to one origin, some of a client whose worker is not its home. */
+static void what_goes_out_has_its_own(void **state)
+{
+	unsigned workers = 2;
+
+	(void)state;
+	covers("C9175-4.2-1");
+	workers_end();
+	workers_begin(workers, "s: { hosts = [\"s\"]; to = [\"coaps://10.9.1.1\"]; };\n", "");
+	for (unsigned worker = 0; worker < workers; worker++) {
+		uint64_t before = the.proxy[0]->tokens + the.proxy[1]->tokens;
+		const struct sent *s;
+		bool crossed;
+
+		ask(worker, 1, MSG_CON, CODE_GET, (uint16_t)(worker + 1), 0, "3='s' 11='a'", NULL);
+		settle();
+		s = next_to_origin();
+		assert_int_equal(s->peer.transport, URI_COAPS);
+		crossed = s->worker != worker;
+		assert_int_equal(the.proxy[0]->tokens + the.proxy[1]->tokens - before, 1 + crossed);
+		assert_true(the.proxy[s->worker]->tokens > worker);
+		answer(s, MSG_ACK, 0, CODE_CONTENT, "", "done");
+		settle();
+		next_to_client();
+	}
+	nothing_more();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(none_is_used_twice, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(what_comes_next_cannot_be_told, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(none_is_used_twice, set_up, workers_tear_down),
+		cmocka_unit_test_setup_teardown(what_comes_next_cannot_be_told, set_up, workers_tear_down),
+		cmocka_unit_test_setup_teardown(what_goes_out_has_its_own, set_up, workers_tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

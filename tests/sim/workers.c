@@ -7,6 +7,7 @@
 
 #include "base/random.h"
 #include "proxy/exchange/origin.h"
+#include "proxy/exchange/reader_link.h"
 #include "tests/unit/made.h"
 #include "tests/unit/plain_edge.h"
 
@@ -133,6 +134,13 @@ void workers_end(void)
 	forget(&the.to_origin);
 }
 
+int workers_tear_down(void **state)
+{
+	(void)state;
+	workers_end();
+	return 0;
+}
+
 void turn(unsigned worker)
 {
 	struct proxy *p = the.proxy[worker];
@@ -142,6 +150,7 @@ void turn(unsigned worker)
 	the.current = worker;
 	crossing_receive(p);
 	proxy_turn(p);
+	reader_link_flush(p);
 	crossing_publish(p);
 }
 
@@ -250,7 +259,7 @@ static void from_peer(unsigned worker, const struct endpoint *peer, const uint8_
 	if (edge_of(peer)->reliable)
 		assert_true(receive_message(the.proxy[worker], 0, peer, &our_address, bytes, len));
 	else
-		receive_datagram(the.proxy[worker], 0, peer, &our_address, bytes, len, false, false);
+		receive_datagram(the.proxy[worker], 0, peer, &our_address, bytes, len, false, false, 0);
 }
 
 static size_t write_message(uint8_t *bytes, size_t room, const struct msg_view *head, unsigned origin, const char *options,

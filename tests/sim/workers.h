@@ -53,6 +53,7 @@ extern struct workers the;
 /* A house of `count` workers. `routes` stand before those of the origins (or NULL for none), `settings` are groups of the configuration. */
 void workers_begin(unsigned count, const char *routes, const char *settings);
 void workers_end(void);
+int workers_tear_down(void **state); /* the same, as cmocka calls it */
 /* Such a configuration, with a reference for the caller. Of the routes to origins those from `first` on. */
 struct snapshot *workers_conf(unsigned first, const char *routes, const char *settings);
 

@@ -520,9 +520,9 @@ void receive_gone(struct proxy *p, unsigned listener, const struct endpoint *pee
 }
 
 void receive_datagram(struct proxy *p, unsigned listener, const struct endpoint *peer, const struct local_address *to,
-	const uint8_t *bytes, size_t len, bool truncated, bool multicast)
+	const uint8_t *bytes, size_t len, bool truncated, bool multicast, uint64_t soon)
 {
-	(void)p, (void)to;
+	(void)p, (void)to, (void)soon;
 	assert_false(multicast);
 	note(TOLD_MESSAGE, listener, peer, bytes, len, (struct world_note){ .truncated = truncated });
 }

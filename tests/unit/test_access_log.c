@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "proxy/exchange/access_log.h"
 #include "proxy/exchange/exchange.h"
+#include "proxy/exchange/reading.h"
 #include "tests/unit/made.h"
 #include "tests/unit/plain_edge.h"
 
@@ -44,6 +45,25 @@ uint64_t exchange_sent_at(const struct exchange *e)
 unsigned exchange_retransmissions(const struct exchange *e)
 {
 	return e->retransmissions;
+}
+
+/* Where messages are read a line waits. */
+static char kept[2048];
+static bool keeps;
+
+bool reading_keep_line(struct exchange *e, const char *line, size_t len)
+{
+	(void)e;
+	assert_true(len < sizeof kept);
+	memcpy(kept, line, len);
+	kept[len] = '\0';
+	return keeps;
+}
+
+bool reading_keep_requesters_line(struct proxy *q, uint64_t reading, const char *line, size_t len)
+{
+	(void)q, (void)reading, (void)line, (void)len;
+	return false;
 }
 
 static struct endpoint endpoint_of(const char *address, uint16_t port)
@@ -251,13 +271,43 @@ static void lost_lines_are_counted(void **state)
 	log_access_open(fd);
 }
 
+/* A line whose messages are read is kept, and written with what was read; where it cannot be kept it is written at once. */
+static void lines_of_routes_that_read(void **state)
+{
+	struct access_inner inner = { .request = "missed" };
+
+	(void)state;
+	begin_exchange("text", "hashed");
+	x.reading = (struct reading *)(void *)&inner;
+	keeps = true;
+	access_log_answer(&x, 0x44, 99);
+	assert_string_equal(written(), "");
+	access_log_write_inner(p, kept, strlen(kept), &inner);
+	assert_non_null(strstr(written(), "method=GET code=2.04 oscore=false request_bytes=40 response_bytes=99 ms=12.345 retransmissions=0 reading=missed\n"));
+	inner = (struct access_inner){ .method = "PUT", .path = "/a%20b/\"c", .code = "4.04", .request = "opened", .answer = "bad", .seen = true };
+	access_log_write_inner(p, kept, strlen(kept), &inner);
+	assert_non_null(strstr(written(), " retransmissions=0 inner_method=PUT inner_path=/a%20b/\\x22c inner_code=4.04 reading=opened reading_answer=bad "
+		"seen=true\n"));
+	begin_exchange("json", "hashed");
+	x.reading = (struct reading *)(void *)&inner;
+	access_log_answer(&x, 0x44, 99);
+	access_log_write_inner(p, kept, strlen(kept), &inner);
+	assert_non_null(strstr(written(), ",\"retransmissions\":0,\"inner_method\":\"PUT\",\"inner_path\":\"/a%20b/\\u0022c\",\"inner_code\":\"4.04\","
+		"\"reading\":\"opened\",\"reading_answer\":\"bad\",\"seen\":true}\n"));
+	begin_exchange("text", "hashed");
+	x.reading = (struct reading *)(void *)&inner;
+	keeps = false;
+	access_log_answer(&x, 0x44, 99);
+	assert_non_null(strstr(written(), " retransmissions=0\n"));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_line_of_pairs), TEST(a_client_with_a_name), TEST(an_object), TEST(silent_routes_and_clients_that_left), TEST(kids),
-		TEST(a_refresh_has_a_line_of_its_own), TEST(lost_lines_are_counted),
+		TEST(a_refresh_has_a_line_of_its_own), TEST(lost_lines_are_counted), TEST(lines_of_routes_that_read),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -98,6 +98,17 @@ static void assert_lost(const struct endpoint *to, enum error e, bool sent)
 	assert_int_equal(world_last(TOLD_LOST)->sent, sent);
 }
 
+/* A session with an origin that has our key. */
+static struct endpoint session_with(struct bare *b)
+{
+	struct endpoint to = named("192.0.2.50", 77);
+
+	serve(b, NULL);
+	assert_int_equal(open_to(&to, "origin.example", "gw"), 0);
+	world_run();
+	return to;
+}
+
 /* ---- messages ---- */
 
 static void test_the_gateway_speaks_with_itself(void **state)
@@ -265,12 +276,10 @@ static void test_two_names_at_one_address_are_two_sessions(void **state)
 
 static void test_the_origin_says_goodbye(void **state)
 {
-	struct endpoint to = named("192.0.2.50", 77);
 	struct bare b;
+	struct endpoint to = session_with(&b);
 
 	(void)state;
-	serve(&b, NULL);
-	assert_int_equal(open_to(&to, "origin.example", "gw"), 0);
 	send_text(&to, "request");
 	world_run();
 	SSL_shutdown(b.ssl);
@@ -288,13 +297,10 @@ static void test_the_origin_says_goodbye(void **state)
 
 static void test_an_origin_that_is_let_go_is_told_and_nobody_else(void **state)
 {
-	struct endpoint to = named("192.0.2.50", 77);
 	struct bare b;
+	struct endpoint to = session_with(&b);
 
 	(void)state;
-	serve(&b, NULL);
-	assert_int_equal(open_to(&to, "origin.example", "gw"), 0);
-	world_run();
 	dtls_let_origin_go(SLOT, &to);
 	send_text(&to, "late");
 	world_wait(CLOCK_SECOND);
@@ -307,13 +313,10 @@ static void test_an_origin_that_is_let_go_is_told_and_nobody_else(void **state)
 
 static void test_an_origin_that_is_let_go_and_wanted_at_once_is_opened_anew(void **state)
 {
-	struct endpoint to = named("192.0.2.50", 77);
 	struct bare b;
+	struct endpoint to = session_with(&b);
 
 	(void)state;
-	serve(&b, NULL);
-	assert_int_equal(open_to(&to, "origin.example", "gw"), 0);
-	world_run();
 	dtls_let_origin_go(SLOT, &to);
 	assert_int_equal(open_to(&to, "origin.example", "gw"), 0);
 	send_text(&to, "again");
@@ -359,9 +362,7 @@ static void test_the_network_says_that_nobody_is_there(void **state)
 	assert_lost(&to, ERR_UNREACHABLE, false);
 	world_forget_datagrams();
 	/* of an open session anybody could say so */
-	serve(&b, NULL);
-	assert_int_equal(open_to(&to, "origin.example", "gw"), 0);
-	world_run();
+	to = session_with(&b);
 	dtls_origin_unreachable(SLOT, &plain);
 	world_wait(CLOCK_SECOND);
 	assert_int_equal(world_count(TOLD_LOST), 1);
@@ -373,13 +374,10 @@ static void test_the_network_says_that_nobody_is_there(void **state)
 
 static void test_an_unused_session_ends_in_peace(void **state)
 {
-	struct endpoint to = named("192.0.2.50", 77);
 	struct bare b;
+	struct endpoint to = session_with(&b);
 
 	(void)state;
-	serve(&b, NULL);
-	assert_int_equal(open_to(&to, "origin.example", "gw"), 0);
-	world_run();
 	for (unsigned i = 0; i < 4; i++) {
 		world_wait(250 * CLOCK_SECOND);
 		send_text(&to, "request");
@@ -399,13 +397,10 @@ static void test_an_unused_session_ends_in_peace(void **state)
 /* It has forgotten the session and drops whatever comes: a new one has to be opened, though it is asked again and again. */
 static void test_an_origin_that_has_lost_the_session_is_found_out(void **state)
 {
-	struct endpoint to = named("192.0.2.50", 77);
 	struct bare b;
+	struct endpoint to = session_with(&b);
 
 	(void)state;
-	serve(&b, NULL);
-	assert_int_equal(open_to(&to, "origin.example", "gw"), 0);
-	world_run();
 	bare_start(&b);
 	for (unsigned i = 0; i < 9; i++) {
 		send_text(&to, "request");
@@ -425,7 +420,7 @@ static void test_an_origin_that_has_lost_the_session_is_found_out(void **state)
 static void test_nothing_counts_that_is_not_of_the_session(void **state)
 {
 	static const uint8_t answer[] = { 0x60, 0x45, 0x12, 0x34 }, ping[] = { 0x40, 0, 0, 1 };
-	struct endpoint to = named("192.0.2.50", 77), from = world_peer("192.0.2.50", WORLD_PORT);
+	struct endpoint from = world_peer("192.0.2.50", WORLD_PORT);
 	struct world_datagram good;
 	struct bare b;
 
@@ -434,9 +429,7 @@ static void test_nothing_counts_that_is_not_of_the_session(void **state)
 	assert_false(dtls_is_datagram(answer, sizeof answer)); /* a plain one belongs to no session */
 	assert_false(dtls_is_datagram(ping, sizeof ping));
 	assert_false(dtls_is_datagram(answer, 0));
-	serve(&b, NULL);
-	assert_int_equal(open_to(&to, "origin.example", "gw"), 0);
-	world_run();
+	(void)session_with(&b);
 	bare_send(&b, "answer", 6);
 	good = *world_take(0);
 	assert_true(dtls_is_datagram(good.bytes, good.len));
@@ -461,14 +454,11 @@ static void test_nothing_counts_that_is_not_of_the_session(void **state)
 /* An origin that begins to negotiate anew is refused: there is one epoch of messages in a session. */
 static void test_an_origin_cannot_begin_another_epoch(void **state)
 {
-	struct endpoint to = named("192.0.2.50", 77);
 	struct bare b;
 
 	(void)state;
 	covers("C7252-9.1-1");
-	serve(&b, NULL);
-	assert_int_equal(open_to(&to, "origin.example", "gw"), 0);
-	world_run();
+	(void)session_with(&b);
 	assert_int_equal(SSL_renegotiate(b.ssl), 1);
 	SSL_do_handshake(b.ssl);
 	world_run();

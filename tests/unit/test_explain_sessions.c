@@ -1,4 +1,4 @@
-/* objects: CONF_OBJS base/clock.o base/endpoint.o base/log.o coap/message.o coap/uri.o base/bytes.o base/errors.o coap/option.o translate/outer.o proxy/decide/route.o proxy/decide/policy.o proxy/decide/target.o proxy/decide/explain.o proxy/decide/explain_hop.o proxy/decide/explain_http.o proxy/decide/http_route.o translate/map_template.o translate/map_method.o translate/http_message.o */
+/* objects: CONF_OBJS base/clock.o base/endpoint.o base/log.o coap/message.o coap/uri.o base/bytes.o base/errors.o coap/option.o translate/outer.o proxy/decide/route.o proxy/decide/policy.o proxy/decide/target.o proxy/decide/explain.o proxy/decide/explain_hop.o proxy/decide/explain_http.o proxy/decide/explain_read.o proxy/decide/inner.o proxy/decide/http_route.o translate/map_template.o translate/map_method.o translate/http_message.o */
 /* What -E says of clients and origins that are known by more than their address. */
 #include <stdlib.h>
 

@@ -305,7 +305,7 @@ static void a_reader_who_leaves_in_the_middle(void **state)
 static void lines_that_are_too_long(void **state)
 {
 	static char long_name[8000];
-	struct feed_record r = { .exchange = 1, .route = &route, .read = &reads, .verdict = FEED_UNREAD, .name = long_name };
+	struct feed_record r = { .exchange = 1, .route = &route, .read = &reads, .verdict = FEED_MISSED, .name = long_name };
 	int ends[2];
 
 	(void)state;
@@ -463,6 +463,7 @@ static void a_new_configuration(void **state)
 static void another_memory(void **state)
 {
 	uint64_t first;
+	size_t index;
 	int ends[2];
 
 	(void)state;
@@ -503,6 +504,20 @@ static void another_memory(void **state)
 	take(ends[1]);
 	assert_int_equal(whole_lines(NULL), 2);
 	assert_int_equal(left() + lost(), told);
+	/* what is left of it has no room: nothing may follow there */
+	tell(&feeds[1][0], 12000);
+	feeds_flush(p);
+	p->conf = confs[0];
+	feeds[0][0].memory = 1000;
+	assert_int_equal(feeds_renew(p), 0);
+	tell(&feeds[0][0], 10);
+	feeds_flush(p);
+	take(ends[1]);
+	assert_true(got_len > 0 && memchr(got, '\n', got_len) == NULL);
+	assert_int_equal(read(ends[1], got, 1), 0);
+	got_len = 0;
+	assert_true(feeds_gone(p, &index) == 7 && index == 0);
+	assert_int_equal(left() + lost(), told - 1);
 	close(ends[1]);
 }
 

@@ -40,7 +40,7 @@ static const char *line_of(const struct feed_record *r, enum kid_form form)
 static struct feed_record record_of(const struct opening_inner *inner)
 {
 	return (struct feed_record){ .exchange = 0x1234, .route = &route, .read = &reads, .inner = inner,
-		.verdict = inner != NULL ? OPENING_OPENED : FEED_UNREAD };
+		.verdict = inner != NULL ? OPENING_OPENED : FEED_MISSED };
 }
 
 static struct opening_text text(const char *at, size_t len)
@@ -77,20 +77,20 @@ static void a_whole_line(void **state)
 		"\"route\":\"lab\",\"read\":\"meters\",\"client\":\"[2001:db8::7]:5000\",\"name\":\"meter \\u002217\\u0022\\u0001\\u00c3\\u00a9\","
 		"\"origin\":\"192.0.2.9:5683\",\"kid\":\"ab\",\"kid_context\":\"0102\",\"verdict\":\"opened\",\"seen\":true,\"unverified\":false,"
 		"\"inner\":{\"code\":\"PUT\"}}");
-	r = (struct feed_record){ .message = FEED_NOTIFICATION, .exchange = UINT64_MAX, .route = &route, .read = &reads, .verdict = FEED_UNREAD };
+	r = (struct feed_record){ .message = FEED_NOTIFICATION, .exchange = UINT64_MAX, .route = &route, .read = &reads, .verdict = FEED_MISSED };
 	assert_string_equal(line_of(&r, KID_PLAIN), "{\"time\":\"2026-11-24T22:30:00.000Z\",\"exchange\":\"ffffffffffffffff\","
-		"\"message\":\"notification\",\"route\":\"lab\",\"read\":\"meters\",\"verdict\":\"unread\",\"seen\":false,\"unverified\":false}");
+		"\"message\":\"notification\",\"route\":\"lab\",\"read\":\"meters\",\"verdict\":\"missed\",\"seen\":false,\"unverified\":false}");
 }
 
 static void verdicts_and_refusals(void **state)
 {
-	static const char *const names[] = { "opened", "verified", "unknown", "no-key", "malformed", "bad", "no-message", "closed", "failed", "unread" };
+	static const char *const names[] = { "opened", "verified", "unknown", "no_key", "malformed", "bad", "bad_inside", "closed", "failed", "missed", "partial" };
 	struct opening_inner in = { .fields = FIELD_BIT(FIELD_CODE), .code = 0x45 };
 	char wanted[100];
 
 	(void)state;
-	assert_int_equal(sizeof names / sizeof names[0], FEED_UNREAD + 1);
-	for (unsigned i = 0; i <= FEED_UNREAD; i++) {
+	assert_int_equal(sizeof names / sizeof names[0], FEED_VERDICTS);
+	for (unsigned i = 0; i < FEED_VERDICTS; i++) {
 		struct feed_record r = record_of(&in);
 
 		r.verdict = (uint8_t)i;
@@ -209,7 +209,7 @@ static void long_texts_are_cut(void **state)
 	/* 16 segments of 255 are as much as has room */
 	path = behind(line_of(&r, KID_NONE), "\"uri-path\":\"");
 	assert_int_equal(strcspn(path, "\""), FEED_TEXT_MAX);
-	assert_non_null(strstr(path, "\",\"uri-path-cut\":true,\"uri-path-abbreviated\":true,\"uri-query\":\"%FF"));
+	assert_non_null(strstr(path, "\",\"uri-path-cut\":true,\"uri-query\":\"%FF"));
 	assert_null(strstr(path, "uri-query-cut"));
 	in.path_count = 16;
 	path = behind(line_of(&r, KID_NONE), "\"uri-path\":\"");
@@ -239,6 +239,8 @@ static void fields(void **state)
 		{ { .fields = FIELD_BIT(FIELD_CODE), .code = 0x1f }, "{\"code\":\"0.31\"}}" },
 		{ { .fields = FIELD_BIT(FIELD_CODE), .code = 5 }, "{\"code\":\"FETCH\"}}" },
 		{ { .fields = FIELD_BIT(FIELD_CONTENT_FORMAT), .content_format = 65535 }, "{\"content-format\":65535}}" },
+		{ { .fields = FIELD_BIT(FIELD_URI_PATH), .path_abbreviated = true }, "{\"uri-path-abbreviated\":true}}" },
+		{ { .fields = FIELD_BIT(FIELD_URI_PATH), .path_abbreviated = true, .path_count = 1 }, "{\"uri-path-abbreviated\":true,\"uri-path\":\"//\"}}" },
 		{ { .fields = FIELD_BIT(FIELD_CONTENT_FORMAT) }, "{\"content-format\":0}}" },
 		{ { .fields = FIELD_BIT(FIELD_OBSERVE), .observe = 16777215 }, "{\"observe\":16777215}}" },
 		{ { .fields = FIELD_BIT(FIELD_ETAG), .etag_len = 8, .etag = { 0, 1, 2, 3, 0xfc, 0xfd, 0xfe, 0xff } }, "{\"etag\":\"00010203fcfdfeff\"}}" },

@@ -430,35 +430,116 @@ static void partial_ivs_are_shortest(void **state)
 	assert_int_equal(oscore_piv_write(piv, 0x10000000000), 0);
 }
 
-/* Every algorithm of the table carries a message there and back; its tag has the length the table says. */
+static const int algorithms[] = { OSCORE_AES_CCM_16_64_128, 11, 30, 31, OSCORE_A128GCM, OSCORE_A256GCM, OSCORE_CHACHA20_POLY1305 };
+
+/* A request, and a server that can open it. */
+struct sealed_request {
+	struct oscore_context client, server;
+	struct oscore_request request;
+	struct oscore_option option;
+	struct sealed sealed;
+	struct hex inner;
+};
+
+static void request_seal(struct sealed_request *q, int alg, enum oscore_hkdf hkdf)
+{
+	struct material client, server;
+
+	q->inner = inner_of(vector_message("C.4"));
+	material_fill(&client, &vector_contexts[0]);
+	material_fill(&server, &vector_contexts[1]);
+	client.parameters.aead = server.parameters.aead = alg;
+	client.parameters.hkdf = server.parameters.hkdf = hkdf;
+	assert_int_equal(oscore_derive_context(&q->client, &client.parameters), 0);
+	assert_int_equal(oscore_derive_context(&q->server, &server.parameters), 0);
+	assert_int_equal(seal_request(&q->sealed, &q->request, &q->client, 7, q->inner.bytes, q->inner.len), 0);
+	assert_int_equal(q->sealed.payload_len, q->inner.len - 3 + q->client.aead->tag_len);
+	assert_int_equal(oscore_option_parse(&q->option, q->sealed.option, q->sealed.option_len, 0), 0);
+}
+
+static enum oscore_unseal_result request_open(struct sealed_request *q, struct oscore_unsealer *u, struct opening *o)
+{
+	memset(o->bytes, 0, sizeof o->bytes);
+	return oscore_unseal_request(u, &q->server, &q->server.recipient, &q->option, q->sealed.payload, q->sealed.payload_len, o->bytes,
+		sizeof o->bytes, &o->inner, &o->request);
+}
+
+/* Every algorithm of the table carries a message there and back; its tag has the length the table says. An unsealer for one key opens the same as
+ * one for all. */
 static void every_algorithm_works(void **state)
 {
-	static const int algs[] = { OSCORE_AES_CCM_16_64_128, 11, 30, 31 };
-	struct hex inner = inner_of(vector_message("C.4"));
+	(void)state;
+	for (size_t i = 0; i < 2 * COUNT(algorithms); i++) {
+		struct sealed_request q;
+		struct opening o;
+
+		request_seal(&q, algorithms[i / 2], i % 2 ? OSCORE_HKDF_SHA512 : OSCORE_HKDF_SHA256);
+		for (int keyed = 0; keyed < 2; keyed++) {
+			struct oscore_unsealer *u = keyed ? oscore_unsealer_new_keyed(q.server.aead, &q.server.recipient.key) :
+				oscore_unsealer_new(q.server.aead);
+
+			assert_non_null(u);
+			if (keyed) /* is not looked at any more */
+				memset(&q.server.recipient.key, 0, sizeof q.server.recipient.key);
+			for (int again = 0; again < 3; again++) {
+				assert_int_equal(request_open(&q, u, &o), OSCORE_UNSEAL_OK);
+				assert_memory_equal(o.bytes + 1, q.inner.bytes + 1, q.inner.len - 1);
+			}
+			oscore_unsealer_free(u);
+		}
+	}
+}
+
+/* Also where the cipher writes before it has checked: nothing is left of what is not genuine, and the next message opens. */
+static void no_algorithm_hands_out_what_is_not_genuine(void **state)
+{
+	static const uint8_t nothing[sizeof ((struct opening *)0)->bytes];
 
 	(void)state;
-	for (size_t i = 0; i < COUNT(algs); i++) {
-		struct material client, server;
-		struct oscore_context c, s;
-		struct oscore_request r;
+	for (size_t i = 0; i < 2 * COUNT(algorithms); i++) {
+		struct sealed_request q;
 		struct opening o;
-		struct sealed sealed;
+		struct oscore_unsealer *u;
 
-		material_fill(&client, &vector_contexts[0]);
-		material_fill(&server, &vector_contexts[1]);
-		client.parameters.aead = server.parameters.aead = algs[i];
-		client.parameters.hkdf = server.parameters.hkdf = i % 2 ? OSCORE_HKDF_SHA512 : OSCORE_HKDF_SHA256;
-		assert_int_equal(oscore_derive_context(&c, &client.parameters), 0);
-		assert_int_equal(oscore_derive_context(&s, &server.parameters), 0);
-		assert_int_equal(seal_request(&sealed, &r, &c, 7, inner.bytes, inner.len), 0);
-		assert_int_equal(sealed.payload_len, inner.len - 3 + c.aead->tag_len);
-		assert_int_equal(oscore_option_parse(&o.option, sealed.option, sealed.option_len, 0), 0);
-		o.unsealer = oscore_unsealer_new(s.aead);
-		assert_non_null(o.unsealer);
-		assert_int_equal(oscore_unseal_request(o.unsealer, &s, &s.recipient, &o.option, sealed.payload, sealed.payload_len,
-			o.bytes, sizeof o.bytes, &o.inner, &o.request), OSCORE_UNSEAL_OK);
-		assert_memory_equal(o.bytes + 1, inner.bytes + 1, inner.len - 1);
-		oscore_unsealer_free(o.unsealer);
+		request_seal(&q, algorithms[i / 2], OSCORE_HKDF_SHA256);
+		u = i % 2 ? oscore_unsealer_new_keyed(q.server.aead, &q.server.recipient.key) : oscore_unsealer_new(q.server.aead);
+		assert_non_null(u);
+		for (size_t bit = 0; bit < 8 * q.sealed.payload_len; bit++) {
+			q.sealed.payload[bit / 8] ^= (uint8_t)(1 << bit % 8);
+			assert_int_equal(request_open(&q, u, &o), OSCORE_UNSEAL_TAG);
+			assert_memory_equal(o.bytes, nothing, sizeof nothing);
+			assert_true(o.inner.len == 0 && o.inner.option_count == 0 && o.inner.payload == NULL);
+			q.sealed.payload[bit / 8] ^= (uint8_t)(1 << bit % 8);
+		}
+		assert_int_equal(request_open(&q, u, &o), OSCORE_UNSEAL_OK);
+		oscore_unsealer_free(u);
+	}
+}
+
+/* Longer than any message may be, and longer than CCM can count with a nonce of 13 bytes (RFC 3610 2.1). */
+static void there_is_an_end_to_payloads(void **state)
+{
+	static uint8_t payload[OSCORE_UNSEAL_PAYLOAD_MAX + 1], bytes[OSCORE_UNSEAL_PAYLOAD_MAX + 8];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(algorithms); i++) {
+		struct sealed_request q;
+		struct opening o;
+		struct oscore_unsealer *u;
+		bool ccm;
+
+		request_seal(&q, algorithms[i], OSCORE_HKDF_SHA256);
+		ccm = q.server.aead->nonce_len == 13;
+		u = oscore_unsealer_new(q.server.aead);
+		assert_non_null(u);
+		static const size_t lengths[] = { 0xffff, 0x10000, OSCORE_UNSEAL_PAYLOAD_MAX + 1 };
+		for (size_t n = 0; n < COUNT(lengths); n++) {
+			size_t len = n == 2 ? lengths[n] : lengths[n] + q.server.aead->tag_len;
+
+			assert_int_equal(oscore_unseal_request(u, &q.server, &q.server.recipient, &q.option, payload, len, bytes, sizeof bytes,
+				&o.inner, &o.request), n == 2 || (n == 1 && ccm) ? OSCORE_UNSEAL_FORMAT : OSCORE_UNSEAL_TAG);
+		}
+		oscore_unsealer_free(u);
 	}
 }
 
@@ -477,6 +558,8 @@ int main(void)
 		cmocka_unit_test(bad_parameters_give_no_context),
 		cmocka_unit_test(partial_ivs_are_shortest),
 		cmocka_unit_test(every_algorithm_works),
+		cmocka_unit_test(no_algorithm_hands_out_what_is_not_genuine),
+		cmocka_unit_test(there_is_an_end_to_payloads),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -390,6 +390,30 @@ static void test_what_is_missing_is_told(void **state)
 	expect_lines(&none, &user, &neither, text);
 }
 
+static void test_what_the_reader_lacks_is_told(void **state)
+{
+	const struct privileges_user self = { getuid(), getgid() }, user = { getuid() + 1, 5 }, other = { getuid() + 2, 5 };
+	const struct {
+		const struct privileges_user *workers, *reader;
+		const char *wanted; /* behind "user: the reader runs as uid N, as "; NULL: nothing */
+	} cases[] = {
+		{ &user, &other, NULL }, { NULL, &other, NULL }, { &user, &user, "the workers do" }, { NULL, NULL, "the workers do" }, { NULL, &self, "the workers do" },
+		{ &user, NULL, "its parent does" }, { &user, &self, "its parent does" },
+	};
+	struct privileges_missing missing;
+	char text[PRIVILEGES_LINE_MAX];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		privileges_list_reader(&missing, cases[i].workers, cases[i].reader);
+		assert_int_equal(missing.count, cases[i].wanted != NULL);
+		if (cases[i].wanted == NULL)
+			continue;
+		snprintf(text, sizeof text, "user: the reader runs as uid %u, as %s", cases[i].reader == &user ? user.uid : getuid(), cases[i].wanted);
+		assert_string_equal(missing.lines[0], text);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -399,7 +423,7 @@ int main(void)
 		cmocka_unit_test(test_a_worker_may_stay_the_callers),
 		cmocka_unit_test(test_a_sibling_cannot_be_read),
 		cmocka_unit_test(test_a_worker_ends_with_its_parent),
-		cmocka_unit_test(test_what_is_missing_is_told),
+		cmocka_unit_test(test_what_is_missing_is_told), cmocka_unit_test(test_what_the_reader_lacks_is_told),
 	};
 
 	if (privileges_find_user("nobody", &nobody) < 0)

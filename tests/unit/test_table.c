@@ -66,12 +66,11 @@ static void check(const struct table *t)
 /* Puts in, touches and takes out by chance; few chains, so that they are long. */
 static void against_a_list(void **state)
 {
-	struct slab *slab = slab_create(sizeof(struct thing), OBJECTS);
 	struct table t;
 
 	(void)state;
 	random_seed_for_test(1);
-	assert_int_equal(table_init(&t, slab, 1), 0);
+	assert_int_equal(table_create(&t, sizeof(struct thing), OBJECTS, 1), 0);
 	check(&t);
 	for (int round = 0; round < 20000; round++) {
 		unsigned value = random_below(OBJECTS), at = model_find(value);
@@ -80,7 +79,7 @@ static void against_a_list(void **state)
 
 		assert_int_equal(thing != NULL, at < model.count);
 		if (thing == NULL) {
-			thing = slab_new(slab, &index);
+			thing = slab_new(t.slab, &index);
 			thing->value = value;
 			table_insert(&t, value % CHAINS, thing, index);
 			model.things[model.count++] = thing;
@@ -90,7 +89,7 @@ static void against_a_list(void **state)
 			model.things[model.count++] = thing;
 		} else {
 			table_remove(&t, value % CHAINS, thing);
-			slab_free(slab, thing->links.index);
+			slab_free(t.slab, thing->links.index);
 			model_take(at);
 		}
 		if (round % 50 == 0)
@@ -101,11 +100,10 @@ static void against_a_list(void **state)
 
 		assert_ptr_equal(oldest, model_take(0));
 		table_remove(&t, oldest->value % CHAINS, oldest);
-		slab_free(slab, oldest->links.index);
+		slab_free(t.slab, oldest->links.index);
 	}
 	check(&t);
-	free(t.heads);
-	slab_destroy(slab);
+	table_destroy(&t);
 }
 
 static void room(void **state)

@@ -106,6 +106,11 @@ static void test_it_is_in_no_core_dump(void **state)
 
 	(void)state;
 	assert_non_null(maps);
+	if (getenv("TEST_EMULATED") != NULL) { /* what there is to read is not of the same addresses */
+		fclose(maps);
+		vault_free(p);
+		return;
+	}
 	while (fgets(line, sizeof line, maps) != NULL) {
 		unsigned long from, to;
 
@@ -118,8 +123,7 @@ static void test_it_is_in_no_core_dump(void **state)
 	}
 	fclose(maps);
 	assert_true(seen);
-	if (getenv("TEST_EMULATED") == NULL) /* the emulator's own file has no flags */
-		assert_true(is_excluded);
+	assert_true(is_excluded);
 	vault_free(p);
 }
 

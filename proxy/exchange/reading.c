@@ -1,0 +1,370 @@
+#include "proxy/exchange/reading_state.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "proxy/decide/inner.h"
+#include "proxy/exchange/client.h"
+#include "proxy/exchange/exchange.h"
+#include "proxy/exchange/requester.h"
+
+/* ---- life ---- */
+
+static struct slab *slab_of(struct proxy *p)
+{
+	const struct settings *s = &p->conf->settings;
+	uint64_t limit = (uint64_t)s->exchanges + s->reader_queue;
+
+	if (p->readings == NULL)
+		p->readings = calloc(1, sizeof *p->readings);
+	if (p->readings == NULL)
+		return NULL;
+	if (p->readings->slab == NULL)
+		p->readings->slab = slab_create(sizeof(struct reading), limit < SLAB_NONE >> 8 ? (uint32_t)limit : SLAB_NONE >> 8);
+	return p->readings->slab;
+}
+
+static void release(struct reading *d)
+{
+	struct proxy *p = d->proxy;
+
+	wheel_cancel(&d->timer);
+	buffers_drop(p->buffers, &d->long_option);
+	buffers_drop(p->buffers, &d->path);
+	buffers_drop(p->buffers, &d->line);
+	buffers_drop(p->buffers, &d->message);
+	snapshot_release(d->conf);
+	slab_free(p->readings->slab, d->index);
+}
+
+void reading_check(struct reading *d)
+{
+	if (d->asked > 0 || d->held)
+		return;
+	if (d->line.bytes != NULL && (d->answered || d->exchange == NULL))
+		reading_write_line(d);
+	if (d->exchange == NULL && !d->awaits_line)
+		release(d);
+}
+
+static void on_timer(struct wheel_timer *t)
+{
+	struct reading *d = wheel_owner(t, struct reading, timer);
+
+	d->awaits_line = false;
+	reading_check(d);
+}
+
+/* Takes the option of a request. Returns 0, or -1 if there is none that can be kept. */
+static int keep_option(struct reading *d, const struct msg_view *m)
+{
+	const struct msg_option *option = msg_option(m, OPT_OSCORE);
+
+	buffers_drop(d->proxy->buffers, &d->long_option);
+	if (option == NULL || option->len > OSCORE_OPTION_MAX)
+		return -1;
+	d->option_len = (uint8_t)option->len;
+	if (option->len > sizeof d->option)
+		return buffers_keep(d->proxy->buffers, &d->long_option, option->value, option->len);
+	if (option->len > 0)
+		memcpy(d->option, option->value, option->len);
+	return 0;
+}
+
+static struct reading *create(struct proxy *p, struct exchange *x)
+{
+	struct slab *slab = slab_of(p);
+	uint32_t index;
+	struct reading *d = slab != NULL ? slab_new(slab, &index) : NULL;
+
+	if (d == NULL)
+		return NULL;
+	d->index = index;
+	d->proxy = p;
+	p->readings->serial = p->readings->serial < UINT32_MAX ? p->readings->serial + 1 : 1;
+	d->serial = p->readings->serial;
+	d->timer.run = on_timer;
+	d->exchange = x;
+	d->client = x->client->peer;
+	d->listener = x->client->listener;
+	x->reading = d;
+	return d;
+}
+
+static void put_under(struct reading *d, struct exchange *x)
+{
+	struct snapshot *before = d->conf;
+
+	d->conf = snapshot_keep(x->conf);
+	d->route = x->route;
+	snapshot_release(before);
+	if (d->number == 0 && d->route->read->feed != NULL)
+		d->number = feed_exchange_number(d->proxy);
+}
+
+/* What was known of a request before. */
+static void clear(struct reading *d)
+{
+	if (d->line.bytes != NULL)
+		reading_write_line(d);
+	buffers_drop(d->proxy->buffers, &d->path);
+	d->round++;
+	d->answered = d->request_asked = false;
+	d->wait = READING_WAITS_FOR_NOTHING;
+	d->request = d->response = READING_UNASKED;
+	d->seen = false;
+	d->method = d->code = CODE_EMPTY;
+	d->counted_path = 0;
+}
+
+struct reading *reading_begin(struct proxy *p, struct exchange *x, const struct msg_view *m)
+{
+	struct reading *d = x->reading != NULL ? x->reading : create(p, x);
+
+	if (d == NULL)
+		return NULL;
+	put_under(d, x);
+	clear(d);
+	if (x->requester != NULL && x->route->access_log != ACCESS_NONE) {
+		d->awaits_line = true;
+		x->requester->reading = (uint64_t)d->serial << 32 | d->index;
+	}
+	if (keep_option(d, m) == 0)
+		return d;
+	reading_end(x);
+	return NULL;
+}
+
+void reading_end(struct exchange *x)
+{
+	struct reading *d = x->reading;
+	const struct endpoint *origin = exchange_origin_peer(x);
+
+	if (d == NULL)
+		return;
+	x->reading = NULL;
+	d->exchange = NULL;
+	d->wait = READING_WAITS_FOR_NOTHING;
+	d->errand = NULL;
+	buffers_drop(d->proxy->buffers, &d->message);
+	if (origin != NULL) {
+		d->origin = *origin;
+		d->has_origin = true;
+	}
+	if (d->awaits_line)
+		wheel_set(d->proxy->wheel, &d->timer, clock_now() + READING_LINE_PATIENCE);
+	reading_check(d);
+}
+
+void reading_renew(struct proxy *p, struct exchange *x, const struct msg_view *m)
+{
+	if (!reading_wants(x))
+		reading_end(x);
+	else if (x->reading != NULL)
+		put_under(x->reading, x);
+	else if (m != NULL)
+		(void)reading_begin(p, x, m);
+	if (x->reading != NULL && m != NULL && inner_is_gate(x->route->read))
+		reading_gate_renewed(x->reading, m);
+}
+
+/* ---- asking ---- */
+
+static void on_settled(struct reader_ticket *t, const struct opening_answer *a, enum error e)
+{
+	struct reading *d = t->owner;
+	enum reading_kind kind = t->kind % READING_KINDS;
+	bool current = t->kind / READING_KINDS == d->round % (256 / READING_KINDS);
+	bool judged = kind == READING_REQUEST && current && d->wait != READING_WAITS_FOR_NOTHING;
+	enum error refused = judged ? reading_judge(d, a, e) : ERR_NONE;
+
+	d->asked--;
+	if (!judged || d->wait != READING_GATE_RENEWED) /* else it was told when it came */
+		reading_tell(d, kind, current, t, a, a != NULL ? (enum reading_result)a->verdict : READING_MISSED, refused);
+	if (judged) {
+		d->held = true;
+		reading_decided(d, refused, a != NULL);
+		d->held = false;
+	}
+	reading_check(d);
+}
+
+/* What is asked for: what the route names, and what its rules need. */
+static uint32_t fields_of(const struct read_conf *r, enum reading_kind kind)
+{
+	return r->fields | (kind == READING_REQUEST ? inner_needed(r) : 0);
+}
+
+bool reading_ask(struct reading *d, enum reading_kind kind, struct opening_question *q, uint64_t patience, enum error *e)
+{
+	const struct read_conf *r = d->route->read;
+	struct reader_ticket *t;
+
+	q->set = r->contexts->id;
+	q->fields = fields_of(r, kind);
+	q->verify = r->verify && q->fields == 0;
+	q->response = kind != READING_REQUEST;
+	if (q->response) {
+		q->request_option = reading_option(d);
+		q->request_option_len = d->option_len;
+	}
+	t = reader_link_ask(d->proxy, q, patience, on_settled, e);
+	if (t == NULL)
+		return false;
+	t->owner = d;
+	t->kind = (uint8_t)(kind + d->round * READING_KINDS);
+	if (d->number != 0 && q->response && q->option_len <= sizeof t->note) {
+		t->note_len = q->option_len;
+		memcpy(t->note, q->option, q->option_len);
+	}
+	d->asked++;
+	d->request_asked = d->request_asked || kind == READING_REQUEST;
+	return true;
+}
+
+static bool is_outer_block(const struct msg_view *m, uint16_t number)
+{
+	const struct msg_option *o = msg_option(m, number);
+	struct opt_block b;
+
+	return o != NULL && (opt_block_parse(&b, o) < 0 || b.num > 0 || b.more);
+}
+
+/* ---- taps ---- */
+
+static void tap(struct reading *d, enum reading_kind kind, const struct msg_option *option, const uint8_t *payload, size_t len)
+{
+	struct opening_question q = { .option = option->value, .option_len = (uint8_t)option->len, .payload = payload,
+		.payload_len = (uint32_t)len };
+	enum error e;
+
+	if (option->len > OSCORE_OPTION_MAX || len > OPENING_PAYLOAD_MAX || !reading_ask(d, kind, &q, READING_TAP_PATIENCE, &e))
+		reading_tell(d, kind, true, NULL, NULL, READING_MISSED, ERR_NONE);
+}
+
+struct reading *reading_tap_begin(struct proxy *p, struct exchange *x, const struct msg_view *m)
+{
+	struct reading *d = reading_begin(p, x, m);
+
+	if (d != NULL)
+		d->held = true;
+	else
+		proxy_count(p, COUNT_READ_MISSED);
+	return d;
+}
+
+void reading_tap(struct reading *d, const struct msg_view *m, bool whole)
+{
+	const struct msg_option *option = msg_option(m, OPT_OSCORE);
+
+	if (whole && !d->request_asked)
+		tap(d, READING_REQUEST, option, m->payload, m->payload_len);
+	else if (!d->request_asked) /* nor has anybody gathered all of it (reading_tap_body()) */
+		reading_tell(d, READING_REQUEST, true, NULL, NULL, READING_PARTIAL, ERR_NONE);
+	d->held = false;
+	reading_check(d);
+}
+
+void reading_tap_body(struct exchange *x, const struct msg_view *head, const uint8_t *body, size_t len)
+{
+	const struct msg_option *option = msg_option(head, OPT_OSCORE);
+
+	if (x->reading != NULL && !x->reading->request_asked && option != NULL)
+		tap(x->reading, READING_REQUEST, option, body, len);
+}
+
+/* ---- answers ---- */
+
+/* The client asks for the rest of it by requests that cannot be read. */
+static void note_passed(const struct reading *d, const struct exchange *x)
+{
+	uint64_t key = hash_mix(&d->proxy->hash_key, x->client->hash, reading_option(d), d->option_len);
+
+	d->proxy->readings->passed[key % READING_PASSED].key = key;
+	d->proxy->readings->passed[key % READING_PASSED].until = clock_now() + EXCHANGE_LIFETIME;
+}
+
+bool reading_has_passed(const struct exchange *x, const struct msg_view *m)
+{
+	const struct msg_option *option = msg_option(m, OPT_OSCORE);
+	const struct readings *all = x->proxy->readings;
+	uint64_t key;
+
+	if (all == NULL || option == NULL || m->payload_len > 0)
+		return false;
+	key = hash_mix(&x->proxy->hash_key, x->client->hash, option->value, option->len);
+	return all->passed[key % READING_PASSED].key == key && all->passed[key % READING_PASSED].until > clock_now();
+}
+
+void reading_read_answer(struct exchange *x, const struct msg_view *m, bool notification)
+{
+	enum reading_kind kind = notification ? READING_NOTIFICATION : READING_RESPONSE;
+	const struct msg_option *option = msg_option(m, OPT_OSCORE);
+	const struct endpoint *origin = exchange_origin_peer(x);
+	struct reading *d = x->reading;
+
+	if (origin != NULL && !d->has_origin) {
+		d->origin = *origin;
+		d->has_origin = true;
+	}
+	d->answered = true;
+	if (option != NULL && is_outer_block(m, OPT_BLOCK2)) {
+		note_passed(d, x);
+		reading_tell(d, kind, true, NULL, NULL, READING_PARTIAL, ERR_NONE);
+	} else if (option != NULL && m->payload_len > 0) {
+		tap(d, kind, option, m->payload, m->payload_len);
+	}
+	reading_check(d);
+}
+
+/* ---- the access log ---- */
+
+bool reading_keep_line(struct exchange *x, const char *text, size_t len)
+{
+	struct reading *d = x->reading;
+
+	if (d->line.bytes != NULL)
+		reading_write_line(d);
+	d->answered = false;
+	return buffers_keep(d->proxy->buffers, &d->line, (const uint8_t *)text, len) == 0;
+}
+
+bool reading_keep_requesters_line(struct proxy *p, uint64_t reading, const char *text, size_t len)
+{
+	struct reading *d = p->readings != NULL && p->readings->slab != NULL ? slab_get(p->readings->slab, (uint32_t)reading) : NULL;
+
+	if (d == NULL || d->serial != reading >> 32 || !d->awaits_line || buffers_keep(p->buffers, &d->line, (const uint8_t *)text, len) < 0)
+		return false;
+	wheel_cancel(&d->timer);
+	d->awaits_line = false;
+	reading_check(d);
+	return true;
+}
+
+/* ---- all of them ---- */
+
+uint32_t readings_count(const struct proxy *p)
+{
+	return p->readings != NULL && p->readings->slab != NULL ? slab_count(p->readings->slab) : 0;
+}
+
+static void end_one(void *object, uint32_t index, void *arg)
+{
+	struct reading *d = object;
+
+	(void)index, (void)arg;
+	if (d->line.bytes != NULL)
+		reading_write_line(d);
+	release(d);
+}
+
+void readings_destroy(struct proxy *p)
+{
+	if (p->readings == NULL)
+		return;
+	if (p->readings->slab != NULL)
+		slab_each(p->readings->slab, end_one, NULL);
+	slab_destroy(p->readings->slab);
+	free(p->readings);
+	p->readings = NULL;
+}
