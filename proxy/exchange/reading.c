@@ -114,7 +114,7 @@ static void clear(struct reading *d)
 	d->request = d->response = READING_UNASKED;
 	d->seen = false;
 	d->method = d->code = CODE_EMPTY;
-	d->counted_path = 0;
+	d->counted_path = READ_PATH_NONE;
 }
 
 struct reading *reading_begin(struct proxy *p, struct exchange *x, const struct msg_view *m)
@@ -222,12 +222,37 @@ bool reading_ask(struct reading *d, enum reading_kind kind, struct opening_quest
 	return true;
 }
 
-static bool is_outer_block(const struct msg_view *m, uint16_t number)
+/* ---- outer blocks ---- */
+
+/* Of the messages of one client with this option, which blocks repeat (RFC 8613 4.1.3.4.2). */
+static uint64_t key_of(const struct proxy *p, const struct exchange *x, const uint8_t *option, size_t len)
+{
+	return hash_mix(&p->hash_key, (uint64_t)x->route->metrics_slot << 32 | x->client->hash, option, len);
+}
+
+/* Returns false if m is no part of something. */
+static bool read_block(const struct msg_view *m, uint16_t number, struct opt_block *b)
 {
 	const struct msg_option *o = msg_option(m, number);
+
+	return o != NULL && opt_block_parse(b, o) == 0 && (b->num > 0 || b->more);
+}
+
+/* Returns the body, if it is whole now. */
+static struct gather *gather_request(struct proxy *p, const struct exchange *x, const struct msg_view *m)
+{
+	const struct msg_option *option = msg_option(m, OPT_OSCORE);
+	struct gather *g = NULL;
 	struct opt_block b;
 
-	return o != NULL && (opt_block_parse(&b, o) < 0 || b.num > 0 || b.more);
+	if (slab_of(p) == NULL || option == NULL || !read_block(m, OPT_BLOCK1, &b))
+		return NULL;
+	return gather_block(p->readings, key_of(p, x, option->value, option->len), &b, m, &g) == GATHER_WHOLE ? g : NULL;
+}
+
+void reading_tap_block(struct proxy *p, const struct exchange *x, const struct msg_view *m)
+{
+	(void)gather_request(p, x, m);
 }
 
 /* ---- taps ---- */
@@ -246,11 +271,28 @@ struct reading *reading_tap_begin(struct proxy *p, struct exchange *x, const str
 {
 	struct reading *d = reading_begin(p, x, m);
 
+	if (d != NULL) {
+		d->held = true;
+		d->gather = gather_request(p, x, m);
+	} else {
+		proxy_count(p, COUNT_READ_MISSED);
+	}
+	return d;
+}
+
+struct reading *reading_follow(struct proxy *p, struct exchange *x, const struct msg_view *m)
+{
+	struct reading *d = reading_begin(p, x, m);
+
 	if (d != NULL)
 		d->held = true;
-	else
-		proxy_count(p, COUNT_READ_MISSED);
 	return d;
+}
+
+void reading_followed(struct reading *d)
+{
+	d->held = false;
+	reading_check(d);
 }
 
 void reading_tap(struct reading *d, const struct msg_view *m, bool whole)
@@ -259,10 +301,14 @@ void reading_tap(struct reading *d, const struct msg_view *m, bool whole)
 
 	if (whole && !d->request_asked)
 		tap(d, READING_REQUEST, option, m->payload, m->payload_len);
-	else if (!d->request_asked) /* nor has anybody gathered all of it (reading_tap_body()) */
+	else if (d->gather != NULL && !d->request_asked)
+		tap(d, READING_REQUEST, option, d->gather->bytes, d->gather->len);
+	else if (!d->request_asked) /* nor has an errand had all of it (reading_tap_body()) */
 		reading_tell(d, READING_REQUEST, true, NULL, NULL, READING_PARTIAL, ERR_NONE);
-	d->held = false;
-	reading_check(d);
+	if (d->gather != NULL)
+		gather_drop(d->gather);
+	d->gather = NULL;
+	reading_followed(d);
 }
 
 void reading_tap_body(struct exchange *x, const struct msg_view *head, const uint8_t *body, size_t len)
@@ -278,7 +324,7 @@ void reading_tap_body(struct exchange *x, const struct msg_view *head, const uin
 /* The client asks for the rest of it by requests that cannot be read. */
 static void note_passed(const struct reading *d, const struct exchange *x)
 {
-	uint64_t key = hash_mix(&d->proxy->hash_key, x->client->hash, reading_option(d), d->option_len);
+	uint64_t key = key_of(d->proxy, x, reading_option(d), d->option_len);
 
 	d->proxy->readings->passed[key % READING_PASSED].key = key;
 	d->proxy->readings->passed[key % READING_PASSED].until = clock_now() + EXCHANGE_LIFETIME;
@@ -292,8 +338,39 @@ bool reading_has_passed(const struct exchange *x, const struct msg_view *m)
 
 	if (all == NULL || option == NULL || m->payload_len > 0)
 		return false;
-	key = hash_mix(&x->proxy->hash_key, x->client->hash, option->value, option->len);
+	key = key_of(x->proxy, x, option->value, option->len);
 	return all->passed[key % READING_PASSED].key == key && all->passed[key % READING_PASSED].until > clock_now();
+}
+
+/* A block of an answer. The line of the first says that it is partial; the last one's what came of reading all. */
+static void on_answer_block(struct reading *d, const struct exchange *x, enum reading_kind kind, const struct msg_view *m, const struct opt_block *b)
+{
+	/* not the request's own */
+	uint64_t key = ~key_of(d->proxy, x, reading_option(d), d->option_len);
+	struct gather *g;
+
+	switch (gather_block(d->proxy->readings, key, b, m, &g)) {
+	case GATHER_MORE:
+		if (b->num > 0)
+			return;
+		g->number = d->number;
+		g->method = d->method;
+		g->counted_path = d->request == (uint8_t)OPENING_OPENED ? d->counted_path : (uint16_t)READ_PATH_NONE;
+		d->response = READING_PARTIAL;
+		return;
+	case GATHER_WHOLE:
+		d->number = g->number != 0 ? g->number : d->number;
+		d->method = g->method;
+		d->counted_path = g->counted_path;
+		tap(d, kind, msg_option(m, OPT_OSCORE), g->bytes, g->len);
+		gather_drop(g);
+		return;
+	case GATHER_BROKEN:
+		reading_tell(d, kind, true, NULL, NULL, READING_PARTIAL, ERR_NONE);
+		return;
+	case GATHER_NONE:
+		return;
+	}
 }
 
 void reading_read_answer(struct exchange *x, const struct msg_view *m, bool notification)
@@ -302,15 +379,16 @@ void reading_read_answer(struct exchange *x, const struct msg_view *m, bool noti
 	const struct msg_option *option = msg_option(m, OPT_OSCORE);
 	const struct endpoint *origin = exchange_origin_peer(x);
 	struct reading *d = x->reading;
+	struct opt_block b;
 
 	if (origin != NULL && !d->has_origin) {
 		d->origin = *origin;
 		d->has_origin = true;
 	}
 	d->answered = true;
-	if (option != NULL && is_outer_block(m, OPT_BLOCK2)) {
+	if (option != NULL && read_block(m, OPT_BLOCK2, &b)) {
 		note_passed(d, x);
-		reading_tell(d, kind, true, NULL, NULL, READING_PARTIAL, ERR_NONE);
+		on_answer_block(d, x, kind, m, &b);
 	} else if (option != NULL && m->payload_len > 0) {
 		tap(d, kind, option, m->payload, m->payload_len);
 	}
@@ -364,6 +442,8 @@ void readings_destroy(struct proxy *p)
 		return;
 	if (p->readings->slab != NULL)
 		slab_each(p->readings->slab, end_one, NULL);
+	for (unsigned i = 0; i < READING_GATHERS; i++)
+		gather_drop(&p->readings->gathers[i]);
 	slab_destroy(p->readings->slab);
 	free(p->readings);
 	p->readings = NULL;

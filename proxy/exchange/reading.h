@@ -50,8 +50,15 @@ bool reading_has_passed(const struct exchange *x, const struct msg_view *m);
 
 /* Before the request m of x goes on: what will be read of it, held until reading_tap(); NULL without memory: it is missed. */
 struct reading *reading_tap_begin(struct proxy *p, struct exchange *x, const struct msg_view *m);
-/* It has gone on, and x may be gone: now its copy is read. `whole`: m is the whole request. */
+/* It has gone on, and x may be gone: now its copy is read. `whole`: m is the whole request, else the last block of it. */
 void reading_tap(struct reading *d, const struct msg_view *m, bool whole);
+
+/* A block of a request's body, which is not the last; where all are seen, they are read together with that. */
+void reading_tap_block(struct proxy *p, const struct exchange *x, const struct msg_view *m);
+
+/* A request for a later block of an answer: that is read, when it is whole. Held until reading_followed(); NULL without memory. */
+struct reading *reading_follow(struct proxy *p, struct exchange *x, const struct msg_view *m);
+void reading_followed(struct reading *d);
 
 /* The same of an errand's body, which is whole and on its way; x brought the end of it. Nothing where it was read otherwise. */
 void reading_tap_body(struct exchange *x, const struct msg_view *head, const uint8_t *body, size_t len);
