@@ -41,9 +41,9 @@ void reading_check(struct reading *d)
 {
 	if (d->asked > 0 || d->held)
 		return;
-	if (d->line.bytes != NULL && (d->answered || d->exchange == NULL))
+	if (d->line.bytes != NULL && (d->answered || d->exchange == NULL) && !d->awaits_rest)
 		reading_write_line(d);
-	if (d->exchange == NULL && !d->awaits_line)
+	if (d->exchange == NULL && !d->awaits_line && d->line.bytes == NULL)
 		release(d);
 }
 
@@ -51,8 +51,21 @@ static void on_timer(struct wheel_timer *t)
 {
 	struct reading *d = wheel_owner(t, struct reading, timer);
 
-	d->awaits_line = false;
+	d->awaits_line = d->awaits_rest = false;
 	reading_check(d);
+}
+
+/* It may have been released. */
+static struct reading *reading_of(const struct proxy *p, uint64_t handle)
+{
+	struct reading *d = p->readings != NULL && p->readings->slab != NULL ? slab_get(p->readings->slab, (uint32_t)handle) : NULL;
+
+	return d != NULL && d->serial == handle >> 32 ? d : NULL;
+}
+
+static uint64_t handle_of(const struct reading *d)
+{
+	return (uint64_t)d->serial << 32 | d->index;
 }
 
 /* Takes the option of a request. Returns 0, or -1 if there is none that can be kept. */
@@ -117,7 +130,15 @@ static void clear(struct reading *d)
 	d->counted_path = READ_PATH_NONE;
 }
 
-struct reading *reading_begin(struct proxy *p, struct exchange *x, const struct msg_view *m)
+static void await_line(struct reading *d, struct exchange *x)
+{
+	if (x->requester == NULL || x->route->access_log == ACCESS_NONE)
+		return;
+	d->awaits_line = true;
+	x->requester->reading = handle_of(d);
+}
+
+static struct reading *begin(struct proxy *p, struct exchange *x, const struct msg_view *m)
 {
 	struct reading *d = x->reading != NULL ? x->reading : create(p, x);
 
@@ -125,14 +146,19 @@ struct reading *reading_begin(struct proxy *p, struct exchange *x, const struct 
 		return NULL;
 	put_under(d, x);
 	clear(d);
-	if (x->requester != NULL && x->route->access_log != ACCESS_NONE) {
-		d->awaits_line = true;
-		x->requester->reading = (uint64_t)d->serial << 32 | d->index;
-	}
 	if (keep_option(d, m) == 0)
 		return d;
 	reading_end(x);
 	return NULL;
+}
+
+struct reading *reading_begin(struct proxy *p, struct exchange *x, const struct msg_view *m)
+{
+	struct reading *d = begin(p, x, m);
+
+	if (d != NULL)
+		await_line(d, x);
+	return d;
 }
 
 void reading_end(struct exchange *x)
@@ -151,7 +177,7 @@ void reading_end(struct exchange *x)
 		d->origin = *origin;
 		d->has_origin = true;
 	}
-	if (d->awaits_line)
+	if (d->awaits_line || d->awaits_rest)
 		wheel_set(d->proxy->wheel, &d->timer, clock_now() + READING_LINE_PATIENCE);
 	reading_check(d);
 }
@@ -282,7 +308,7 @@ struct reading *reading_tap_begin(struct proxy *p, struct exchange *x, const str
 
 struct reading *reading_follow(struct proxy *p, struct exchange *x, const struct msg_view *m)
 {
-	struct reading *d = reading_begin(p, x, m);
+	struct reading *d = begin(p, x, m);
 
 	if (d != NULL)
 		d->held = true;
@@ -342,28 +368,51 @@ bool reading_has_passed(const struct exchange *x, const struct msg_view *m)
 	return all->passed[key % READING_PASSED].key == key && all->passed[key % READING_PASSED].until > clock_now();
 }
 
-/* A block of an answer. The line of the first says that it is partial; the last one's what came of reading all. */
-static void on_answer_block(struct reading *d, const struct exchange *x, enum reading_kind kind, const struct msg_view *m, const struct opt_block *b)
+static void begin_rest(struct reading *d, struct gather *g)
+{
+	g->number = d->number;
+	g->first = handle_of(d);
+	g->method = d->method;
+	g->counted_path = d->counted_path;
+	d->response = READING_PARTIAL;
+	d->awaits_rest = d->awaits_line;
+}
+
+/* The reading that the whole answer belongs to: that of the request, if it is there, else the last block's. */
+static struct reading *end_rest(struct reading *d, const struct gather *g)
+{
+	struct reading *first = reading_of(d->proxy, g->first);
+
+	if (first != NULL) {
+		first->awaits_rest = false;
+		return first;
+	}
+	d->number = g->number != 0 ? g->number : d->number;
+	d->method = g->method;
+	d->counted_path = g->counted_path;
+	return d;
+}
+
+/* A block of an answer. The line of its request says that it is partial, unless that waits for the whole. */
+static void on_answer_block(struct reading *d, const struct exchange *x, enum reading_kind kind, const struct msg_view *m,
+	const struct opt_block *b)
 {
 	/* not the request's own */
 	uint64_t key = ~key_of(d->proxy, x, reading_option(d), d->option_len);
+	struct reading *whose;
 	struct gather *g;
 
 	switch (gather_block(d->proxy->readings, key, b, m, &g)) {
 	case GATHER_MORE:
-		if (b->num > 0)
-			return;
-		g->number = d->number;
-		g->method = d->method;
-		g->counted_path = d->request == (uint8_t)OPENING_OPENED ? d->counted_path : (uint16_t)READ_PATH_NONE;
-		d->response = READING_PARTIAL;
+		if (b->num == 0)
+			begin_rest(d, g);
 		return;
 	case GATHER_WHOLE:
-		d->number = g->number != 0 ? g->number : d->number;
-		d->method = g->method;
-		d->counted_path = g->counted_path;
-		tap(d, kind, msg_option(m, OPT_OSCORE), g->bytes, g->len);
+		whose = end_rest(d, g);
+		tap(whose, kind, msg_option(m, OPT_OSCORE), g->bytes, g->len);
 		gather_drop(g);
+		if (whose != d)
+			reading_check(whose);
 		return;
 	case GATHER_BROKEN:
 		reading_tell(d, kind, true, NULL, NULL, READING_PARTIAL, ERR_NONE);
@@ -371,6 +420,14 @@ static void on_answer_block(struct reading *d, const struct exchange *x, enum re
 	case GATHER_NONE:
 		return;
 	}
+}
+
+void reading_expect_rest(struct exchange *x, const struct msg_view *m)
+{
+	struct opt_block b;
+
+	if (read_block(m, OPT_BLOCK2, &b) && b.more)
+		note_passed(x->reading, x);
 }
 
 void reading_read_answer(struct exchange *x, const struct msg_view *m, bool notification)
@@ -386,12 +443,10 @@ void reading_read_answer(struct exchange *x, const struct msg_view *m, bool noti
 		d->has_origin = true;
 	}
 	d->answered = true;
-	if (option != NULL && read_block(m, OPT_BLOCK2, &b)) {
-		note_passed(d, x);
+	if (option != NULL && read_block(m, OPT_BLOCK2, &b))
 		on_answer_block(d, x, kind, m, &b);
-	} else if (option != NULL && m->payload_len > 0) {
+	else if (option != NULL && m->payload_len > 0)
 		tap(d, kind, option, m->payload, m->payload_len);
-	}
 	reading_check(d);
 }
 
@@ -409,11 +464,12 @@ bool reading_keep_line(struct exchange *x, const char *text, size_t len)
 
 bool reading_keep_requesters_line(struct proxy *p, uint64_t reading, const char *text, size_t len)
 {
-	struct reading *d = p->readings != NULL && p->readings->slab != NULL ? slab_get(p->readings->slab, (uint32_t)reading) : NULL;
+	struct reading *d = reading_of(p, reading);
 
-	if (d == NULL || d->serial != reading >> 32 || !d->awaits_line || buffers_keep(p->buffers, &d->line, (const uint8_t *)text, len) < 0)
+	if (d == NULL || !d->awaits_line || buffers_keep(p->buffers, &d->line, (const uint8_t *)text, len) < 0)
 		return false;
-	wheel_cancel(&d->timer);
+	if (!d->awaits_rest)
+		wheel_cancel(&d->timer);
 	d->awaits_line = false;
 	reading_check(d);
 	return true;

@@ -63,8 +63,16 @@ void reading_followed(struct reading *d);
 /* The same of an errand's body, which is whole and on its way; x brought the end of it. Nothing where it was read otherwise. */
 void reading_tap_body(struct exchange *x, const struct msg_view *head, const uint8_t *body, size_t len);
 
-/* The work behind the inline function below. */
+/* The work behind the inline functions below. */
+void reading_expect_rest(struct exchange *x, const struct msg_view *m);
 void reading_read_answer(struct exchange *x, const struct msg_view *m, bool notification);
+
+/* The origin's answer m is about to be passed on to the client of x, who may ask for more of it before that returns. */
+static inline void reading_before_answer(struct exchange *x, const struct msg_view *m)
+{
+	if (x->reading != NULL)
+		reading_expect_rest(x, m);
+}
 
 /* The origin's answer m, or a notification, was passed on to the client of x. */
 static inline void reading_answer(struct exchange *x, const struct msg_view *m, bool notification)

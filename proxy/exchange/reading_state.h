@@ -34,7 +34,8 @@ enum reading_kind { READING_REQUEST, READING_RESPONSE, READING_NOTIFICATION, REA
 struct reading {
 	uint32_t index, serial;      /* serial: no other has it */
 	struct proxy *proxy;
-	struct wheel_timer timer;    /* the end of awaits_line, once the exchange has ended */
+	struct wheel_timer timer;    /* the end of awaits_line and awaits_rest, once the exchange has ended */
+	bool awaits_rest;            /* of an answer in outer blocks, which other exchanges bring: its line waits for that */
 	bool awaits_line;            /* a requester's line will come (reading_keep_requesters_line()) */
 	struct exchange *exchange;   /* NULL: it has ended */
 	struct snapshot *conf;       /* kept: `route` is of it */
@@ -69,8 +70,8 @@ struct gather {
 	uint64_t key, at;
 	uint8_t *bytes;              /* owned; NULL: it is free */
 	size_t len, capacity;
-	/* an answer's: of its request */
-	uint64_t number;
+	/* an answer's: of its request, and whose reading began it, if that is still there */
+	uint64_t number, first;
 	uint8_t method;
 	uint16_t counted_path;
 };
