@@ -283,30 +283,6 @@ def test_a_worker_that_is_replaced_reads_too(proxy):
     assert proxy.counters()["reader_restarts"] == 0
 
 
-# ---- what it has ----
-
-
-def test_it_has_nothing_but_what_it_was_given(proxy):
-    held = descriptors(proxy.reader())
-    sockets = [name for name in held.values() if name.startswith("socket:")]
-    assert len(sockets) == len(set(sockets)) == 1 + len(pids(proxy))
-    files = {name for name in held.values() if not name.startswith(("socket:", "anon_inode:"))}
-    assert files <= {"/dev/null", str(proxy.log)}
-
-
-def test_rotated_logs_are_opened_anew_by_it(reading, tmp_path, monkeypatch):
-    log = tmp_path / "service.log"
-    monkeypatch.setattr(Reading, "explain", lambda self: log.read_text() if log.exists() else self.log.read_text())
-    proxy = reading(sections='log: { file = "%s"; };' % log)
-    assert str(log) in descriptors(proxy.reader()).values()
-    log.rename(tmp_path / "service.log.1")
-    proxy.process.send_signal(signal.SIGUSR1)
-    until(lambda: log.exists() and str(log) in descriptors(proxy.reader()).values())
-    assert str(tmp_path / "service.log.1") not in descriptors(proxy.reader()).values()
-    proxy.kill_reader()
-    logged(proxy, "info: reader: 1 contexts are in force$")
-
-
 def test_it_serves_nobody_but_the_gateway():
     done = subprocess.run([BUILD / "oscore-reader"], stdin=subprocess.DEVNULL, capture_output=True, timeout=10, check=False)
     assert done.returncode != 0
