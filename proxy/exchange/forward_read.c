@@ -49,13 +49,24 @@ static void tap(struct passage *g, void (*go)(struct passage *g))
 
 /* ---- gates ---- */
 
+/* Whether what it is part of has passed already, and goes on with it. */
+static bool continues(struct passage *g)
+{
+	struct reading *d = asks_for_later_block(g) ? reading_follow(g->p, g->x, g->m) : NULL;
+	bool found = is_later_block(g) && passage_continue(g);
+
+	if (d != NULL)
+		reading_followed(d);
+	return found;
+}
+
 static void gate(struct passage *g)
 {
 	struct exchange *x = g->x;
 	enum error e;
 
 	/* It is judged as soon as all of it is there. */
-	if (is_later_block(g) && passage_continue(g))
+	if (continues(g))
 		return;
 	if (reading_gathers(x, g->r)) {
 		passage_go_on(g);
