@@ -53,7 +53,7 @@ TRANSLATE_OBJS := translate/outer.o translate/http_message.o translate/map_templ
 GROUP_OBJS := oscore/group.o oscore/group_aad.o oscore/group_cipher.o oscore/group_open.o oscore/group_verify.o
 # what a worker does on routes that read
 READING_OBJS := oscore/opening.o proxy/decide/inner.o proxy/exchange/forward_read.o proxy/exchange/read_metrics.o proxy/exchange/reader_link.o \
-                proxy/exchange/reading.o proxy/exchange/reading_gate.o proxy/exchange/reading_tell.o
+                proxy/exchange/reading.o proxy/exchange/reading_gate.o proxy/exchange/reading_gather.o proxy/exchange/reading_tell.o
 CORE_OBJS := $(TRANSLATE_OBJS) oscore/option.o \
              proxy/edge/traits.o proxy/decide/route.o proxy/decide/http_route.o proxy/decide/links.o proxy/decide/policy.o proxy/decide/target.o proxy/decide/outgoing.o \
              proxy/exchange/message_ids.o proxy/exchange/congestion.o proxy/exchange/duplicates.o proxy/exchange/duplicates_map.o \

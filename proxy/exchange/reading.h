@@ -50,14 +50,29 @@ bool reading_has_passed(const struct exchange *x, const struct msg_view *m);
 
 /* Before the request m of x goes on: what will be read of it, held until reading_tap(); NULL without memory: it is missed. */
 struct reading *reading_tap_begin(struct proxy *p, struct exchange *x, const struct msg_view *m);
-/* It has gone on, and x may be gone: now its copy is read. `whole`: m is the whole request. */
+/* It has gone on, and x may be gone: now its copy is read. `whole`: m is the whole request, else the last block of it. */
 void reading_tap(struct reading *d, const struct msg_view *m, bool whole);
+
+/* A block of a request's body, which is not the last; where all are seen, they are read together with that. */
+void reading_tap_block(struct proxy *p, const struct exchange *x, const struct msg_view *m);
+
+/* A request for a later block of an answer: that is read, when it is whole. Held until reading_followed(); NULL without memory. */
+struct reading *reading_follow(struct proxy *p, struct exchange *x, const struct msg_view *m);
+void reading_followed(struct reading *d);
 
 /* The same of an errand's body, which is whole and on its way; x brought the end of it. Nothing where it was read otherwise. */
 void reading_tap_body(struct exchange *x, const struct msg_view *head, const uint8_t *body, size_t len);
 
-/* The work behind the inline function below. */
+/* The work behind the inline functions below. */
+void reading_expect_rest(struct exchange *x, const struct msg_view *m);
 void reading_read_answer(struct exchange *x, const struct msg_view *m, bool notification);
+
+/* The origin's answer m is about to be passed on to the client of x, who may ask for more of it before that returns. */
+static inline void reading_before_answer(struct exchange *x, const struct msg_view *m)
+{
+	if (x->reading != NULL)
+		reading_expect_rest(x, m);
+}
 
 /* The origin's answer m, or a notification, was passed on to the client of x. */
 static inline void reading_answer(struct exchange *x, const struct msg_view *m, bool notification)

@@ -134,7 +134,7 @@ static void note_request(struct reading *d, bool current, const struct opening_a
 static void note_answer(struct reading *d, enum reading_kind kind, bool current, const struct opening_answer *a, enum reading_result result)
 {
 	uint8_t code = a != NULL ? told_code(d->route->read, &a->inner) : CODE_EMPTY;
-	bool known = current && d->request == (uint8_t)OPENING_OPENED;
+	bool known = current && (d->request == (uint8_t)OPENING_OPENED || d->request == (uint8_t)READING_UNASKED);
 
 	if (code != CODE_EMPTY)
 		read_metrics_label(metrics_of(d), known ? d->method : CODE_EMPTY, known ? d->counted_path : READ_PATH_NONE, code, 1);
