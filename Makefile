@@ -53,7 +53,7 @@ TRANSLATE_OBJS := translate/outer.o translate/http_message.o translate/map_templ
 GROUP_OBJS := oscore/group.o oscore/group_aad.o oscore/group_cipher.o oscore/group_open.o oscore/group_verify.o
 # what a worker does on routes that read
 READING_OBJS := oscore/opening.o proxy/decide/inner.o proxy/exchange/forward_read.o proxy/exchange/read_metrics.o proxy/exchange/reader_link.o \
-                proxy/exchange/reading.o proxy/exchange/reading_gate.o proxy/exchange/reading_tell.o
+                proxy/exchange/reading.o proxy/exchange/reading_gate.o proxy/exchange/reading_gather.o proxy/exchange/reading_tell.o
 CORE_OBJS := $(TRANSLATE_OBJS) oscore/option.o \
              proxy/edge/traits.o proxy/decide/route.o proxy/decide/http_route.o proxy/decide/links.o proxy/decide/policy.o proxy/decide/target.o proxy/decide/outgoing.o \
              proxy/exchange/message_ids.o proxy/exchange/congestion.o proxy/exchange/duplicates.o proxy/exchange/duplicates_map.o \
@@ -120,7 +120,7 @@ all: setup
 	@$(MAKE) --no-print-directory programs
 
 programs: $(PROGRAMS) $B/docs/oscore-proxy.conf.5
-tests: programs $B/test/oscore-proxy $B/test/oscore-reader $B/test/uri-tool $(UNIT) $(SIM) $(LOAD)
+tests: programs $B/test/oscore-proxy $B/test/oscore-reader $B/test/uri-tool $B/test/group-peer $(UNIT) $(SIM) $(LOAD)
 
 help:
 	@echo 'make run               install what is missing, build, show one plain and one OSCORE request through the gateway'
@@ -222,6 +222,12 @@ $(foreach t,$(wildcard tests/unit/test_*.c tests/sim/test_*.c),$(eval $(call uni
 # What tests ask about URIs.
 URI_TOOL := tests/interop/uri_tool.c
 $B/test/uri-tool: $(URI_TOOL) $(call obj,$(call objects_of,$(URI_TOOL))) | $(LLHTTP)
+	@mkdir -p $(@D) && echo "link $@"
+	@$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+
+# A member of a Group OSCORE group, for those that test against it.
+GROUP_PEER := tests/interop/group_peer.c
+$B/test/group-peer: $(GROUP_PEER) $(call obj,$(call objects_of,$(GROUP_PEER))) | $(LLHTTP)
 	@mkdir -p $(@D) && echo "link $@"
 	@$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 

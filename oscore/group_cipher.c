@@ -7,7 +7,8 @@
 #include "oscore/unseal.h"
 
 static const int algorithms[] = {
-	OSCORE_AES_CCM_16_64_128, 11, 30, 31, 1, 3, 24, OSCORE_A128CTR, OSCORE_A192CTR, OSCORE_A256CTR,
+	OSCORE_AES_CCM_16_64_128, OSCORE_AES_CCM_16_64_256, OSCORE_AES_CCM_16_128_128, OSCORE_AES_CCM_16_128_256,
+	OSCORE_A128GCM, OSCORE_A256GCM, OSCORE_CHACHA20_POLY1305, OSCORE_A128CTR, OSCORE_A192CTR, OSCORE_A256CTR,
 };
 
 enum {
@@ -46,8 +47,6 @@ struct group_ciphers *group_ciphers_new(void)
 		struct cipher *each = &c->each[i];
 
 		each->row = oscore_group_algorithm(algorithms[i]);
-		if (each->row == NULL)
-			continue;
 		if (each->row->tag_len > 0)
 			each->unsealer = oscore_unsealer_new(each->row);
 		else
@@ -115,6 +114,6 @@ void group_ciphers_forget(struct group_ciphers *c)
 
 	/* A key schedule lies where the one before lay. */
 	for (size_t i = 0; i < ALGORITHMS; i++)
-		if (c->each[i].row != NULL && group_decrypt(c, c->each[i].row, &none, nonce, nonce, sizeof nonce, sealed, sizeof plain, plain) == OSCORE_GROUP_OPENED)
+		if (group_decrypt(c, c->each[i].row, &none, nonce, nonce, sizeof nonce, sealed, sizeof plain, plain) == OSCORE_GROUP_OPENED)
 			explicit_bzero(plain, sizeof plain);
 }

@@ -22,6 +22,7 @@ needs_a_kernel() {
 	test_sandbox_needs) echo "runs in the sandbox, see test_sandbox" ;;
 	test_confine) echo "what the reader cannot do, see test_sandbox" ;;
 	test_resolve_confined) echo "kills who opens a file, by a seccomp filter" ;;
+	test_group_confined) echo "leaves itself read, write and exit, by seccomp" ;;
 	*) return 1 ;;
 	esac
 }

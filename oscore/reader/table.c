@@ -114,14 +114,17 @@ static void sender_link(struct table *t, uint32_t number)
 
 	s->next_by_kid = *head;
 	*head = number;
-	s->name = hash;
 	kid_context = kid_context_of(s->context, &len);
-	if (kid_context == NULL)
-		return;
-	s->name = hash_mix(&hash_key, hash, kid_context, len);
-	head = &t->by_both[s->name & t->mask];
-	s->next_by_both = *head;
-	*head = number;
+	if (kid_context != NULL) {
+		hash = hash_mix(&hash_key, hash, kid_context, len);
+		head = &t->by_both[hash & t->mask];
+		s->next_by_both = *head;
+		*head = number;
+	}
+	/* others may have the same kid and kid context, under another Master Secret */
+	if (s->context->group == NULL)
+		hash = hash_mix(&hash_key, hash, s->context->plain->context.common_iv, OSCORE_NONCE_MAX);
+	s->name = hash;
 }
 
 static void senders_fill(struct table_sender *at, struct table_context *c)

@@ -1,11 +1,11 @@
 /*
  * inner - what a gate decides by what was read of a request: whether it may go on. Pure.
  *
- * Rules are about a method and the decoded segments of a path, and a device may take for the same what is not. So where a gate has rules, paths
- * that have another spelling are refused whatever the rules say: with "." or "..", an empty segment anywhere but at the end, a "/" or a zero
- * byte within a segment, a percent-code (CoAP has none: a segment that holds one would be decoded a second time), bytes that are no UTF-8, or
- * hidden behind Uri-Path-Abbrev. An empty segment at the end may count or not: what is allowed must be allowed both ways, what is denied is
- * denied either way. Denials ignore case, permissions do not (RFC 7252 6.1).
+ * Rules are about a method and the decoded segments of a path, and a device may take for the same what is not. So where a gate has rules,
+ * paths that have another spelling are refused whatever the rules say: with "." or "..", an empty segment anywhere but at the end, a "/"
+ * or a zero byte within a segment, a percent-code (CoAP has none: a segment that holds one would be decoded a second time), bytes that are
+ * no UTF-8, or hidden behind Uri-Path-Abbrev. An empty segment at the end may count or not: what is allowed must be allowed both ways,
+ * what is denied is denied either way. Denials ignore case, permissions do not (RFC 7252 6.1).
  */
 #ifndef PROXY_DECIDE_INNER_H
 #define PROXY_DECIDE_INNER_H

@@ -112,12 +112,14 @@ static bool is_diagnostic(const struct msg_view *m)
 	return MSG_CLASS(m->code) >= 4 && msg_option(m, OPT_CONTENT_FORMAT) == NULL && msg_option(m, OPT_OSCORE) == NULL;
 }
 
-/* What x got the beginning of, if all of it is here; `head`: without blocks. */
-static void have_read(const struct errand *e, struct exchange *x, const struct msg_view *m, struct msg_view *head)
+/* All of what x got the beginning of, if it is here; else its piece. `head`: of the answer, without blocks. */
+static void have_read(const struct errand *e, struct exchange *x, const struct piece *piece, const struct msg_view *m, struct msg_view *head)
 {
+	bool whole = piece->from == 0 && e->ended && e->error == ERR_NONE && !e->rest && e->window.offset == 0;
+
 	head->payload = e->window.bytes;
 	head->payload_len = e->window.len;
-	reading_answer(x, e->ended && e->error == ERR_NONE && !e->rest && e->window.offset == 0 ? head : m, false);
+	reading_answer(x, whole ? head : m, false);
 }
 
 /* Answers x. Returns whether it got this answer, not another one that made it prove where it is. */
@@ -125,7 +127,7 @@ static bool send_piece(struct errand *e, struct exchange *x, struct msg_view *m,
 {
 	struct additions a = { .m = m };
 	struct opt_block upload = x->upload_block;
-	bool sent, read = x->reading != NULL && piece->from == 0;
+	bool sent, read = x->reading != NULL;
 	struct msg_view whole;
 
 	if (read)
@@ -151,7 +153,7 @@ static bool send_piece(struct errand *e, struct exchange *x, struct msg_view *m,
 	errand_detach(e, x);
 	sent = respond_relay(e->proxy, x, m);
 	if (sent && read)
-		have_read(e, x, m, &whole);
+		have_read(e, x, piece, m, &whole);
 	errand_answered(x);
 	return sent;
 }

@@ -12,19 +12,32 @@ static bool is_later_block(const struct passage *g)
 	return (g->r->has_block1 && g->r->block1.num > 0) || (g->r->has_block2 && g->r->block2.num > 0);
 }
 
-/* Nothing of its own can be read of it. */
-static bool is_part(const struct passage *g)
+/* ---- taps ---- */
+
+static bool asks_for_later_block(const struct passage *g)
 {
-	return (g->r->has_block1 && g->r->block1.more) || (g->r->has_block2 && g->r->block2.num > 0);
+	return g->r->has_block2 && g->r->block2.num > 0;
 }
 
-/* ---- taps ---- */
+static void follow(struct passage *g, void (*go)(struct passage *g))
+{
+	struct reading *d = reading_follow(g->p, g->x, g->m);
+
+	go(g);
+	if (d != NULL)
+		reading_followed(d);
+}
 
 static void tap(struct passage *g, void (*go)(struct passage *g))
 {
 	struct reading *d;
 
-	if (is_part(g)) {
+	if (asks_for_later_block(g)) {
+		follow(g, go);
+		return;
+	}
+	if (g->r->has_block1 && g->r->block1.more) {
+		reading_tap_block(g->p, g->x, g->m);
 		go(g);
 		return;
 	}
@@ -36,16 +49,31 @@ static void tap(struct passage *g, void (*go)(struct passage *g))
 
 /* ---- gates ---- */
 
+/* Whether what it is part of has passed already, and goes on with it. */
+static bool continues(struct passage *g)
+{
+	struct reading *d = asks_for_later_block(g) ? reading_follow(g->p, g->x, g->m) : NULL;
+	bool found = is_later_block(g) && passage_continue(g);
+
+	if (d != NULL)
+		reading_followed(d);
+	return found;
+}
+
 static void gate(struct passage *g)
 {
 	struct exchange *x = g->x;
 	enum error e;
 
 	/* It is judged as soon as all of it is there. */
-	if (is_later_block(g) && passage_continue(g))
+	if (continues(g))
 		return;
-	if (reading_gathers(x, g->r) || (is_later_block(g) && reading_has_passed(x, g->m))) {
+	if (reading_gathers(x, g->r)) {
 		passage_go_on(g);
+		return;
+	}
+	if (asks_for_later_block(g) && reading_has_passed(x, g->m)) {
+		follow(g, passage_go_on);
 		return;
 	}
 	e = reading_gate(g->p, x, g->m);

@@ -165,6 +165,7 @@ static void pass(struct proxy *p, struct exchange *x, const struct msg_view *m, 
 {
 	struct observation *o = x->observation;
 
+	reading_before_answer(x, m);
 	if (!is_last(m)) {
 		o->delivery = respond_notify(p, x, m, wants_confirmation(x, o, m), age);
 		reading_answer(x, m, true);

@@ -188,7 +188,8 @@ void proxy_drain(struct proxy *p)
 
 bool proxy_is_drained(const struct proxy *p)
 {
-	return slab_count(p->exchanges) == 0 && slab_count(p->deliveries) == 0 && !crossing_is_behind(p);
+	/* What was asked of the reader is still to be told, to feeds and the access log. */
+	return slab_count(p->exchanges) == 0 && slab_count(p->deliveries) == 0 && !crossing_is_behind(p) && reader_link_open(p) == 0;
 }
 
 static bool was_sent(const struct proxy *p, const struct exchange *x)

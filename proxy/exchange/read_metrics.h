@@ -1,8 +1,8 @@
 /*
  * read_metrics - what is counted of messages that are read: what came of it, and requests and answers by Inner method, path and code.
  *
- * Labels are counted in a table of fixed size; what finds no place there is counted together. One writer; a reader elsewhere may see a count that
- * is a moment old, never a label of another.
+ * Labels are counted in a table of fixed size; what finds no place there is counted together. One writer; a reader elsewhere may see a
+ * count that is a moment old, never a label of another.
  */
 #ifndef PROXY_EXCHANGE_READ_METRICS_H
 #define PROXY_EXCHANGE_READ_METRICS_H
@@ -57,8 +57,8 @@ struct read_metrics {
 /* Those of a worker's own cell, where they are r's from now on. */
 struct read_metrics *read_metrics_of(struct read_metrics *cell, const struct read_conf *r);
 
-/* A request (code CODE_EMPTY), or the answer to one. method: CODE_EMPTY where it is not known. path: an index in read_conf.count_paths, its count
- * for a path that is none of them, or READ_PATH_NONE. */
+/* A request (code CODE_EMPTY), or the answer to one. method: CODE_EMPTY where it is not known. path: an index in read_conf.count_paths,
+ * its count for a path that is none of them, or READ_PATH_NONE. */
 void read_metrics_label(struct read_metrics *m, uint8_t method, uint16_t path, uint8_t code, uint64_t by);
 
 /* Adds what m has. */
@@ -68,8 +68,8 @@ void read_metrics_add(struct read_metrics *sum, const struct read_metrics *m);
 struct house;
 void read_metrics_of_house(const struct house *h, const struct read_conf *r, struct read_metrics *sum);
 
-/* Writes "read.NAME.COUNTER value" and "read.NAME.METHOD.PATH[.CODE] value" lines of what is not zero; "-" is a part that is not known or may not
- * be told, "other" a path that is none of count-paths. */
+/* Writes "read.NAME.COUNTER value" and "read.NAME.METHOD.PATH[.CODE] value" lines of what is not zero; "-" is a part that is not known
+ * or may not be told, "other" a path that is none of count-paths. */
 void read_metrics_print(const struct read_metrics *m, const struct read_conf *r, FILE *out);
 
 #endif

@@ -191,24 +191,26 @@ static void lose(struct reader_link *l)
 	slab_each(l->tickets, lose_one, l);
 }
 
-void reader_link_flush(struct proxy *p)
+bool reader_link_flush(struct proxy *p)
 {
 	struct reader_link *l = p->reader_link;
 
 	if (l == NULL || l->blocked)
-		return;
+		return false;
 	while (l->first != NULL && l->port.send != NULL) {
 		int n = l->port.send(l->port.arg, l->first->bytes, l->first->len);
 
 		if (n < 0) {
 			lose(l);
-		} else if (n == 0) {
-			l->blocked = true;
-			return;
-		} else {
-			drop_first(l);
+			return true;
 		}
+		if (n == 0) {
+			l->blocked = true;
+			return false;
+		}
+		drop_first(l);
 	}
+	return false;
 }
 
 void reader_link_writable(struct proxy *p)

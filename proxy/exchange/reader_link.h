@@ -1,5 +1,6 @@
 /*
- * reader_link - a worker's questions to the reader: gathered in packets, sent at the end of a turn, each with a time by which it is given up.
+ * reader_link - a worker's questions to the reader: gathered in packets, sent at the end of a turn, each with a time by which it is given
+ * up.
  *
  * Nothing waits for the reader but who asked. A packet that cannot be sent is kept until it can, or until nobody wants an answer to it any
  * more; reader.queue of the configuration bounds the questions that are not settled, READER_PACKETS_MAX what is kept of them. Answers find
@@ -20,8 +21,8 @@ enum {
 
 /* A question under way. What it is about is its asker's, and lies here so that he needs no table. */
 struct reader_ticket {
-	/* It is settled: `a` is the answer, borrowed, with views into the packet; or NULL, and e says why there is none. The ticket is gone when this
-	 * returns. NULL: nobody wants to know any more. */
+	/* It is settled: `a` is the answer, borrowed, with views into the packet; or NULL, and e says why there is none. The ticket is
+	 * gone when this returns. NULL: nobody wants to know any more. */
 	void (*settled)(struct reader_ticket *t, const struct opening_answer *a, enum error e);
 	void *owner;
 	uint8_t kind, note_len;
@@ -32,8 +33,8 @@ struct reader_ticket {
 	uint32_t index, generation;
 };
 
-/* Where packets go. send: 1 if it took the packet, 0 if it would block (who implements it sees to it that reader_link_writable() is called once
- * it does not), -1 if nobody is there. */
+/* Where packets go. send: 1 if it took the packet, 0 if it would block (who implements it sees to it that reader_link_writable() is
+ * called once it does not), -1 if nobody is there. */
 struct reader_port {
 	int (*send)(void *arg, const uint8_t *bytes, size_t len);
 	void *arg;
@@ -48,8 +49,9 @@ struct reader_ticket *reader_link_ask(struct proxy *p, struct opening_question *
  * ERR_READER_ABSENT. Returns 0, or -1 without memory: then there is none. */
 int reader_link_attach(struct proxy *p, const struct reader_port *port);
 
-/* At the end of a turn: what was asked leaves. */
-void reader_link_flush(struct proxy *p);
+/* At the end of a turn: what was asked leaves. Returns true if it turned out that nobody is there, so that who asked was told: there
+ * may be something to send. */
+bool reader_link_flush(struct proxy *p);
 void reader_link_writable(struct proxy *p);
 
 /* A packet came from the reader. */

@@ -41,9 +41,9 @@ void reading_check(struct reading *d)
 {
 	if (d->asked > 0 || d->held)
 		return;
-	if (d->line.bytes != NULL && (d->answered || d->exchange == NULL))
+	if (d->line.bytes != NULL && (d->answered || d->exchange == NULL) && !d->awaits_rest)
 		reading_write_line(d);
-	if (d->exchange == NULL && !d->awaits_line)
+	if (d->exchange == NULL && !d->awaits_line && d->line.bytes == NULL)
 		release(d);
 }
 
@@ -51,8 +51,21 @@ static void on_timer(struct wheel_timer *t)
 {
 	struct reading *d = wheel_owner(t, struct reading, timer);
 
-	d->awaits_line = false;
+	d->awaits_line = d->awaits_rest = false;
 	reading_check(d);
+}
+
+/* It may have been released. */
+static struct reading *reading_of(const struct proxy *p, uint64_t handle)
+{
+	struct reading *d = p->readings != NULL && p->readings->slab != NULL ? slab_get(p->readings->slab, (uint32_t)handle) : NULL;
+
+	return d != NULL && d->serial == handle >> 32 ? d : NULL;
+}
+
+static uint64_t handle_of(const struct reading *d)
+{
+	return (uint64_t)d->serial << 32 | d->index;
 }
 
 /* Takes the option of a request. Returns 0, or -1 if there is none that can be kept. */
@@ -114,10 +127,18 @@ static void clear(struct reading *d)
 	d->request = d->response = READING_UNASKED;
 	d->seen = false;
 	d->method = d->code = CODE_EMPTY;
-	d->counted_path = 0;
+	d->counted_path = READ_PATH_NONE;
 }
 
-struct reading *reading_begin(struct proxy *p, struct exchange *x, const struct msg_view *m)
+static void await_line(struct reading *d, struct exchange *x)
+{
+	if (x->requester == NULL || x->route->access_log == ACCESS_NONE)
+		return;
+	d->awaits_line = true;
+	x->requester->reading = handle_of(d);
+}
+
+static struct reading *begin(struct proxy *p, struct exchange *x, const struct msg_view *m)
 {
 	struct reading *d = x->reading != NULL ? x->reading : create(p, x);
 
@@ -125,14 +146,19 @@ struct reading *reading_begin(struct proxy *p, struct exchange *x, const struct 
 		return NULL;
 	put_under(d, x);
 	clear(d);
-	if (x->requester != NULL && x->route->access_log != ACCESS_NONE) {
-		d->awaits_line = true;
-		x->requester->reading = (uint64_t)d->serial << 32 | d->index;
-	}
 	if (keep_option(d, m) == 0)
 		return d;
 	reading_end(x);
 	return NULL;
+}
+
+struct reading *reading_begin(struct proxy *p, struct exchange *x, const struct msg_view *m)
+{
+	struct reading *d = begin(p, x, m);
+
+	if (d != NULL)
+		await_line(d, x);
+	return d;
 }
 
 void reading_end(struct exchange *x)
@@ -151,7 +177,7 @@ void reading_end(struct exchange *x)
 		d->origin = *origin;
 		d->has_origin = true;
 	}
-	if (d->awaits_line)
+	if (d->awaits_line || d->awaits_rest)
 		wheel_set(d->proxy->wheel, &d->timer, clock_now() + READING_LINE_PATIENCE);
 	reading_check(d);
 }
@@ -222,19 +248,45 @@ bool reading_ask(struct reading *d, enum reading_kind kind, struct opening_quest
 	return true;
 }
 
-static bool is_outer_block(const struct msg_view *m, uint16_t number)
+/* ---- outer blocks ---- */
+
+/* Of the messages of one client with this option, which blocks repeat (RFC 8613 4.1.3.4.2). */
+static uint64_t key_of(const struct proxy *p, const struct exchange *x, const uint8_t *option, size_t len)
+{
+	return hash_mix(&p->hash_key, (uint64_t)x->route->metrics_slot << 32 | x->client->hash, option, len);
+}
+
+/* Returns false if m is no part of something. */
+static bool read_block(const struct msg_view *m, uint16_t number, struct opt_block *b)
 {
 	const struct msg_option *o = msg_option(m, number);
+
+	return o != NULL && opt_block_parse(b, o) == 0 && (b->num > 0 || b->more);
+}
+
+/* Returns the body, if it is whole now. */
+static struct gather *gather_request(struct proxy *p, const struct exchange *x, const struct msg_view *m)
+{
+	const struct msg_option *option = msg_option(m, OPT_OSCORE);
+	struct gather *g = NULL;
 	struct opt_block b;
 
-	return o != NULL && (opt_block_parse(&b, o) < 0 || b.num > 0 || b.more);
+	if (slab_of(p) == NULL || option == NULL || !read_block(m, OPT_BLOCK1, &b))
+		return NULL;
+	return gather_block(p->readings, key_of(p, x, option->value, option->len), &b, m, &g) == GATHER_WHOLE ? g : NULL;
+}
+
+void reading_tap_block(struct proxy *p, const struct exchange *x, const struct msg_view *m)
+{
+	(void)gather_request(p, x, m);
 }
 
 /* ---- taps ---- */
 
 static void tap(struct reading *d, enum reading_kind kind, const struct msg_option *option, const uint8_t *payload, size_t len)
 {
-	struct opening_question q = { .option = option->value, .option_len = (uint8_t)option->len, .payload = payload, .payload_len = (uint32_t)len };
+	struct opening_question q = { .option = option->value, .option_len = (uint8_t)option->len, .payload = payload,
+		.payload_len = (uint32_t)len };
 	enum error e;
 
 	if (option->len > OSCORE_OPTION_MAX || len > OPENING_PAYLOAD_MAX || !reading_ask(d, kind, &q, READING_TAP_PATIENCE, &e))
@@ -245,11 +297,28 @@ struct reading *reading_tap_begin(struct proxy *p, struct exchange *x, const str
 {
 	struct reading *d = reading_begin(p, x, m);
 
+	if (d != NULL) {
+		d->held = true;
+		d->gather = gather_request(p, x, m);
+	} else {
+		proxy_count(p, COUNT_READ_MISSED);
+	}
+	return d;
+}
+
+struct reading *reading_follow(struct proxy *p, struct exchange *x, const struct msg_view *m)
+{
+	struct reading *d = begin(p, x, m);
+
 	if (d != NULL)
 		d->held = true;
-	else
-		proxy_count(p, COUNT_READ_MISSED);
 	return d;
+}
+
+void reading_followed(struct reading *d)
+{
+	d->held = false;
+	reading_check(d);
 }
 
 void reading_tap(struct reading *d, const struct msg_view *m, bool whole)
@@ -258,10 +327,14 @@ void reading_tap(struct reading *d, const struct msg_view *m, bool whole)
 
 	if (whole && !d->request_asked)
 		tap(d, READING_REQUEST, option, m->payload, m->payload_len);
-	else if (!d->request_asked) /* nor has anybody gathered all of it (reading_tap_body()) */
+	else if (d->gather != NULL && !d->request_asked)
+		tap(d, READING_REQUEST, option, d->gather->bytes, d->gather->len);
+	else if (!d->request_asked) /* nor has an errand had all of it (reading_tap_body()) */
 		reading_tell(d, READING_REQUEST, true, NULL, NULL, READING_PARTIAL, ERR_NONE);
-	d->held = false;
-	reading_check(d);
+	if (d->gather != NULL)
+		gather_drop(d->gather);
+	d->gather = NULL;
+	reading_followed(d);
 }
 
 void reading_tap_body(struct exchange *x, const struct msg_view *head, const uint8_t *body, size_t len)
@@ -277,7 +350,7 @@ void reading_tap_body(struct exchange *x, const struct msg_view *head, const uin
 /* The client asks for the rest of it by requests that cannot be read. */
 static void note_passed(const struct reading *d, const struct exchange *x)
 {
-	uint64_t key = hash_mix(&d->proxy->hash_key, x->client->hash, reading_option(d), d->option_len);
+	uint64_t key = key_of(d->proxy, x, reading_option(d), d->option_len);
 
 	d->proxy->readings->passed[key % READING_PASSED].key = key;
 	d->proxy->readings->passed[key % READING_PASSED].until = clock_now() + EXCHANGE_LIFETIME;
@@ -291,8 +364,70 @@ bool reading_has_passed(const struct exchange *x, const struct msg_view *m)
 
 	if (all == NULL || option == NULL || m->payload_len > 0)
 		return false;
-	key = hash_mix(&x->proxy->hash_key, x->client->hash, option->value, option->len);
+	key = key_of(x->proxy, x, option->value, option->len);
 	return all->passed[key % READING_PASSED].key == key && all->passed[key % READING_PASSED].until > clock_now();
+}
+
+static void begin_rest(struct reading *d, struct gather *g)
+{
+	g->number = d->number;
+	g->first = handle_of(d);
+	g->method = d->method;
+	g->counted_path = d->counted_path;
+	d->response = READING_PARTIAL;
+	d->awaits_rest = d->awaits_line;
+}
+
+/* The reading that the whole answer belongs to: that of the request, if it is there, else the last block's. */
+static struct reading *end_rest(struct reading *d, const struct gather *g)
+{
+	struct reading *first = reading_of(d->proxy, g->first);
+
+	if (first != NULL) {
+		first->awaits_rest = false;
+		return first;
+	}
+	d->number = g->number != 0 ? g->number : d->number;
+	d->method = g->method;
+	d->counted_path = g->counted_path;
+	return d;
+}
+
+/* A block of an answer. The line of its request says that it is partial, unless that waits for the whole. */
+static void on_answer_block(struct reading *d, const struct exchange *x, enum reading_kind kind, const struct msg_view *m,
+	const struct opt_block *b)
+{
+	/* not the request's own */
+	uint64_t key = ~key_of(d->proxy, x, reading_option(d), d->option_len);
+	struct reading *whose;
+	struct gather *g;
+
+	switch (gather_block(d->proxy->readings, key, b, m, &g)) {
+	case GATHER_MORE:
+		if (b->num == 0)
+			begin_rest(d, g);
+		return;
+	case GATHER_WHOLE:
+		whose = end_rest(d, g);
+		tap(whose, kind, msg_option(m, OPT_OSCORE), g->bytes, g->len);
+		gather_drop(g);
+		if (whose != d)
+			reading_check(whose);
+		return;
+	case GATHER_BROKEN:
+		reading_tell(d, kind, true, NULL, NULL, READING_PARTIAL, ERR_NONE);
+		return;
+	case GATHER_NONE:
+		return;
+	}
+}
+
+void reading_expect_rest(struct exchange *x, const struct msg_view *m)
+{
+	struct opt_block b;
+
+	if (read_block(m, OPT_BLOCK2, &b) && b.more)
+		note_passed(x->reading, x);
 }
 
 void reading_read_answer(struct exchange *x, const struct msg_view *m, bool notification)
@@ -301,18 +436,17 @@ void reading_read_answer(struct exchange *x, const struct msg_view *m, bool noti
 	const struct msg_option *option = msg_option(m, OPT_OSCORE);
 	const struct endpoint *origin = exchange_origin_peer(x);
 	struct reading *d = x->reading;
+	struct opt_block b;
 
 	if (origin != NULL && !d->has_origin) {
 		d->origin = *origin;
 		d->has_origin = true;
 	}
 	d->answered = true;
-	if (option != NULL && is_outer_block(m, OPT_BLOCK2)) {
-		note_passed(d, x);
-		reading_tell(d, kind, true, NULL, NULL, READING_PARTIAL, ERR_NONE);
-	} else if (option != NULL && m->payload_len > 0) {
+	if (option != NULL && read_block(m, OPT_BLOCK2, &b))
+		on_answer_block(d, x, kind, m, &b);
+	else if (option != NULL && m->payload_len > 0)
 		tap(d, kind, option, m->payload, m->payload_len);
-	}
 	reading_check(d);
 }
 
@@ -330,11 +464,12 @@ bool reading_keep_line(struct exchange *x, const char *text, size_t len)
 
 bool reading_keep_requesters_line(struct proxy *p, uint64_t reading, const char *text, size_t len)
 {
-	struct reading *d = p->readings != NULL && p->readings->slab != NULL ? slab_get(p->readings->slab, (uint32_t)reading) : NULL;
+	struct reading *d = reading_of(p, reading);
 
-	if (d == NULL || d->serial != reading >> 32 || !d->awaits_line || buffers_keep(p->buffers, &d->line, (const uint8_t *)text, len) < 0)
+	if (d == NULL || !d->awaits_line || buffers_keep(p->buffers, &d->line, (const uint8_t *)text, len) < 0)
 		return false;
-	wheel_cancel(&d->timer);
+	if (!d->awaits_rest)
+		wheel_cancel(&d->timer);
 	d->awaits_line = false;
 	reading_check(d);
 	return true;
@@ -363,6 +498,8 @@ void readings_destroy(struct proxy *p)
 		return;
 	if (p->readings->slab != NULL)
 		slab_each(p->readings->slab, end_one, NULL);
+	for (unsigned i = 0; i < READING_GATHERS; i++)
+		gather_drop(&p->readings->gathers[i]);
 	slab_destroy(p->readings->slab);
 	free(p->readings);
 	p->readings = NULL;

@@ -48,8 +48,8 @@ static _Atomic uint64_t *find_rate(const struct proxy *p, uint64_t hash, uint64_
 	return found;
 }
 
-/* Each request moves the time at which the sender's account is even again by what one may cost; it may lie ahead by as much as `burst` of them
- * cost. All workers share the accounts. */
+/* Each request moves the time at which the sender's account is even again by what one may cost; it may lie ahead by as much as `burst`
+ * of them cost. All workers share the accounts. */
 static bool take_rate(const struct proxy *p, const struct read_conf *r, const uint8_t *option, size_t len)
 {
 	uint64_t cost = CLOCK_SECOND / r->rate, most = cost * (r->burst > 0 ? r->burst : 1), now = clock_now(), hash, word = 0, even, next;
@@ -149,7 +149,8 @@ enum error reading_gate(struct proxy *p, struct exchange *x, const struct msg_vi
 	return ERR_NONE;
 }
 
-void reading_gate_errand(struct proxy *p, struct errand *errand, struct exchange *x, const struct msg_view *head, const uint8_t *body, size_t len)
+void reading_gate_errand(struct proxy *p, struct errand *errand, struct exchange *x, const struct msg_view *head, const uint8_t *body,
+	size_t len)
 {
 	struct reading *d = reading_begin(p, x, head);
 	enum error e = d != NULL ? ask(d, head, body, len) : ERR_OVERLOAD;

@@ -11,6 +11,7 @@
 enum {
 	READING_OPTION = 40,     /* bytes of an OSCORE option that lie in the object: nearly all are shorter */
 	READING_PATH_MAX = 255,  /* characters of a path that the access log tells */
+	READING_GATHERS = 32,    /* bodies in outer blocks, each of OPENING_PAYLOAD_MAX at most */
 	READING_PASSED = 1024,   /* requests whose answers are asked for in blocks */
 };
 
@@ -33,7 +34,8 @@ enum reading_kind { READING_REQUEST, READING_RESPONSE, READING_NOTIFICATION, REA
 struct reading {
 	uint32_t index, serial;      /* serial: no other has it */
 	struct proxy *proxy;
-	struct wheel_timer timer;    /* the end of awaits_line, once the exchange has ended */
+	struct wheel_timer timer;    /* the end of awaits_line and awaits_rest, once the exchange has ended */
+	bool awaits_rest;            /* of an answer in outer blocks, which other exchanges bring: its line waits for that */
 	bool awaits_line;            /* a requester's line will come (reading_keep_requesters_line()) */
 	struct exchange *exchange;   /* NULL: it has ended */
 	struct snapshot *conf;       /* kept: `route` is of it */
@@ -59,12 +61,26 @@ struct reading {
 	uint8_t wait;                /* enum reading_wait */
 	struct buffer message;       /* the request while it waits */
 	struct errand *errand;       /* which waits */
+	/* a tap */
+	struct gather *gather;       /* the request's body, whole: until the call returns that made it so */
+};
+
+/* A body of which outer blocks were seen. */
+struct gather {
+	uint64_t key, at;
+	uint8_t *bytes;              /* owned; NULL: it is free */
+	size_t len, capacity;
+	/* an answer's: of its request, and whose reading began it, if that is still there */
+	uint64_t number, first;
+	uint8_t method;
+	uint16_t counted_path;
 };
 
 struct readings {
 	struct slab *slab;
 	uint32_t serial;
 	struct { uint64_t key, until; } passed[READING_PASSED];
+	struct gather gathers[READING_GATHERS];
 };
 
 static inline const uint8_t *reading_option(const struct reading *d)
@@ -83,6 +99,15 @@ bool reading_ask(struct reading *d, enum reading_kind kind, struct opening_quest
 /* Something of d was settled: what waited for that happens, and it may be gone. */
 void reading_check(struct reading *d);
 
+/* ---- reading_gather.c ---- */
+
+/* NONE: the body's beginning was not seen. BROKEN: it will never be whole. */
+enum gathered { GATHER_NONE, GATHER_MORE, GATHER_WHOLE, GATHER_BROKEN };
+
+/* Adds the block m of the body of this key. WHOLE: *g has it, and the caller drops that. */
+enum gathered gather_block(struct readings *all, uint64_t key, const struct opt_block *b, const struct msg_view *m, struct gather **g);
+void gather_drop(struct gather *g);
+
 /* ---- reading_gate.c ---- */
 
 /* Judges a request that waits: a, or the reason why it was not read. ERR_NONE, or why it is refused. */
@@ -95,7 +120,8 @@ void reading_gate_renewed(struct reading *d, const struct msg_view *m);
 
 /* ---- reading_tell.c ---- */
 
-/* A message was read (a), or was not (NULL; result says why): counters, alarms, feed, and what the access log will say. refused: by a gate. */
+/* A message was read (a), or was not (NULL; result says why): counters, alarms, feed, and what the access log will say. refused: by a
+ * gate. */
 void reading_tell(struct reading *d, enum reading_kind kind, bool current, const struct reader_ticket *t, const struct opening_answer *a,
 	enum reading_result result, enum error refused);
 void reading_write_line(struct reading *d);

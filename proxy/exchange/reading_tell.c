@@ -134,7 +134,7 @@ static void note_request(struct reading *d, bool current, const struct opening_a
 static void note_answer(struct reading *d, enum reading_kind kind, bool current, const struct opening_answer *a, enum reading_result result)
 {
 	uint8_t code = a != NULL ? told_code(d->route->read, &a->inner) : CODE_EMPTY;
-	bool known = current && d->request == (uint8_t)OPENING_OPENED;
+	bool known = current && (d->request == (uint8_t)OPENING_OPENED || d->request == (uint8_t)READING_UNASKED);
 
 	if (code != CODE_EMPTY)
 		read_metrics_label(metrics_of(d), known ? d->method : CODE_EMPTY, known ? d->counted_path : READ_PATH_NONE, code, 1);
@@ -161,7 +161,8 @@ static void alarm_of(const struct reading *d, enum reading_kind kind, const stru
 		alarm = ALARM_SEEN;
 	else
 		return;
-	refusal_log_alarm(d->proxy, &(struct alarm_of){ .alarm = alarm, .route = d->route, .client = &d->client, .answer = kind != READING_REQUEST });
+	refusal_log_alarm(d->proxy, &(struct alarm_of){ .alarm = alarm, .route = d->route, .client = &d->client,
+		.answer = kind != READING_REQUEST });
 }
 
 static const struct endpoint *origin_of(const struct reading *d)
@@ -230,7 +231,7 @@ void reading_write_line(struct reading *d)
 		.method = d->method != CODE_EMPTY ? msg_code_text(d->method, method) : NULL,
 		.path = (const char *)d->path.bytes,
 		.code = d->code != CODE_EMPTY ? msg_code_text(d->code, code) : NULL,
-		.request = result_text(d->request),
+		.request = result_text(d->request == READING_UNASKED && d->request_asked ? READING_MISSED : d->request),
 		.answer = d->response != READING_UNASKED ? result_text(d->response) : NULL,
 		.seen = d->seen,
 	};

@@ -206,6 +206,7 @@ bool upstream_pass_answer(struct proxy *p, struct exchange *x, const struct msg_
 	if (x->client != NULL && client_is_at_slot(x->client))
 		return_path_proved(p, x->client);
 	observe_before_answer(x, m);
+	reading_before_answer(x, m);
 	passed = respond_relay(p, x, m) || requester_is_gone(x);
 	if (passed)
 		reading_answer(x, m, false);

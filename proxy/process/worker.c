@@ -48,10 +48,11 @@ static bool send_round(void)
 /* What is told while sending may be answered. */
 static void send_all(struct worker *w)
 {
-	while (send_round())
-		w->received++;
-	/* Last, since what is read in the manner of a tap leaves first. */
-	reader_link_flush(w->proxy);
+	/* The reader's comes last, since what is read in the manner of a tap leaves first. */
+	do
+		while (send_round())
+			w->received++;
+	while (reader_link_flush(w->proxy));
 }
 
 void worker_turn(struct worker *w, bool wait)

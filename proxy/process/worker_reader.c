@@ -90,9 +90,9 @@ void worker_take_reader(struct worker *w, int fd)
 	w->reader_is_silent = false;
 	w->reader_in = event_new(w->base, fd, EV_READ | EV_PERSIST, on_readable, w);
 	w->reader_out = event_new(w->base, fd, EV_WRITE, on_writable, w);
-	if (w->reader_in != NULL && w->reader_out != NULL && event_add(w->reader_in, NULL) == 0 && reader_link_attach(w->proxy, &port) == 0)
-		return;
-	lose(w, "not enough memory to ask it");
+	if (w->reader_in == NULL || w->reader_out == NULL || event_add(w->reader_in, NULL) < 0 || reader_link_attach(w->proxy, &port) < 0)
+		lose(w, "not enough memory to ask it");
+	worker_turn(w, false); /* who had asked the one before is refused now */
 }
 
 void worker_leave_reader(struct worker *w)

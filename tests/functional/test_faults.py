@@ -31,8 +31,8 @@ class Patient(Traffic):
         self.open[n] = time.monotonic(), pair, pair.client.last
 
     def take_answer(self, pair):
-        m = pair.client._read()
-        if m.is_empty:  # on a slow machine: it came, and is answered later
+        m = self.answer_of(pair)
+        if m is None:
             return
         n = self.numbers[pair, m.token]
         if n in self.codes:  # to a repeat

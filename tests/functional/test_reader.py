@@ -7,11 +7,12 @@ import subprocess
 
 import coap
 import pytest
-from harness import BUILD, DEFAULT_ROUTE, Pair, Proxy, run_proxy
+from harness import BUILD, Pair, run_proxy
 from house import descriptors, logged, parent_of, pids, status_of, until
 from reading import KEYS, Gate, Reading, children, command_of
 
 UNAVAILABLE, BAD, UNAUTHORIZED = coap.code("5.03"), coap.code("4.00"), coap.code("4.01")
+PAYLOAD_CHANGED = bytes.fromhex("612f1092f1776f1c1668b3825f")
 STAYS = "error: the configuration stays as it was$"
 # What is wrong with a provisioning file, and what is said of it.
 BAD_FILES = {
@@ -87,9 +88,6 @@ def test_a_reload_starts_it_and_ends_it(proxy):
     gate.passes()
     gate.is_refused(BAD, PAYLOAD_CHANGED)
     assert "error" not in proxy.explain()
-
-
-PAYLOAD_CHANGED = bytes.fromhex("612f1092f1776f1c1668b3825f")
 
 
 def test_it_ends_after_the_workers(reading):
@@ -283,30 +281,6 @@ def test_a_worker_that_is_replaced_reads_too(proxy):
     proxy.settle()
     gate.passes()
     assert proxy.counters()["reader_restarts"] == 0
-
-
-# ---- what it has ----
-
-
-def test_it_has_nothing_but_what_it_was_given(proxy):
-    held = descriptors(proxy.reader())
-    sockets = [name for name in held.values() if name.startswith("socket:")]
-    assert len(sockets) == len(set(sockets)) == 1 + len(pids(proxy))
-    files = {name for name in held.values() if not name.startswith(("socket:", "anon_inode:"))}
-    assert files <= {"/dev/null", str(proxy.log)}
-
-
-def test_rotated_logs_are_opened_anew_by_it(reading, tmp_path, monkeypatch):
-    log = tmp_path / "service.log"
-    monkeypatch.setattr(Reading, "explain", lambda self: log.read_text() if log.exists() else self.log.read_text())
-    proxy = reading(sections='log: { file = "%s"; };' % log)
-    assert str(log) in descriptors(proxy.reader()).values()
-    log.rename(tmp_path / "service.log.1")
-    proxy.process.send_signal(signal.SIGUSR1)
-    until(lambda: log.exists() and str(log) in descriptors(proxy.reader()).values())
-    assert str(tmp_path / "service.log.1") not in descriptors(proxy.reader()).values()
-    proxy.kill_reader()
-    logged(proxy, "info: reader: 1 contexts are in force$")
 
 
 def test_it_serves_nobody_but_the_gateway():

@@ -2,13 +2,16 @@
 
 import os
 import random
+import re
 import socket
 import struct
+import subprocess
 import tempfile
 import time
 
 import pytest
 import reader_process
+from harness import BUILD
 from protecting import Context
 from reader_process import (ABORT, BAD, CLOSED, CODE, COMMIT, FAILED, FAILURE, LOG, MALFORMED, NO_KEY, OPENED, PACKET_MAX, PATH, PAYLOAD, PREPARE, PREPARED, SET, WORKER,
                             Reader, answers_of, ask, question)
@@ -237,6 +240,15 @@ def test_a_direction_without_key_is_told(reader):
 
 
 # ---- its beginning and its end ----
+
+@pytest.mark.covers("RBW-15")
+def test_what_it_calls_opens_and_verifies_and_can_do_no_more():
+    found = subprocess.run(["nm", "--dynamic", "--undefined-only", str(BUILD / "oscore-reader")], capture_output=True, text=True, check=True).stdout
+    calls = {line.split()[-1].split("@")[0] for line in found.splitlines()}
+    assert {"EVP_DecryptUpdate", "EVP_DigestVerify", "EVP_KDF_derive"} <= calls
+    assert not [c for c in calls if re.search(r"[Ss]ign(?!al$)|Encrypt|EVP_MAC|private|keygen|PEM_|d2i_|dlopen|dlsym|^exec|^fork$|^socket$|^connect$", c)]
+
+
 
 def test_it_is_confined_and_says_so(reader):
     status = dict(line.split(":\t", 1) for line in open("/proc/%d/status" % reader.process.pid, encoding="ascii").read().splitlines() if ":\t" in line)

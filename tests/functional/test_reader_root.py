@@ -1,4 +1,4 @@
-"""Who the reader is, beside the workers and the parent. Needs root."""
+"""Who the reader is, beside the workers and the parent, and what it has. Needs root."""
 
 import os
 import pathlib
@@ -7,7 +7,7 @@ import re
 import signal
 
 import pytest
-from house import descriptors, pids, status_of, until
+from house import descriptors, logged, pids, status_of, until
 from reading import KEYS, Gate, Reading
 
 USERS = 'process: { workers = 2; user = "nobody"; }; reader: { user = "%s"; };'
@@ -77,5 +77,29 @@ def test_a_shared_user_is_told_of(tmp_path):
         uid = pwd.getpwnam("nobody").pw_uid
         assert "warning: not separated: user: the reader runs as uid %d, as the workers do\n" % uid in proxy.explain()
         assert "warning: reader.user: is the workers' user (process.user)" in proxy.explain()
+    finally:
+        proxy.stop()
+
+
+def test_it_has_nothing_but_what_it_was_given(separated):
+    held = descriptors(separated.reader())
+    sockets = [name for name in held.values() if name.startswith("socket:")]
+    assert len(sockets) == len(set(sockets)) == 1 + len(pids(separated))
+    files = {name for name in held.values() if not name.startswith(("socket:", "anon_inode:"))}
+    assert files <= {"/dev/null", str(separated.log)}
+
+
+def test_rotated_logs_are_opened_anew_by_it(tmp_path, monkeypatch):
+    log = tmp_path / "service.log"
+    monkeypatch.setattr(Reading, "explain", lambda self: log.read_text() if log.exists() else self.log.read_text())
+    proxy = Reading(tmp_path, sections='log: { file = "%s"; };' % log)
+    try:
+        assert str(log) in descriptors(proxy.reader()).values()
+        log.rename(tmp_path / "service.log.1")
+        proxy.process.send_signal(signal.SIGUSR1)
+        until(lambda: log.exists() and str(log) in descriptors(proxy.reader()).values())
+        assert str(tmp_path / "service.log.1") not in descriptors(proxy.reader()).values()
+        proxy.kill_reader()
+        logged(proxy, "info: reader: 1 contexts are in force$")
     finally:
         proxy.stop()

@@ -257,6 +257,23 @@ def test_long_messages_over_http_are_read_whole(world):
     assert {line["inner_path"] for line in world.lines(2)} == {"/firmware/a", "/temp"}
 
 
+@pytest.mark.parametrize("way", ["gate", "tap"])
+def test_long_answers_over_http_are_read_whole(world, way):
+    web = Web(world, way)
+    web.begin(GET)
+    request = web.device.recv()
+    option, payload = world.context.response(web.option, ANSWER + b"x" * 3000)
+    for num in range(3):
+        up = web.device.recv() if num else request
+        more = 1024 * (num + 1) < len(payload)
+        block = [(coap.BLOCK2, coap.block(num, more, 6))]
+        web.device.answer(up, coap.CHANGED, [(coap.OSCORE, option)] + block, payload[1024 * num:1024 * (num + 1)])
+    assert web.client.recv().body == payload
+    assert told(world.lines(1)[0]) == {"route": "web_" + way, "inner_method": "GET", "inner_path": "/temp", "inner_code": "2.05",
+                                       "reading": "opened", "reading_answer": "opened"}
+    assert world.proxy.counters()["read_opened"] == 2
+
+
 def test_messages_to_http_origins(world):
     for way in ("gate", "tap"):
         pair = OriginPair(world.proxy, client=world.pair(way).client)
@@ -300,6 +317,24 @@ def passes_again(world, pair):
         got = pair.client.recv()
     assert got.code in (coap.CHANGED, coap.code("5.03"))
     return got.code == coap.CHANGED
+
+
+def test_a_worker_that_dies_while_its_requests_wait(world):
+    """What waits dies with it, and has not reached the device; its successor asks the same reader."""
+    pair, reader = world.pair(), world.reader()
+    os.kill(reader, signal.SIGSTOP)
+    try:
+        world.send(pair, GET)
+        world.proxy.settle()
+        before = set(pids(world.proxy)) - {world.proxy.process.pid}
+        for pid in before:
+            os.kill(pid, signal.SIGKILL)
+        until(lambda: len(set(pids(world.proxy)) - before - {world.proxy.process.pid}) == WORKERS)
+        pair.device.quiet()
+    finally:
+        os.kill(reader, signal.SIGCONT)
+    until(lambda: passes_again(world, pair))
+    assert world.reader() == reader
 
 
 def test_a_reader_that_stands_still_holds_up_nobody_else(world):

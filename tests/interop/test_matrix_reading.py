@@ -15,7 +15,7 @@ import pytest
 import matrix as matrices
 import plugtest
 from matrix import SCHEMES, THREE, Broken, Cell, Matrix, need, small
-from matrix_device import RELIABLE, context_ids
+from matrix_device import context_ids
 
 READS = """
 contexts: {{ devices: {{ keys = "{folder}/contexts"; }}; }};
@@ -120,10 +120,9 @@ def test_what_was_read(matrix):
         assert c[f"read.{way}.GET./small"] == c[f"read.{way}.GET./small.2.05"] == count, c
         assert c[f"read.{way}.PUT./watched/**"] == c[f"read.{way}.PUT./watched/**.2.04"] == 2 * count
         assert c[f"read.{way}.GET./watched/**"] >= count and c[f"read.{way}.GET./watched/**.2.05"] >= 2 * count
-    assert c["read.gate.POST./turned"] == len(gates)
-    # what a datagram's client sends in outer blocks may go on so, and then nothing of it is a message
-    assert sum(client in RELIABLE for client, _ in taps) <= c["read.tap.POST./turned"] < len(taps)
-    assert c["read.tap.POST./turned"] + c["read.tap.partial"] >= len(taps)
+        # whole in either direction, whatever blocks the hops have made of it
+        assert c[f"read.{way}.POST./turned"] == c[f"read.{way}.POST./turned.2.04"] == count, c
+        assert f"read.{way}.partial" not in c
     assert c["read.gate.POST./denied"] == c["read.gate.refused"] == c["refused_by_reading"] == 2 * len(gates)
     assert c["read.tap.POST./denied.4.04"] == len(taps)
     assert "read.gate.bad" not in c and "read.tap.bad" not in c and c["read_unknown"] == 0 and c["read_missed"] == 0

@@ -22,7 +22,8 @@ static void note(unsigned worker, const struct opening_question *q)
 
 	if (reader.count > QUESTIONS_MAX)
 		abort();
-	*a = (struct asked){ .worker = worker, .q = *q, .sent_to_origin = the.to_origin.count, .sent_to_client = the.to_client.count, .at = clock_now() };
+	*a = (struct asked){ .worker = worker, .q = *q, .sent_to_origin = the.to_origin.count, .sent_to_client = the.to_client.count,
+		.at = clock_now() };
 	a->q.option = copy(q->option, q->option_len);
 	a->q.request_option = copy(q->request_option, q->request_option_len);
 	a->q.payload = copy(q->payload, q->payload_len);

@@ -28,7 +28,8 @@ struct fake_reader {
 
 extern struct fake_reader reader;
 
-/* A house in which every worker has a reader. gate, tap: settings of the two besides context and fields; `more`: further groups of the configuration. */
+/* A house in which every worker has a reader. gate, tap: settings of the two besides context and fields; `more`: further groups of the
+ * configuration. */
 void reading_begins(unsigned workers, const char *gate, const char *tap, const char *more);
 void reading_ends(void);
 void forget_questions(void); /* part of that, for other worlds */

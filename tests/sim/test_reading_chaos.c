@@ -1,8 +1,8 @@
 /* objects: tests/sim/workers.o tests/sim/fake_reader.o BASE_OBJS COAP_OBJS CONF_OBJS CORE_OBJS base/clock_steered.o base/random_seeded.o */
 /*
- * Whatever happens in whatever order while requests wait to be read: each is answered once, what a gate refuses reaches no origin, and at the end
- * nothing is left. Clients ask, repeat, refresh, cancel, leave and upload; the reader answers late, wrongly, twice or never, stands still and is
- * replaced; origins answer, notify and are silent; configurations change; time passes.
+ * Whatever happens in whatever order while requests wait to be read: each is answered once, what a gate refuses reaches no origin, and at
+ * the end nothing is left. Clients ask, repeat, refresh, cancel, leave and upload; the reader answers late, wrongly, twice or never,
+ * stands still and is replaced; origins answer, notify and are silent; configurations change; time passes.
  */
 #include <stdlib.h>
 
@@ -34,7 +34,7 @@ static unsigned client_of(unsigned i)
 /* A payload's first letter says whether the reader will find what is denied. */
 static void ask_something(void)
 {
-	unsigned client = random_below(CLIENT_COUNT), origin = random_below(8) == 0 ? UNREAD : random_below(3) == 0 ? TAP + random_below(8) : GATE + random_below(7);
+	unsigned client = random_below(CLIENT_COUNT), origin = random_below(3) == 0 ? TAP + random_below(9) : GATE + random_below(7);
 	bool stream = client == CLIENT_COUNT - 1, observes = random_below(4) == 0, upload = random_below(4) == 0 && !observes;
 	uint16_t mid = random_below(5) == 0 && it.mid > 3 ? (uint16_t)(it.mid - 1 - random_below(3)) : ++it.mid;
 	uint16_t token = observes ? (uint16_t)(900 + random_below(2)) : mid;
@@ -45,8 +45,8 @@ static void ask_something(void)
 	snprintf(options, sizeof options, "%s9=09%02x%02x%s", observes ? random_below(4) == 0 ? "6=01 " : "6= " : "", upload ? 1 : random_below(256),
 		random_below(3), upload ? random_below(2) ? " 27=08" : " 27=10" : random_below(8) == 0 ? " 23=10" : "");
 	snprintf(payload, sizeof payload, "%s", upload ? "0123456789abcdef" : random_below(2) ? "Forbidden" : "allowed");
-	ask_as(token, client_of(client) % WORKER_COUNT, client_of(client), stream || random_below(2) ? MSG_CON : MSG_NON, observes ? CODE_FETCH : CODE_POST, mid,
-		origin, options, random_below(12) == 0 && !upload ? NULL : payload);
+	ask_as(token, client_of(client) % WORKER_COUNT, client_of(client), stream || random_below(2) ? MSG_CON : MSG_NON,
+		observes ? CODE_FETCH : CODE_POST, mid, origin, options, random_below(12) == 0 && !upload ? NULL : payload);
 }
 
 static void reader_says(void)

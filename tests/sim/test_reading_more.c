@@ -462,6 +462,8 @@ static void blocks_that_are_none(void **state)
 	settle();
 	no_more_questions();
 	answer(next_to_origin(), MSG_ACK, 0, CODE_CHANGED, "9= 23=10", "the end");
+	open_next(CODE_CHANGED, "");
+	assert_memory_equal(reader.all[reader.count - 1].q.payload, "0123456789abcdefthe end", 23);
 	is_message(next_to_client(), MSG_ACK, CODE_CHANGED, NULL, NULL);
 	/* by another option, or by another client, that has to be read */
 	ask(0, 1, MSG_CON, CODE_POST, 3, GATE, "9=090a0b0d 23=10", NULL);

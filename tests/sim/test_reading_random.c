@@ -1,7 +1,7 @@
 /* objects: tests/sim/workers.o tests/sim/fake_reader.o BASE_OBJS COAP_OBJS CONF_OBJS CORE_OBJS base/clock_steered.o base/random_seeded.o */
 /*
- * What is read is not changed: random messages take the way of a gate, of a tap and of a route that does not read, with every selection of fields;
- * on both legs they are the same to the byte but for what names them, token and Message ID.
+ * What is read is not changed: random messages take the way of a gate, of a tap and of a route that does not read, with every selection of
+ * fields; on both legs they are the same to the byte but for what names them, token and Message ID.
  */
 #include <stdlib.h>
 

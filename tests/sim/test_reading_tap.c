@@ -1,6 +1,7 @@
 /* objects: tests/sim/workers.o tests/sim/fake_reader.o BASE_OBJS COAP_OBJS CONF_OBJS CORE_OBJS base/clock_steered.o base/random_seeded.o */
 /*
- * A tap: messages go on first and are read afterwards, requests, answers and notifications; what the access log and the counters say of them.
+ * A tap: messages go on first and are read afterwards, requests, answers and notifications; what the access log and the counters say of
+ * them.
  */
 #include <sys/mman.h>
 #include <unistd.h>
@@ -271,7 +272,27 @@ static void the_line_outlives_the_exchange(void **state)
 	assert_string_equal(logged(), "inner_method=GET inner_path=/ reading=opened\n");
 }
 
-static void alarms_and_paths_are_bounded(void **state)
+/* What was asked is still to be told when the gateway closes down. */
+static void the_end_waits_for_what_is_asked(void **state)
+{
+	const struct sent *s = ask_tap(1);
+
+	(void)state;
+	settle();
+	answer(s, MSG_ACK, 0, CODE_CHANGED, "9=", "sealed answer");
+	settle();
+	next_to_client();
+	proxy_drain(the.proxy[0]);
+	assert_false(proxy_is_drained(the.proxy[0]));
+	opened(next_question(), CODE_GET, "temp");
+	assert_false(proxy_is_drained(the.proxy[0]));
+	opened(next_question(), CODE_CHANGED, "");
+	assert_true(proxy_is_drained(the.proxy[0]));
+	assert_string_equal(logged(), "inner_method=GET inner_path=/temp inner_code=2.04 reading=opened reading_answer=opened\n");
+	nothing_is_left();
+}
+
+static void paths_are_bounded(void **state)
 {
 	static char path[400];
 	const struct sent *s = ask_tap(1);
@@ -285,22 +306,77 @@ static void alarms_and_paths_are_bounded(void **state)
 	assert_true(strlen(logged()) < 400);
 }
 
-/* Blocks of a body that go on one by one cannot be read. */
-static void parts_are_counted_once(void **state)
+static void upload_block(uint16_t mid, const char *block, const char *payload)
 {
+	char options[64];
+
+	snprintf(options, sizeof options, OSCORE " 27=%s", block);
+	ask(0, 1, MSG_CON, CODE_POST, mid, TAP, options, payload);
+}
+
+/* Blocks that go on one by one are read together, requests and answers. */
+static void bodies_in_blocks_are_put_together(void **state)
+{
+	const struct asked *a;
 	const struct sent *s;
 
 	(void)state;
-	ask(0, 1, MSG_CON, CODE_POST, 1, TAP, OSCORE " 27=08", "0123456789abcdef");
+	upload_block(1, "08", "0123456789abcdef");
 	answer(next_to_origin(), MSG_ACK, 0, CODE_CONTINUE, "27=08", "");
-	ask(0, 1, MSG_CON, CODE_POST, 2, TAP, OSCORE " 27=10", "0123456789abcdef");
+	upload_block(2, "18", "ghijklmnopqrstuv");
+	answer(next_to_origin(), MSG_ACK, 0, CODE_CONTINUE, "27=18", "");
+	upload_block(3, "20", "wxyz");
 	s = next_to_origin();
-	answer(s, MSG_ACK, 0, CODE_CHANGED, "9= 23=08 27=10", "0123456789abcdef");
-	ask(0, 1, MSG_CON, CODE_POST, 3, TAP, OSCORE " 23=10", NULL);
+	settle();
+	a = next_question();
+	assert_int_equal(a->q.payload_len, 36);
+	assert_memory_equal(a->q.payload, "0123456789abcdefghijklmnopqrstuvwxyz", 36);
+	opened(a, CODE_PUT, "temp");
+	answer(s, MSG_ACK, 0, CODE_CHANGED, "9=01 23=08 27=20", "ABCDEFGHIJKLMNOP");
+	ask(0, 1, MSG_CON, CODE_POST, 4, TAP, OSCORE " 23=10", NULL);
+	s = next_to_origin();
+	settle();
+	no_more_questions();
+	answer(s, MSG_ACK, 0, CODE_CHANGED, "9=01 23=10", "QRST");
+	settle();
+	a = next_question();
+	assert_true(a->q.response);
+	assert_memory_equal(a->q.request_option, "\x09\x0a\x0b\x0c", 4);
+	assert_int_equal(a->q.payload_len, 20);
+	assert_memory_equal(a->q.payload, "ABCDEFGHIJKLMNOPQRST", 20);
+	opened(a, CODE_CHANGED, "");
+	assert_int_equal(counted(COUNT_READ_PARTIAL), 0);
+	assert_string_equal(logged(), "\n\ninner_method=PUT inner_path=/temp reading=opened reading_answer=partial\n"
+		"inner_method=PUT inner_code=2.04 reading=none reading_answer=opened\n");
+	assert_string_equal(labels(), "read.tap.opened 2\nread.tap.PUT./temp 1\nread.tap.PUT./temp.2.04 1\n");
+	the.to_client.seen = the.to_client.count;
+	nothing_is_left();
+}
+
+/* A gap, a beginning that nobody saw, and more than can be read. */
+static void parts_of_bodies_are_counted(void **state)
+{
+	static char block[1025];
+
+	(void)state;
+	upload_block(1, "10", "0123456789abcdef");
+	upload_block(2, "08", "0123456789abcdef");
+	upload_block(3, "28", "0123456789abcdef");
+	upload_block(4, "30", "0123456789abcdef");
 	settle();
 	no_more_questions();
 	assert_int_equal(counted(COUNT_READ_PARTIAL), 2);
-	assert_string_equal(logged(), "\nreading=partial reading_answer=partial\n");
+	memset(block, 'b', sizeof block - 1);
+	for (unsigned num = 0; num < 67; num++) {
+		char value[8];
+
+		snprintf(value, sizeof value, "%04x", num << 4 | (num < 66 ? 8u : 0) | 6);
+		upload_block((uint16_t)(10 + num), value, block);
+		answer(&the.to_origin.all[the.to_origin.count - 1], MSG_ACK, 0, CODE_CONTINUE, "", "");
+	}
+	settle();
+	no_more_questions();
+	assert_int_equal(counted(COUNT_READ_PARTIAL), 3);
 }
 
 static void others_cost_nothing(void **state)
@@ -328,8 +404,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(errors_and_unprotected_answers_are_told_as_such, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(notifications_are_read_with_the_option_of_their_request, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(the_line_outlives_the_exchange, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(alarms_and_paths_are_bounded, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(parts_are_counted_once, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(the_end_waits_for_what_is_asked, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(paths_are_bounded, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(bodies_in_blocks_are_put_together, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(parts_of_bodies_are_counted, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(others_cost_nothing, set_up, tear_down),
 	};
 

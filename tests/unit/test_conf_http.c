@@ -236,7 +236,8 @@ static void test_example(void **state)
 	assert_true(uncommented > 55 && s->listener_count == 5 && s->listeners[2].scheme == URI_HTTPS && s->listeners[4].scheme == URI_COAPS_TCP);
 	assert_string_equal(s->routes[0].name, "management");
 	assert_true(s->routes[0].return_path && s->routes[1].to[0].session && s->routes[2].to[0].scheme == URI_HTTP);
-	assert_int_equal(s->route_count, 9);
+	assert_int_equal(s->route_count, 10);
+	assert_string_equal(s->routes[3].read->contexts->name, "plant");
 	assert_true(s->asks_secured);
 	assert_string_equal(s->settings.http_credentials, "/etc/oscore-proxy/credentials");
 	snapshot_release(s);

@@ -19,7 +19,7 @@
 enum { SZX = 2, BLOCK = 64 };
 
 static struct reader_world world;
-static struct oscore_context client, server, other;
+static struct oscore_context client, server, other, namesake;
 static uint64_t sequence;
 
 static int provision(void **state)
@@ -32,7 +32,9 @@ static int provision(void **state)
 	world_context(&client, secret, "c", "s", NULL, false);
 	world_context(&server, secret, "c", "s", NULL, true);
 	world_context(&other, secret, "d", "s", "x", false);
+	world_context(&namesake, (uint8_t)(secret + 100), "c", "s", NULL, false);
 	world_print_context(text, sizeof text, "pair", &client, true, true);
+	world_print_context(text, sizeof text, "namesake", &namesake, true, true);
 	world_print_context(text, sizeof text, "other", &other, true, true);
 	world_provision(&world, text, 0);
 	return 0;
@@ -100,6 +102,8 @@ static void uploads_do_not_mix(void **state)
 	assert_false(upload(&client, "two", "", 0, true, BLOCK, NULL, NULL));
 	assert_false(upload(&client, "one", "t", 0, true, BLOCK, NULL, NULL));
 	assert_false(upload(&other, "one", "", 0, true, BLOCK, NULL, NULL));
+	assert_false(upload(&namesake, "one", "", 0, true, BLOCK, NULL, NULL));
+	assert_false(upload(&namesake, "one", "", 1, true, BLOCK, NULL, NULL));
 	assert_false(upload(&client, "three", "", 1, false, 1, NULL, NULL)); /* its beginning was never seen */
 	assert_true(upload(&client, "two", "", 1, false, 1, NULL, NULL));
 	expect_body(BLOCK + 1, false);

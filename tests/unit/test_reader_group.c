@@ -194,6 +194,51 @@ static void modes_do_not_mix(void **state)
 	assert_int_equal(ask(&response, true, false), OPENING_OPENED);
 }
 
+/* Of an exchange that outlives its group's keys: the response says under which Gid it is, and is bound to the request as that was. */
+static void responses_outlive_a_change_of_keys(void **state)
+{
+	uint8_t inner[WORLD_INNER_MAX];
+	size_t len = world_inner(inner, CODE_CONTENT, NULL, "late", 4);
+	const uint64_t piv = 5;
+	struct group_sealed other;
+
+	(void)state;
+	covers("D-GRP-7.3-1");
+	group_world_rekey(&group, 3);
+	provision(GROUP_READ_BOTH, 0);
+	exchange_make(NULL);
+	group_world_rekey(&group, 4);
+	provision(GROUP_READ_BOTH, 0);
+	assert_int_equal(ask(&request, false, false), OPENING_UNKNOWN);
+	assert_int_equal(ask(&response, true, false), OPENING_UNKNOWN);
+	assert_int_equal(group_seal_response(&response, &asked, &group.signers[GROUP_SERVER], &piv, true, inner, len), 0);
+	assert_int_equal(ask(&response, true, false), OPENING_OPENED);
+	assert_memory_equal(world.answer.inner.payload, "late", 4);
+	/* and to no other request */
+	other = request;
+	exchange_make(NULL);
+	assert_int_equal(group_seal_response(&response, &asked, &group.signers[GROUP_SERVER], &(uint64_t){ 6 }, true, inner, len), 0);
+	assert_int_equal(ask(&response, true, false), OPENING_OPENED);
+	request = other;
+	assert_int_equal(ask(&response, true, false), OPENING_BAD);
+}
+
+/* A group that is the same in all but its manager is another one. */
+static void a_cloned_group_is_another(void **state)
+{
+	(void)state;
+	covers("D-GRP-13.8-1");
+	provision(GROUP_READ_BOTH, 0);
+	exchange_make(NULL);
+	group.group.manager_credential[0] ^= 1;
+	provision(GROUP_READ_BOTH, 0);
+	assert_int_equal(ask(&request, false, true), OPENING_BAD);
+	assert_int_equal(ask(&response, true, false), OPENING_BAD);
+	group.group.manager_credential[0] ^= 1;
+	provision(GROUP_READ_BOTH, 0);
+	assert_int_equal(ask(&request, false, true), OPENING_VERIFIED);
+}
+
 /* In a child that is shut in as the reader is: nothing of it needs more than that leaves. */
 static int confined_child(void)
 {
@@ -236,6 +281,8 @@ int main(void)
 		cmocka_unit_test(who_asks_need_not_be_known),
 		cmocka_unit_test(what_was_altered_is_bad),
 		cmocka_unit_test(modes_do_not_mix),
+		cmocka_unit_test(responses_outlive_a_change_of_keys),
+		cmocka_unit_test(a_cloned_group_is_another),
 		cmocka_unit_test(all_of_it_works_confined),
 	};
 	int failed;
