@@ -505,6 +505,8 @@ static void begin_transfer(struct http_request *r, const struct http_head *head)
 		events_begin(r, head);
 	else if (r->mapping.wait > 0 && r->route->wait_limit > 0 && r->mapping.code == CODE_GET && !r->mapping.head_only)
 		poll_begin(r);
+	else if (r->mapping.has_body)
+		request_plain(r); /* what comes of its body is judged while it is under way */
 	else
 		note_ready(r);
 }
