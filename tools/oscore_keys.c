@@ -70,6 +70,18 @@ static void derive_context(struct run *r, const struct keys_input *b, struct key
 	explicit_bzero(&c, sizeof c);
 }
 
+/* Nothing that is signed names the server that a request is meant for: whoever passes it on can lead it to another of them (the draft's 13.9). */
+static void warn_of_servers(const struct keys_input *b)
+{
+	size_t servers = 0;
+
+	for (size_t i = 0; i < b->group.member_count; i++)
+		servers += b->is_server[i];
+	if (servers > 1)
+		fprintf(stderr, "warning: group %s has %zu servers, and a request to one can be led to another on its way: give each a group of its own\n",
+			b->name, servers);
+}
+
 static void derive_group(struct run *r, struct keys_input *b, struct keys_lines *l)
 {
 	bool read[OSCORE_GROUP_MEMBERS_MAX];
@@ -78,6 +90,7 @@ static void derive_group(struct run *r, struct keys_input *b, struct keys_lines 
 		keys_lines_error(l, b->line, "the keys cannot be derived: OpenSSL failed");
 		return;
 	}
+	warn_of_servers(b);
 	group_restrict(&b->group, r->profile, b->is_server);
 	for (size_t i = 0; i < b->group.member_count; i++)
 		read[i] = wanted(r, &b->group.members[i].id);

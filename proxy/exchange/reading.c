@@ -128,6 +128,7 @@ static void clear(struct reading *d)
 	d->seen = false;
 	d->method = d->code = CODE_EMPTY;
 	d->counted_path = READ_PATH_NONE;
+	d->rest = 0;
 }
 
 static void await_line(struct reading *d, struct exchange *x)
@@ -370,12 +371,23 @@ bool reading_has_passed(const struct exchange *x, const struct msg_view *m)
 
 static void begin_rest(struct reading *d, struct gather *g)
 {
+	d->rest = g->key;
 	g->number = d->number;
 	g->first = handle_of(d);
 	g->method = d->method;
 	g->counted_path = d->counted_path;
 	d->response = READING_PARTIAL;
 	d->awaits_rest = d->awaits_line;
+}
+
+void reading_tell_rest(const struct reading *d)
+{
+	struct gather *g = d->rest != 0 ? gather_find(d->proxy->readings, d->rest) : NULL;
+
+	if (g == NULL || g->first != handle_of(d))
+		return;
+	g->method = d->method;
+	g->counted_path = d->counted_path;
 }
 
 /* The reading that the whole answer belongs to: that of the request, if it is there, else the last block's. */

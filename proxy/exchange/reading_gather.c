@@ -5,7 +5,7 @@
 
 #include "proxy/exchange/reading_state.h"
 
-static struct gather *find(struct readings *all, uint64_t key)
+struct gather *gather_find(struct readings *all, uint64_t key)
 {
 	for (unsigned i = 0; i < READING_GATHERS; i++)
 		if (all->gathers[i].key == key && all->gathers[i].bytes != NULL)
@@ -55,7 +55,7 @@ static int append(struct gather *g, const uint8_t *bytes, size_t len)
 
 enum gathered gather_block(struct readings *all, uint64_t key, const struct opt_block *b, const struct msg_view *m, struct gather **out)
 {
-	struct gather *g = find(all, key);
+	struct gather *g = gather_find(all, key);
 	uint64_t offset = opt_block_offset(b);
 
 	*out = g;

@@ -63,6 +63,7 @@ struct reading {
 	struct errand *errand;       /* which waits */
 	/* a tap */
 	struct gather *gather;       /* the request's body, whole: until the call returns that made it so */
+	uint64_t rest;               /* key of the gathered answer that it has begun; 0: none */
 };
 
 /* A body of which outer blocks were seen. */
@@ -96,6 +97,9 @@ struct reading *reading_begin(struct proxy *p, struct exchange *x, const struct 
 /* Asks about a message of d. Returns whether it could; else *e says why not, and it is noted. */
 bool reading_ask(struct reading *d, enum reading_kind kind, struct opening_question *q, uint64_t patience, enum error *e);
 
+/* The request of d was read, perhaps behind the beginning of its answer: who reads the rest of that is told. */
+void reading_tell_rest(const struct reading *d);
+
 /* Something of d was settled: what waited for that happens, and it may be gone. */
 void reading_check(struct reading *d);
 
@@ -107,6 +111,8 @@ enum gathered { GATHER_NONE, GATHER_MORE, GATHER_WHOLE, GATHER_BROKEN };
 /* Adds the block m of the body of this key. WHOLE: *g has it, and the caller drops that. */
 enum gathered gather_block(struct readings *all, uint64_t key, const struct opt_block *b, const struct msg_view *m, struct gather **g);
 void gather_drop(struct gather *g);
+/* The body of this key, or NULL. */
+struct gather *gather_find(struct readings *all, uint64_t key);
 
 /* ---- reading_gate.c ---- */
 

@@ -127,6 +127,7 @@ static void note_request(struct reading *d, bool current, const struct opening_a
 	d->seen = a != NULL && a->seen;
 	d->method = method;
 	d->counted_path = path;
+	reading_tell_rest(d);
 	if (result == (enum reading_result)OPENING_OPENED)
 		keep_path(d, &a->inner);
 }

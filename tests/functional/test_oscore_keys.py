@@ -194,3 +194,11 @@ def test_no_secret_is_taken_from_the_command_line():
     assert status == 0 and "usage: oscore-keys" in output
     status, output, _ = keys("", "--version")
     assert status == 0 and output.startswith("oscore-keys ")
+
+
+@pytest.mark.covers("RBW-6", "D-GRP-13.9-1")
+def test_a_group_of_several_servers_is_warned_of():
+    """A request in group mode can be led to another server on its way, if there is one."""
+    assert keys(GROUP)[2] == ""
+    status, output, errors = keys(GROUP.replace("dc client", "dc server"))
+    assert (status, errors.count("\n")) == (0, 1) and "group vectors has 2 servers" in errors and "member dc" in output

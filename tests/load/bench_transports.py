@@ -160,10 +160,10 @@ def note_ratio(figures, figure, above, below, field):
     sys.stdout.flush()
 
 
-def in_turns(house, ways, run):
-    """All rounds, each with every way once, beginning with another one each time; {way: [result of each round]}."""
+def in_turns(house, ways, run, count=None):
+    """All rounds (or `count`), each with every way once, beginning with another one each time; {way: [result of each round]}."""
     rounds, names = {name: [] for name in ways}, list(ways)
-    for number in range(house.options.rounds):
+    for number in range(count or house.options.rounds):
         for step in range(len(names)):
             name = names[(number + step) % len(names)]
             rounds[name].append(run(name, ways[name]))
