@@ -125,8 +125,8 @@ static uint64_t target_hash(const struct passage *g)
 	return q->method == CODE_FETCH ? hash_mix(&g->p->hash_key, hash, g->m->payload, g->m->payload_len) : hash;
 }
 
-enum error forward_to_origin(struct proxy *p, struct exchange *x, const struct endpoint *peer, uint64_t key, const struct edge_credentials *c,
-	uint8_t *bytes, size_t len)
+enum error forward_to_origin(struct proxy *p, struct exchange *x, const struct endpoint *peer, uint64_t key,
+	const struct edge_credentials *c, uint8_t *bytes, size_t len)
 {
 	struct origin *o = origin_get(p, peer, key);
 	enum error e;

@@ -16,10 +16,10 @@ void forward_begin(struct proxy *p, struct exchange *x, const struct msg_view *m
 /* What a request of a client asked, who came by an edge or (`inner`) by a requester, under a configuration. */
 struct target_asked forward_asked(const struct snapshot *conf, const struct client *c, const struct endpoint *address, bool inner);
 
-/* The last step for an origin of this worker: limits, then sends or queues the datagram (its token is set, its Message ID is not). Returns
- * ERR_NONE, or why not: the caller then ends the exchange. */
-enum error forward_to_origin(struct proxy *p, struct exchange *x, const struct endpoint *peer, uint64_t key, const struct edge_credentials *c, uint8_t *bytes,
-	size_t len) __attribute__((warn_unused_result));
+/* The last step for an origin of this worker, of this origin_key(): limits, then sends or queues the datagram (its token is set, its Message ID
+ * is not). Returns ERR_NONE, or why not: the caller then ends the exchange. */
+enum error forward_to_origin(struct proxy *p, struct exchange *x, const struct endpoint *peer, uint64_t key,
+	const struct edge_credentials *c, uint8_t *bytes, size_t len) __attribute__((warn_unused_result));
 
 /* A request that waited was read: it goes on, or (e) is refused. `message`: it, borrowed. `again`: it refreshes or cancels the observation of x. x may be
  * gone afterwards. */

@@ -347,13 +347,20 @@ static bool mind_the_end(struct http_connection *c)
 	return !is_over;
 }
 
+/* Where the kernel takes no more it says when it does again. */
+void http_connection_send(struct http_connection *c)
+{
+	if (c->socket.held > 0 && !c->socket.blocked)
+		stream_socket_flush(&c->socket);
+}
+
 /* Sends what is held. A client that takes nothing of it may do so for a while. Returns whether the connection is still there. */
 static bool send_held(struct http_connection *c)
 {
 	size_t held;
 	uint64_t sent;
 
-	stream_socket_flush(&c->socket);
+	http_connection_send(c);
 	if (c->socket.failed) {
 		destroy(c, true, false);
 		return false;

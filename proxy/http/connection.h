@@ -72,6 +72,9 @@ uint64_t http_connection_answer_bytes(const struct http_connection *c);
 /* A request's head is complete; it is valid until this returns. The request is answered by http_connection_answer...(), now or later. Returns
  * its state, which the connection keeps for the calls below, or NULL if it was answered whole already. */
 struct http_request *http_request_begin(struct http_connection *c, const struct http_head *head);
+/* Asks the devices for all requests that were begun and wait for that, which have no body: at the end of a turn, when those that came together
+ * are read. Reading a request and asking for it take as much code each as the processor keeps near. Returns whether there were any. */
+bool http_requests_ask(void);
 /* More of its body came, or its end. */
 void http_request_body(struct http_request *r);
 /* There is room for more of its answer again. */

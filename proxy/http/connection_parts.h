@@ -86,6 +86,8 @@ void http_connections_open(struct event_base *base);
 /* A connection that was just accepted (takes fd, also where it fails). count: to be given back with it. Returns NULL without memory. */
 struct http_connection *http_connection_new(struct proxy *p, const struct listener *l, int fd, const struct endpoint *peer,
 	struct peer_count *count);
+/* Sends what is held, as far as it is taken. What became of that its turn looks at. */
+void http_connection_send(struct http_connection *c);
 /* Its turn: goes on with what has come, sends what is held. It may be freed by this. */
 void http_connection_turn(struct http_connection *c);
 /* No other request is read behind the one under way; without one it is closed. `at_end`: the gateway drains, which the request is told. */

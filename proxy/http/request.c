@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/chain.h"
 #include "proxy/decide/http_route.h"
 #include "proxy/exchange/exchange.h"
 #include "proxy/http/access.h"
@@ -64,10 +65,44 @@ static void drop_head(struct http_request *r)
 		free(r->head);
 }
 
+/* ---- those that are ready ---- */
+
+/* To be asked by http_requests_ask(), in the order of their coming. */
+static struct {
+	struct http_request *first, **last;
+} ready = { NULL, &ready.first };
+
+static void note_ready(struct http_request *r)
+{
+	CHAIN_ENTER(*ready.last, r, next_ready, ready_link);
+	ready.last = &r->next_ready;
+}
+
+static void forget_ready(struct http_request *r)
+{
+	if (r->ready_link != NULL && r->next_ready == NULL)
+		ready.last = r->ready_link;
+	CHAIN_LEAVE(r, next_ready, ready_link);
+}
+
+bool http_requests_ask(void)
+{
+	bool any = ready.first != NULL;
+
+	while (ready.first != NULL) {
+		struct http_request *r = ready.first;
+
+		forget_ready(r);
+		request_plain(r);
+	}
+	return any;
+}
+
 /* ---- the end ---- */
 
 static void forget(struct http_request *r)
 {
+	forget_ready(r);
 	if (r->finished != NULL)
 		*r->finished = true;
 	if (r->transferring)
@@ -470,8 +505,10 @@ static void begin_transfer(struct http_request *r, const struct http_head *head)
 		events_begin(r, head);
 	else if (r->mapping.wait > 0 && r->route->wait_limit > 0 && r->mapping.code == CODE_GET && !r->mapping.head_only)
 		poll_begin(r);
+	else if (r->mapping.has_body)
+		request_plain(r); /* what comes of its body is judged while it is under way */
 	else
-		request_plain(r);
+		note_ready(r);
 }
 
 /* Answers at once, or begins to ask the device. */

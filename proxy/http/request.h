@@ -45,6 +45,7 @@ struct http_request {
 	bool applied;                   /* the answer is one that was waited for */
 	bool pooled;                    /* request.c: its memory is of the common size */
 	bool *finished;                 /* set when the request ends within http_request_begin() */
+	struct http_request *next_ready, **ready_link; /* request.c; ready_link NULL: it is not among them */
 	struct events *events;          /* events.c */
 	struct wheel_timer timer;       /* events.c, poll.c */
 	struct etag tag;                /* poll.c: of what the client has */

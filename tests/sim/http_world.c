@@ -150,6 +150,11 @@ void http_request_gone(struct http_request *r, bool stalled)
 	r->connection = NULL;
 }
 
+bool http_requests_ask(void)
+{
+	return false;
+}
+
 void http_request_drain(struct http_request *r)
 {
 	assert_non_null(r->connection);
