@@ -322,6 +322,7 @@ int main(void)
 		if (line[0] != '\0')
 			answer_line(line);
 	}
+	EVP_PKEY_free(self.signer.private_key);
 	group_member_fini(&self);
 	oscore_group_wipe(&bundle);
 	oscore_group_wipe(&group);
