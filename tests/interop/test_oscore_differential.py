@@ -147,5 +147,6 @@ def test_strangers_are_unknown(world):
     asked = [question(1, sealer.set, sealed.opt.oscore, payload), question(2, sealer.set, b"\x09\x05nobody", payload),
              question(3, sealer.set + 1, sealed.opt.oscore, payload), question(4, sealer.set, b"\x01\x05", payload),
              question(5, sealer.set, b"\x0e", payload)]
-    verdicts = ("unknown", "unknown", "unknown", "malformed", "malformed")
+    # A set that is not in force is none of which could be said that it knows nobody.
+    verdicts = ("unknown", "unknown", "failed", "malformed", "malformed")
     assert reader.ask(asked) == [answer(n, verdict) for n, verdict in enumerate(verdicts, 1)]
