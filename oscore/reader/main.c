@@ -166,6 +166,13 @@ static int serve(void)
 	}
 }
 
+static void finish(void)
+{
+	prepare_abort();
+	table_free(table);
+	opener_free(opener);
+}
+
 int main(void)
 {
 	static const int ignored[] = { SIGINT, SIGTERM, SIGHUP, SIGPIPE };
@@ -179,18 +186,19 @@ int main(void)
 		signal(ignored[i], SIG_IGN);
 	if (confine_begin(READER_CONTROL_FD) < 0 || start(ready.text, sizeof ready.text) < 0) {
 		log_error("cannot start: %s", strerror(errno));
+		finish();
 		return 1;
 	}
 	if (ready.text[0] != '\0')
 		log_warning("%s", ready.text);
-	if (reader_control_send(READER_CONTROL_FD, &ready, -1) < 0)
+	if (reader_control_send(READER_CONTROL_FD, &ready, -1) < 0) {
+		finish();
 		return 1;
+	}
 	status = serve();
 	if (status < 0)
 		log_error("the parent cannot be understood: %s", strerror(errno));
 	answers_report();
-	prepare_abort();
-	table_free(table);
-	opener_free(opener);
+	finish();
 	return status < 0;
 }
