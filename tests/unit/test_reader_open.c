@@ -42,11 +42,17 @@ static void request_make(struct sealed *s, struct oscore_request *r, const struc
 	assert_int_equal(seal_request(s, r, client, sequence, inner, world_inner(inner, CODE_GET, path_tv1, NULL, 0)), 0);
 }
 
-static void response_make(struct sealed *s, const struct oscore_request *r, const struct oscore_context *server, const uint64_t *sequence)
+static void response_of_code(struct sealed *s, uint8_t code, const struct oscore_request *r, const struct oscore_context *server,
+	const uint64_t *sequence)
 {
 	uint8_t inner[WORLD_INNER_MAX];
 
-	assert_int_equal(seal_response(s, r, server, sequence, inner, world_inner(inner, CODE_CONTENT, NULL, "21", 2)), 0);
+	assert_int_equal(seal_response(s, r, server, sequence, inner, world_inner(inner, code, NULL, "21", 2)), 0);
+}
+
+static void response_make(struct sealed *s, const struct oscore_request *r, const struct oscore_context *server, const uint64_t *sequence)
+{
+	response_of_code(s, CODE_CONTENT, r, server, sequence);
 }
 
 static void option_set(struct sealed *s, const char *hex)
@@ -340,6 +346,8 @@ static void notifications_have_numbers_of_their_own(void **state)
 	assert_true(world.answer.seen);
 	assert_int_equal(world_ask(&world, &first, &request, 0), OPENING_OPENED);
 	assert_false(world.answer.seen);
+	assert_int_equal(world_ask(&world, &first, &request, 0), OPENING_OPENED);
+	assert_true(world.answer.seen);
 	/* a response to another request is none to this one */
 	request_make(&request, &r, &client, 2);
 	assert_int_equal(world_ask(&world, &first, &request, 0), OPENING_BAD);
@@ -357,6 +365,10 @@ static void freshness_is_told_once_it_can_be(void **state)
 	request_make(&old, &earlier, &client, 3);
 	request_make(&s, &r, &client, 10);
 	assert_int_equal(world_ask(&world, &s, NULL, 0), OPENING_OPENED);
+	assert_true(world.answer.unverified);
+	/* an error does not show that the request was taken for fresh: it may be the one that says it was not */
+	response_of_code(&answer, CODE_UNAUTHORIZED, &r, &server, NULL);
+	assert_int_equal(world_ask(&world, &answer, &s, 0), OPENING_OPENED);
 	assert_true(world.answer.unverified);
 	response_make(&answer, &r, &server, NULL);
 	assert_int_equal(world_ask(&world, &answer, &s, 0), OPENING_OPENED);
@@ -430,6 +442,14 @@ static void windows_go_with_their_keys(void **state)
 	world_provision(&world, text, 0);
 	assert_int_equal(world_ask(&world, &s, NULL, 0), OPENING_OPENED);
 	assert_true(world.answer.seen);
+	request_make(&s, &r, &next, 7);
+	assert_int_equal(world_ask(&world, &s, NULL, 0), OPENING_OPENED);
+	assert_false(world.answer.seen);
+	/* another Common IV is of another Master Secret */
+	next.common_iv[0] ^= 1;
+	text[0] = '\0';
+	world_print_context(text, sizeof text, "pair", &next, true, true);
+	world_provision(&world, text, 0);
 	request_make(&s, &r, &next, 7);
 	assert_int_equal(world_ask(&world, &s, NULL, 0), OPENING_OPENED);
 	assert_false(world.answer.seen);
