@@ -327,6 +327,31 @@ static void a_replay_is_marked_and_opened(void **state)
 	assert_true(world.answer.seen); /* so far behind that no device takes it */
 }
 
+/* What has no room for the tag of one context may still be a forgery in the name of another. */
+static void of_several_verdicts_the_strongest_is_told(void **state)
+{
+	struct oscore_context first, second;
+	struct oscore_request r;
+	struct sealed s;
+
+	(void)state;
+	world_context(&first, 1, "c", "s", NULL, false);
+	world_context(&second, 2, "c", "s", NULL, false);
+	request_make(&s, &r, &first, 1);
+	s.payload_len = 12;
+	for (int turn = 0; turn < 2; turn++) {
+		struct oscore_context *long_tag = turn == 0 ? &first : &second, *short_tag = turn == 0 ? &second : &first;
+
+		long_tag->aead = oscore_aead_row(OSCORE_AES_CCM_16_128_128);
+		short_tag->aead = oscore_aead_row(OSCORE_AES_CCM_16_64_128);
+		text[0] = '\0';
+		world_print_context(text, sizeof text, "first", &first, true, true);
+		world_print_context(text, sizeof text, "second", &second, true, true);
+		world_provision(&world, text, 0);
+		assert_int_equal(world_ask(&world, &s, NULL, 0), OPENING_BAD);
+	}
+}
+
 static void notifications_have_numbers_of_their_own(void **state)
 {
 	struct oscore_request r;
@@ -507,6 +532,7 @@ int main(void)
 		cmocka_unit_test_setup(what_was_altered_is_bad, begin),
 		cmocka_unit_test_setup(what_is_no_message_inside_is_told, begin),
 		cmocka_unit_test_setup(a_replay_is_marked_and_opened, begin),
+		cmocka_unit_test_setup(of_several_verdicts_the_strongest_is_told, begin),
 		cmocka_unit_test_setup(notifications_have_numbers_of_their_own, begin),
 		cmocka_unit_test_setup(freshness_is_told_once_it_can_be, begin),
 		cmocka_unit_test_setup(too_many_bad_ones_close_a_context, begin),
