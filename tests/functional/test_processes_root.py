@@ -3,8 +3,8 @@
 import pathlib
 import re
 import resource
-import subprocess
 import signal
+import subprocess
 
 import coap
 from coap import NON, POST
