@@ -1,4 +1,4 @@
-/* objects: oscore/reader/confine.o */
+/* objects: oscore/reader/confine.o base/landlock.o */
 /* What the reader cannot do any more. Each attempt is a child's, which must be ended by it; what it needs goes on. */
 #include <setjmp.h>
 #include <stdarg.h>
