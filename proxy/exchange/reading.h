@@ -35,6 +35,9 @@ bool reading_gathers(const struct exchange *x, const struct outer_request *r);
  * asked about: the caller refuses it. */
 enum error reading_gate(struct proxy *p, struct exchange *x, const struct msg_view *m) __attribute__((warn_unused_result));
 
+/* A refresh of the observation x was refused: what its origin says answers the request before it. */
+void reading_refused_again(struct exchange *x);
+
 /* The body of an errand is whole, and nobody has judged it: it is asked about; errand_judged() follows, perhaps before this returns,
  * unless x, which waits for its answer, ends before. `head`: the request; the body goes with it. */
 void reading_gate_errand(struct proxy *p, struct errand *e, struct exchange *x, const struct msg_view *head, const uint8_t *body,

@@ -115,17 +115,29 @@ void reading_decided(struct reading *d, enum error e, bool read)
 
 /* ---- asking ---- */
 
-static enum error ask(struct reading *d, const struct msg_view *head, const uint8_t *payload, size_t len)
+/* Returns the question, or NULL with the reason in *e. */
+static const struct reader_ticket *ask_about(struct reading *d, enum reading_kind kind, const struct msg_view *head, const uint8_t *payload,
+	size_t len, enum error *e)
 {
 	const struct msg_option *option = msg_option(head, OPT_OSCORE);
 	struct opening_question q = { .payload = payload, .payload_len = (uint32_t)len };
-	enum error e = ERR_TOO_LARGE;
 
-	if (option == NULL || option->len > OSCORE_OPTION_MAX)
-		return ERR_READ_MALFORMED;
+	if (option == NULL || option->len > OSCORE_OPTION_MAX) {
+		*e = ERR_READ_MALFORMED;
+		return NULL;
+	}
+	*e = ERR_TOO_LARGE;
 	q.option = option->value;
 	q.option_len = (uint8_t)option->len;
-	if (len <= OPENING_PAYLOAD_MAX && reading_ask(d, READING_REQUEST, &q, d->route->read->deadline, &e))
+	return len <= OPENING_PAYLOAD_MAX ? reading_ask(d, kind, &q, d->route->read->deadline, e) : NULL;
+}
+
+static enum error ask(struct reading *d, const struct msg_view *head, const uint8_t *payload, size_t len)
+{
+	enum error e;
+
+	d->awaited = ask_about(d, READING_REQUEST, head, payload, len, &e);
+	if (d->awaited != NULL)
 		return ERR_NONE;
 	reading_tell(d, READING_REQUEST, true, NULL, NULL, READING_MISSED, e);
 	return e;
@@ -165,14 +177,8 @@ void reading_gate_errand(struct proxy *p, struct errand *errand, struct exchange
 
 void reading_gate_renewed(struct reading *d, const struct msg_view *m)
 {
-	const struct msg_option *option = msg_option(m, OPT_OSCORE);
-	struct opening_question q = { .payload = m->payload, .payload_len = (uint32_t)m->payload_len };
 	enum error e;
 
-	if (option == NULL || option->len > OSCORE_OPTION_MAX)
-		return;
-	q.option = option->value;
-	q.option_len = (uint8_t)option->len;
-	if (reading_ask(d, READING_REQUEST, &q, d->route->read->deadline, &e))
-		d->wait = READING_GATE_RENEWED;
+	d->awaited = ask_about(d, READING_AGAIN, m, m->payload, m->payload_len, &e);
+	d->wait = d->awaited != NULL ? READING_GATE_RENEWED : READING_WAITS_FOR_NOTHING;
 }
