@@ -10,17 +10,22 @@
 
 /* ---- life ---- */
 
+/* Those of exchanges, and those that questions under way have outlived them with. */
+static uint32_t most_of(const struct settings *s)
+{
+	uint64_t most = (uint64_t)s->exchanges + s->reader_queue;
+
+	return most < SLAB_NONE >> 8 ? (uint32_t)most : SLAB_NONE >> 8;
+}
+
 static struct slab *slab_of(struct proxy *p)
 {
-	const struct settings *s = &p->conf->settings;
-	uint64_t limit = (uint64_t)s->exchanges + s->reader_queue;
-
 	if (p->readings == NULL)
 		p->readings = calloc(1, sizeof *p->readings);
 	if (p->readings == NULL)
 		return NULL;
 	if (p->readings->slab == NULL)
-		p->readings->slab = slab_create(sizeof(struct reading), limit < SLAB_NONE >> 8 ? (uint32_t)limit : SLAB_NONE >> 8);
+		p->readings->slab = slab_create(sizeof(struct reading), most_of(&p->conf->settings));
 	return p->readings->slab;
 }
 
@@ -528,6 +533,12 @@ bool reading_keep_requesters_line(struct proxy *p, uint64_t reading, const char 
 }
 
 /* ---- all of them ---- */
+
+void readings_renew(struct proxy *p)
+{
+	if (p->readings != NULL && p->readings->slab != NULL)
+		slab_set_limit(p->readings->slab, most_of(&p->conf->settings));
+}
 
 uint32_t readings_count(const struct proxy *p)
 {

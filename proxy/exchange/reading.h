@@ -98,6 +98,8 @@ bool reading_keep_line(struct exchange *x, const char *text, size_t len);
 /* The same for a requester's line, once his request is over: `reading` is what he has in its field. */
 bool reading_keep_requesters_line(struct proxy *p, uint64_t reading, const char *text, size_t len);
 
+/* Limits are those of p->conf from now on. */
+void readings_renew(struct proxy *p);
 uint32_t readings_count(const struct proxy *p);
 void readings_destroy(struct proxy *p); /* lines that still wait are written */
 

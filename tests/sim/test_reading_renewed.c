@@ -12,6 +12,7 @@
 
 #define OSCORE "9=090a0b0c"
 #define FIELDS "fields = [\"code\", \"uri-path\"];"
+#define QUEUE "reader: { queue = 100; };"
 #define DENY FIELDS " deny = [\"PUT /firmware/**\"];"
 
 static int one(void **state)
@@ -178,12 +179,58 @@ static void a_refusal_has_its_line_at_once(void **state)
 	close(fd);
 }
 
+/* More of them than the reader may be asked about at once. */
+static void a_new_gate_judges_all_that_goes_on(void **state)
+{
+	enum { MANY = 150 };
+	unsigned asked = 0;
+
+	(void)state;
+	reading_begins(1, DENY, FIELDS, QUEUE);
+	for (uint16_t n = 1; n <= MANY; n++) {
+		ask_as(n, 0, n % 90 + 1, MSG_CON, CODE_FETCH, n, GATE, "6= " OSCORE, "register");
+		open_next(CODE_GET, "temp");
+		answer(next_to_origin(), MSG_ACK, 0, CODE_CONTENT, "6=01 9=", "first");
+		open_next(CODE_CONTENT, "");
+	}
+	renew(FIELDS " deny = [\"GET /temp\"];", FIELDS, QUEUE);
+	for (unsigned tick = 0; tick < MANY; tick++) {
+		for (; reader.seen < reader.count; asked++)
+			opened(next_question(), CODE_GET, "temp");
+		pass_time(WHEEL_TICK);
+	}
+	assert_int_equal(asked, MANY);
+	assert_false(proxy_is_renewing(the.proxy[0]));
+	assert_int_equal(slab_count(the.proxy[0]->observations), 0);
+}
+
+/* And as many may be read as there may be then. */
+static void a_new_limit_of_exchanges_is_one_of_what_is_read(void **state)
+{
+	enum { FEW = 2, MORE = 6 };
+
+	(void)state;
+	reading_begins(1, DENY, FIELDS, "limits: { exchanges = 2; }; reader: { queue = 1; };");
+	for (uint16_t n = 1; n <= FEW; n++) {
+		ask(0, n, MSG_CON, CODE_POST, n, GATE, OSCORE, "sealed bytes");
+		open_next(CODE_GET, "temp");
+	}
+	renew(DENY, FIELDS, "limits: { exchanges = 100; }; reader: { queue = 1; };");
+	for (uint16_t n = FEW + 1; n <= MORE; n++) {
+		ask(0, n, MSG_CON, CODE_POST, n, GATE, OSCORE, "sealed bytes");
+		open_next(CODE_GET, "temp");
+	}
+	assert_int_equal(slab_count(the.proxy[0]->exchanges), MORE);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(an_observation_is_judged_by_the_last_of_several_configurations, one, tear_down),
 		cmocka_unit_test_setup_teardown(notifications_are_opened_by_the_request_that_the_origin_has, one, tear_down),
 		cmocka_unit_test_setup_teardown(a_refusal_has_its_line_at_once, one, tear_down),
+		cmocka_unit_test_teardown(a_new_gate_judges_all_that_goes_on, tear_down),
+		cmocka_unit_test_teardown(a_new_limit_of_exchanges_is_one_of_what_is_read, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
