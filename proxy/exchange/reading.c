@@ -259,7 +259,8 @@ static uint32_t fields_of(const struct read_conf *r, enum reading_kind kind)
 	return r->fields | (is_request(kind) ? inner_needed(r) : 0);
 }
 
-const struct reader_ticket *reading_ask(struct reading *d, enum reading_kind kind, struct opening_question *q, uint64_t patience, enum error *e)
+const struct reader_ticket *reading_ask(struct reading *d, enum reading_kind kind, struct opening_question *q, uint64_t patience,
+	enum error *e)
 {
 	const struct read_conf *r = d->route->read;
 	struct reader_ticket *t;
