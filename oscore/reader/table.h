@@ -46,7 +46,7 @@ struct table_sender {
 	uint64_t name;                    /* by which it is known to what outlives a table */
 	struct oscore_window window;      /* of what it sent: requests, and responses with a Partial IV of their own */
 	struct oscore_unsealer *unsealer; /* of a plain context: made when first needed */
-	uint32_t next_by_kid, next_by_both;
+	uint32_t next_by_kid, next_by_both, next_by_name;
 };
 
 /* To be called once, before any other. */
