@@ -248,8 +248,9 @@ static void count_failure(struct table_context *c)
 			(unsigned)c->failures);
 }
 
-/* Tries the contexts one after another until one opens it. */
-static enum opening_verdict try_all(struct opener *o, struct task *t, struct table_sender **found, size_t count)
+/* Tries the contexts one after another until one opens it. Are there `more` than are tried, it may be a good message of one of those: then it
+ * counts against none. */
+static enum opening_verdict try_all(struct opener *o, struct task *t, struct table_sender **found, size_t count, bool more)
 {
 	enum opening_verdict verdict = OPENING_UNKNOWN, each[TABLE_CANDIDATES_MAX];
 
@@ -259,7 +260,7 @@ static enum opening_verdict try_all(struct opener *o, struct task *t, struct tab
 			return each[i];
 		verdict = stronger(verdict, each[i]);
 	}
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < count && !more; i++)
 		if (each[i] == OPENING_BAD)
 			count_failure(found[i]->context);
 	return verdict;
@@ -285,6 +286,8 @@ static enum opening_verdict open_message(struct opener *o, struct task *t)
 	const struct opening_question *q = t->q;
 	struct table_sender *found[TABLE_CANDIDATES_MAX];
 	struct oscore_option leading;
+	size_t count;
+	bool more;
 
 	/* of a configuration that is not in force yet, or no more: nobody is known in it, which is not to say that its contexts do not know him */
 	if (!table_has_set(o->table, q->set))
@@ -296,7 +299,8 @@ static enum opening_verdict open_message(struct opener *o, struct task *t)
 	if (!oscore_option_fits_request(q->response ? &t->request_option : &t->option))
 		return OPENING_MALFORMED;
 	leading_option(t, &leading);
-	return try_all(o, t, found, table_find(o->table, q->set, &leading, found));
+	count = table_find(o->table, q->set, &leading, found, &more);
+	return try_all(o, t, found, count, more);
 }
 
 /* ---- what is told of it ---- */

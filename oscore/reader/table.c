@@ -204,7 +204,8 @@ bool table_has_set(const struct table *t, uint64_t set)
 	return false;
 }
 
-size_t table_find(const struct table *t, uint64_t set, const struct oscore_option *o, struct table_sender *found[TABLE_CANDIDATES_MAX])
+size_t table_find(const struct table *t, uint64_t set, const struct oscore_option *o, struct table_sender *found[TABLE_CANDIDATES_MAX],
+	bool *more)
 {
 	uint64_t hash = hash_of(set, o->kid, o->kid_len);
 	bool both = o->kid_context != NULL;
@@ -214,11 +215,15 @@ size_t table_find(const struct table *t, uint64_t set, const struct oscore_optio
 	if (both)
 		hash = hash_mix(&hash_key, hash, o->kid_context, o->kid_context_len);
 	at = (both ? t->by_both : t->by_kid)[hash & t->mask];
-	while (at != NONE && count < TABLE_CANDIDATES_MAX) {
+	*more = false;
+	while (at != NONE && !*more) {
 		struct table_sender *s = &t->senders[at];
 
 		at = both ? s->next_by_both : s->next_by_kid;
-		if (s->context->set == set && oscore_id_equal(id_of(s), o->kid, o->kid_len) && table_has_kid_context(s->context, o))
+		if (s->context->set != set || !oscore_id_equal(id_of(s), o->kid, o->kid_len) || !table_has_kid_context(s->context, o))
+			continue;
+		*more = count == TABLE_CANDIDATES_MAX;
+		if (!*more)
 			found[count++] = s;
 	}
 	return count;
