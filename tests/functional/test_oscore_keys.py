@@ -191,9 +191,10 @@ def test_what_is_refused_is_told_and_nothing_written(tmp_path, text, told):
 
 
 def test_no_secret_is_taken_from_the_command_line():
-    for arguments in (["--master-secret", "00"], ["a", "b"], ["-s", "0"], ["-s", "xx"], ["-s", "0102030405060708"], ["-p", "all"]):
+    for arguments, told in ((["--master-secret", "00"], "option"), (["a", "b"], ""), (["-s", "0"], '"0" is no ID'), (["-s", "xx"], '"xx" is no ID'),
+                            (["-s", "0102030405060708"], '"0102030405060708" is no ID'), (["-p", "all"], '"all" is no profile')):
         status, output, errors = keys(context(), *arguments)
-        assert status == 2 and output == "" and "usage:" in errors
+        assert status == 2 and output == "" and "usage:" in errors and told in errors
     status, output, _ = keys("", "--help")
     assert status == 0 and "usage: oscore-keys" in output
     status, output, _ = keys("", "--version")
