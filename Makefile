@@ -42,7 +42,7 @@ LIBS          += $(LLHTTP)
 endif
 
 # ---- what each binary is made of --------------------------------------------------------------------------------------
-BASE_OBJS := base/buffers.o base/bytes.o base/endpoint.o base/errors.o base/hash.o base/log.o base/log_file.o base/peer_counts.o base/ring.o base/slab.o base/wheel.o
+BASE_OBJS := base/buffers.o base/bytes.o base/endpoint.o base/errors.o base/hash.o base/landlock.o base/log.o base/log_file.o base/packets.o base/peer_counts.o base/ring.o base/slab.o base/wheel.o
 COAP_OBJS := coap/link_format.o coap/message.o coap/option.o coap/signal.o coap/stream.o coap/uri.o
 CONF_OBJS := conf/arena.o conf/check.o conf/check_http.o conf/check_listeners.o conf/check_reading.o conf/check_sessions.o conf/files.o conf/fixed.o conf/grammar.o conf/manual.o conf/members.o conf/pattern.o \
              conf/print.o conf/read.o conf/snapshot.o conf/tree.o conf/value.o conf/words.o oscore/opening.o
@@ -99,7 +99,7 @@ OSCORE_KEYS_OBJS := $(KEYS_FILE_OBJS) oscore/derive.o tools/group_derive.o tools
 # What opens messages for the gateway, in a process of its own: it holds keys, and nothing that could seal, derive one or reach anybody.
 READER_PART_OBJS := $(sort $(KEYS_FILE_OBJS) $(GROUP_OBJS) oscore/option.o oscore/unseal.o oscore/inner.o oscore/replay.o oscore/opening.o \
                 oscore/reader/vault.o oscore/reader/table.o oscore/reader/bodies.o oscore/reader/open.o oscore/reader/prepare.o oscore/reader/answers.o \
-                oscore/reader/control.o oscore/reader/confine.o coap/message.o coap/option.o base/hash.o base/log.o base/random.o)
+                oscore/reader/control.o oscore/reader/confine.o coap/message.o coap/option.o base/hash.o base/landlock.o base/log.o base/packets.o base/random.o)
 READER_OBJS := $(READER_PART_OBJS) base/clock.o oscore/reader/main.o
 READER_LIBS  = $(shell $(PKG_CONFIG) --libs libcrypto libseccomp libcoap-3-notls 2>/dev/null)
 
@@ -198,7 +198,7 @@ $B/load/origin: $(wildcard tests/load/origin*.c) tests/load/origin.h $(SEALED)
 $B/load/handshakes: tests/load/handshakes.c tests/load/load_dtls.c tests/load/load_dtls.h
 	@mkdir -p $(@D)
 	$(CC) -O2 -g -std=c11 -D_GNU_SOURCE -Wall -Wextra -o $@ $(filter %.c,$^) -lssl -lcrypto
-$B/load/opening: tests/load/opening.c oscore/opening.c oscore/opening.h oscore/reader/control.c oscore/reader/control.h $(SEALED) coap/message.c coap/option.c
+$B/load/opening: tests/load/opening.c oscore/opening.c oscore/opening.h oscore/reader/control.c oscore/reader/control.h base/packets.c base/packets.h $(SEALED) coap/message.c coap/option.c
 	@mkdir -p $(@D)
 	$(CC) -O2 -g -std=c11 -D_GNU_SOURCE -I. -Wall -Wextra -o $@ $(filter %.c,$^) $(READER_LIBS)
 $B/load/%: tests/load/%.c
@@ -317,7 +317,7 @@ install: programs
 	install -m 644 docs/oscore-keys.1 $(DESTDIR)$(PREFIX)/share/man/man1/oscore-keys.1
 	install -m 644 docs/oscore-proxy.8 docs/oscore-reader.8 $(DESTDIR)$(PREFIX)/share/man/man8/
 	install -m 644 $B/docs/oscore-proxy.conf.5 $(DESTDIR)$(PREFIX)/share/man/man5/oscore-proxy.conf.5
-	install -m 644 README.md LICENSE SECURITY.md docs/OPERATING.md proxy.conf.example deploy/oscore-proxy.socket $(DESTDIR)$(DOCDIR)/
+	install -m 644 README.md LICENSE SECURITY.md docs/OPERATING.md docs/DESIGN.md proxy.conf.example deploy/oscore-proxy.socket $(DESTDIR)$(DOCDIR)/
 	install -m 644 deploy/oscore-proxy.service $(DESTDIR)$(UNITDIR)/oscore-proxy.service
 	sed -i 's|/usr/local/sbin/|$(PREFIX)/sbin/|' $(DESTDIR)$(UNITDIR)/oscore-proxy.service
 	install -m 644 deploy/oscore-proxy.sysusers $(DESTDIR)$(SYSUSERSDIR)/oscore-proxy.conf

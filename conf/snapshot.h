@@ -106,8 +106,8 @@ struct feed {
 	char *socket;              /* path of a Unix stream socket that somebody listens on; or "" */
 	uint64_t memory;           /* bytes that wait for its reader in each worker; what is more is lost, and counted */
 	unsigned line;             /* where the path is written, or its group */
-	unsigned slot;             /* its index */
 };
+
 enum { CONF_CONTEXTS_MAX = 64, CONF_READS_MAX = 256, CONF_FEEDS_MAX = 16, CONF_INNER_RULES_MAX = 64 };
 
 /* A rule about what is inside, such as "PUT,POST /firmware" or "* /public" with a path pattern behind it: methods, and the path they are for. */

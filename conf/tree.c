@@ -232,8 +232,6 @@ static void number_members(struct conf_loader *l)
 		s->contexts[i].id = opening_set_id(s->contexts[i].name);
 		s->contexts[i].line = conf_line_of(l->named[GROUP_CONTEXTS][i], "keys");
 	}
-	for (i = 0; i < s->feed_count; i++)
-		s->feeds[i].slot = (unsigned)i;
 	place_reads(s);
 	for (i = 0; i < s->route_count; i++) {
 		s->routes[i].index = (unsigned)i;

@@ -255,6 +255,12 @@ static int usage(FILE *out, int status)
 	return status;
 }
 
+static int bad_argument(const char *text, const char *what)
+{
+	fprintf(stderr, "oscore-keys: \"%s\" %s\n", text, what);
+	return usage(stderr, USAGE);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
@@ -276,11 +282,11 @@ int main(int argc, char **argv)
 		case 's':
 			r.one_sender = true;
 			if (id_argument(&r.only, optarg) < 0)
-				return usage(stderr, USAGE);
+				return bad_argument(optarg, "is no ID in hexadecimal");
 			break;
 		case 'p':
 			if (profile_argument(&r.profile, optarg) < 0)
-				return usage(stderr, USAGE);
+				return bad_argument(optarg, "is no profile");
 			break;
 		case 'V':
 			puts("oscore-keys " OSCORE_PROXY_VERSION);

@@ -13,6 +13,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/landlock.h"
 #include "base/sanitized.h"
 
 #define COUNT(a) (sizeof(a) / sizeof(a)[0])
@@ -56,49 +57,15 @@ static int drop_capabilities(void)
 
 /* ---- Landlock ---- */
 
-/* The kernel's struct and rights as of ABI 6, written out as headers may be older than the kernel. */
-struct landlock_attributes {
-	uint64_t files, network, scoped;
-};
-
-enum { VERSION_ASKED = 1 }; /* LANDLOCK_CREATE_RULESET_VERSION */
-
-static const struct landlock_rights {
-	int abi;
-	size_t size; /* of the struct that this ABI takes */
-	struct landlock_attributes denied; /* since the ABI before it */
-} landlock_table[] = {
-	{ 1, 8, { .files = 0x1fff } },
-	{ 2, 8, { .files = 0x2000 } },
-	{ 3, 8, { .files = 0x4000 } },
-	{ 4, 16, { .network = 0x3 } },
-	{ 5, 16, { .files = 0x8000 } },
-	{ 6, 24, { .scoped = 0x3 } },
-};
-
 int confine_deny_files(char *missing, size_t size)
 {
-	struct landlock_attributes a = { .files = 0 };
-	long abi = syscall(SYS_landlock_create_ruleset, NULL, (size_t)0, VERSION_ASKED);
-	size_t known = 0;
-	int rules, status;
+	const char *why;
+	int version = landlock_version(&why);
 
-	if (abi <= 0) {
-		confine_missing(missing, size, "Landlock", errno == EOPNOTSUPP ? "switched off in this kernel" : "not in this kernel");
-		return 0;
-	}
-	for (size_t i = 0; i < COUNT(landlock_table) && landlock_table[i].abi <= abi; i++) {
-		a.files |= landlock_table[i].denied.files;
-		a.network |= landlock_table[i].denied.network;
-		a.scoped |= landlock_table[i].denied.scoped;
-		known = landlock_table[i].size;
-	}
-	rules = (int)syscall(SYS_landlock_create_ruleset, &a, known, 0);
-	if (rules < 0)
-		return -1;
-	status = (int)syscall(SYS_landlock_restrict_self, rules, 0);
-	close(rules);
-	return status;
+	if (version > 0)
+		return landlock_deny(version, true);
+	confine_missing(missing, size, "Landlock", why);
+	return 0;
 }
 
 /* ---- seccomp ---- */

@@ -125,6 +125,7 @@ static int start(char *missing, size_t size)
 	/* no configuration of OpenSSL: it could name code to be loaded */
 	if (vault_open() < 0 || OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_NO_ATEXIT, NULL) != 1)
 		return -1;
+	/* now: a C library that makes random bytes itself prepares at the first, by calls that are denied once it is confined */
 	random_start();
 	table_start();
 	opener = opener_new();

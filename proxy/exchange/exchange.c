@@ -169,7 +169,6 @@ struct exchange *exchange_new(struct proxy *p, struct client *c)
 	return x;
 }
 
-
 void exchange_end_lookup(struct proxy *p, struct exchange *x)
 {
 	if (x->lookup == NULL)

@@ -480,6 +480,8 @@ void passage_go_again(struct passage *g)
 		return;
 	}
 	buffers_drop(p->buffers, &x->request);
+	if (x->observe == OBSERVE_REGISTER)
+		observe_keep_request(p, x->observation, g->m);
 	e = x->crossing != NULL ? crossing_request_again(p, x, bytes, len) : transmit_or_wait(p, x, bytes, len, true);
 	if (e != ERR_NONE)
 		passage_refuse(p, x, e, 0);

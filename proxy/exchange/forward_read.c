@@ -95,6 +95,7 @@ void passage_be_read(struct passage *g)
 static void refuse_again(struct proxy *p, struct exchange *x, enum error e)
 {
 	respond_error(p, x, e, 0);
+	reading_refused_again(x);
 	x->deadline = 0;
 	exchange_schedule(p, x);
 }

@@ -49,6 +49,17 @@ enum error observe_begin(struct proxy *p, struct exchange *x, const struct msg_v
 	return ERR_NONE;
 }
 
+void observe_keep_request(struct proxy *p, struct observation *o, const struct msg_view *request)
+{
+	struct buffer before = o->message;
+
+	o->message = (struct buffer){ 0 };
+	if (buffers_keep(p->buffers, &o->message, request->bytes, request->len) == 0)
+		buffers_drop(p->buffers, &before);
+	else
+		o->message = before;
+}
+
 void observe_end(struct proxy *p, struct observation *o)
 {
 	struct client *c = o->exchange->client;

@@ -13,6 +13,9 @@
  * has it). Returns ERR_NONE, or the limit it ran into (the request then goes on as an ordinary one, RFC 7641 4.1). */
 enum error observe_begin(struct proxy *p, struct exchange *x, const struct msg_view *request);
 
+/* A request that refreshes it goes on: that is the one it stands for now. Without memory the one before stays. */
+void observe_keep_request(struct proxy *p, struct observation *o, const struct msg_view *request);
+
 /* Forgets it (the exchange goes on, or is being freed). */
 void observe_end(struct proxy *p, struct observation *o);
 

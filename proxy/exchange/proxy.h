@@ -250,7 +250,7 @@ struct observation {
 	struct delivery *delivery;    /* the confirmable notification under way */
 	struct buffer pending;        /* the newest notification that is not sent yet, as the origin sent it */
 	uint64_t pending_at;
-	struct buffer message;        /* the client's request: a new configuration decides by it again (renew.c) */
+	struct buffer message;        /* the client's last request: a new configuration decides by it again (renew.c) */
 };
 
 /* A confirmable message to a client (delivery.c). */

@@ -247,6 +247,11 @@ uint32_t reader_link_open(const struct proxy *p)
 	return p->reader_link != NULL && p->reader_link->tickets != NULL ? slab_count(p->reader_link->tickets) : 0;
 }
 
+bool reader_link_has_room(const struct proxy *p)
+{
+	return reader_link_open(p) <= p->conf->settings.reader_queue / 2;
+}
+
 void reader_link_renew(struct proxy *p)
 {
 	if (p->reader_link != NULL && p->reader_link->tickets != NULL)

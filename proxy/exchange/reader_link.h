@@ -60,6 +60,9 @@ void reader_link_packet(struct proxy *p, const uint8_t *bytes, size_t len);
 /* Questions that are not settled. */
 uint32_t reader_link_open(const struct proxy *p);
 
+/* Whether the greater part of reader.queue is free, or there is nobody to be asked. */
+bool reader_link_has_room(const struct proxy *p);
+
 /* reader.queue is that of p->conf from now on. */
 void reader_link_renew(struct proxy *p);
 void reader_link_destroy(struct proxy *p); /* nobody is told */

@@ -10,17 +10,22 @@
 
 /* ---- life ---- */
 
+/* Those of exchanges, and those that questions under way have outlived them with. */
+static uint32_t most_of(const struct settings *s)
+{
+	uint64_t most = (uint64_t)s->exchanges + s->reader_queue;
+
+	return most < SLAB_NONE >> 8 ? (uint32_t)most : SLAB_NONE >> 8;
+}
+
 static struct slab *slab_of(struct proxy *p)
 {
-	const struct settings *s = &p->conf->settings;
-	uint64_t limit = (uint64_t)s->exchanges + s->reader_queue;
-
 	if (p->readings == NULL)
 		p->readings = calloc(1, sizeof *p->readings);
 	if (p->readings == NULL)
 		return NULL;
 	if (p->readings->slab == NULL)
-		p->readings->slab = slab_create(sizeof(struct reading), limit < SLAB_NONE >> 8 ? (uint32_t)limit : SLAB_NONE >> 8);
+		p->readings->slab = slab_create(sizeof(struct reading), most_of(&p->conf->settings));
 	return p->readings->slab;
 }
 
@@ -82,6 +87,33 @@ static int keep_option(struct reading *d, const struct msg_view *m)
 	if (option->len > 0)
 		memcpy(d->option, option->value, option->len);
 	return 0;
+}
+
+/* The request that the origin of the observation x has, if it was kept. */
+static bool read_registration(const struct exchange *x, struct msg_view *m)
+{
+	const struct buffer *kept = x->observation != NULL ? &x->observation->message : NULL;
+	const struct msg_option *option;
+
+	if (kept == NULL || kept->bytes == NULL || msg_parse_datagram(m, kept->bytes, kept->len) != MSG_OK)
+		return false;
+	option = msg_option(m, OPT_OSCORE);
+	return option != NULL && option->len <= OSCORE_OPTION_MAX;
+}
+
+void reading_refused_again(struct exchange *x)
+{
+	struct reading *d = x->reading;
+	struct msg_view m;
+
+	if (d == NULL)
+		return;
+	if (!read_registration(x, &m) || keep_option(d, &m) < 0) {
+		reading_end(x);
+		return;
+	}
+	d->answered = true;
+	reading_check(d);
 }
 
 static struct reading *create(struct proxy *p, struct exchange *x)
@@ -202,11 +234,11 @@ static void on_settled(struct reader_ticket *t, const struct opening_answer *a, 
 	struct reading *d = t->owner;
 	enum reading_kind kind = t->kind % READING_KINDS;
 	bool current = t->kind / READING_KINDS == d->round % (256 / READING_KINDS);
-	bool judged = kind == READING_REQUEST && current && d->wait != READING_WAITS_FOR_NOTHING;
+	bool judged = d->wait != READING_WAITS_FOR_NOTHING && d->awaited == t;
 	enum error refused = judged ? reading_judge(d, a, e) : ERR_NONE;
 
 	d->asked--;
-	if (!judged || d->wait != READING_GATE_RENEWED) /* else it was told when it came */
+	if (kind != READING_AGAIN)
 		reading_tell(d, kind, current, t, a, a != NULL ? (enum reading_result)a->verdict : READING_MISSED, refused);
 	if (judged) {
 		d->held = true;
@@ -216,13 +248,19 @@ static void on_settled(struct reader_ticket *t, const struct opening_answer *a, 
 	reading_check(d);
 }
 
+static bool is_request(enum reading_kind kind)
+{
+	return kind == READING_REQUEST || kind == READING_AGAIN;
+}
+
 /* What is asked for: what the route names, and what its rules need. */
 static uint32_t fields_of(const struct read_conf *r, enum reading_kind kind)
 {
-	return r->fields | (kind == READING_REQUEST ? inner_needed(r) : 0);
+	return r->fields | (is_request(kind) ? inner_needed(r) : 0);
 }
 
-bool reading_ask(struct reading *d, enum reading_kind kind, struct opening_question *q, uint64_t patience, enum error *e)
+const struct reader_ticket *reading_ask(struct reading *d, enum reading_kind kind, struct opening_question *q, uint64_t patience,
+	enum error *e)
 {
 	const struct read_conf *r = d->route->read;
 	struct reader_ticket *t;
@@ -230,14 +268,14 @@ bool reading_ask(struct reading *d, enum reading_kind kind, struct opening_quest
 	q->set = r->contexts->id;
 	q->fields = fields_of(r, kind);
 	q->verify = r->verify && q->fields == 0;
-	q->response = kind != READING_REQUEST;
-	if (q->response) {
+	q->response = !is_request(kind);
+	if (q->response && q->request_option == NULL) {
 		q->request_option = reading_option(d);
 		q->request_option_len = d->option_len;
 	}
 	t = reader_link_ask(d->proxy, q, patience, on_settled, e);
 	if (t == NULL)
-		return false;
+		return NULL;
 	t->owner = d;
 	t->kind = (uint8_t)(kind + d->round * READING_KINDS);
 	if (d->number != 0 && q->response && q->option_len <= sizeof t->note) {
@@ -246,7 +284,7 @@ bool reading_ask(struct reading *d, enum reading_kind kind, struct opening_quest
 	}
 	d->asked++;
 	d->request_asked = d->request_asked || kind == READING_REQUEST;
-	return true;
+	return t;
 }
 
 /* ---- outer blocks ---- */
@@ -288,8 +326,16 @@ static void tap(struct reading *d, enum reading_kind kind, const struct msg_opti
 {
 	struct opening_question q = { .option = option->value, .option_len = (uint8_t)option->len, .payload = payload,
 		.payload_len = (uint32_t)len };
+	struct msg_view registration;
 	enum error e;
 
+	/* Of the refresh that waits the origin knows nothing yet. */
+	if (kind == READING_NOTIFICATION && d->wait == READING_GATE_AGAIN && read_registration(d->exchange, &registration)) {
+		const struct msg_option *asked = msg_option(&registration, OPT_OSCORE);
+
+		q.request_option = asked->value;
+		q.request_option_len = (uint8_t)asked->len;
+	}
 	if (option->len > OSCORE_OPTION_MAX || len > OPENING_PAYLOAD_MAX || !reading_ask(d, kind, &q, READING_TAP_PATIENCE, &e))
 		reading_tell(d, kind, true, NULL, NULL, READING_MISSED, ERR_NONE);
 }
@@ -488,6 +534,12 @@ bool reading_keep_requesters_line(struct proxy *p, uint64_t reading, const char 
 }
 
 /* ---- all of them ---- */
+
+void readings_renew(struct proxy *p)
+{
+	if (p->readings != NULL && p->readings->slab != NULL)
+		slab_set_limit(p->readings->slab, most_of(&p->conf->settings));
+}
 
 uint32_t readings_count(const struct proxy *p)
 {

@@ -35,6 +35,9 @@ bool reading_gathers(const struct exchange *x, const struct outer_request *r);
  * asked about: the caller refuses it. */
 enum error reading_gate(struct proxy *p, struct exchange *x, const struct msg_view *m) __attribute__((warn_unused_result));
 
+/* A refresh of the observation x was refused: what its origin says answers the request before it. */
+void reading_refused_again(struct exchange *x);
+
 /* The body of an errand is whole, and nobody has judged it: it is asked about; errand_judged() follows, perhaps before this returns,
  * unless x, which waits for its answer, ends before. `head`: the request; the body goes with it. */
 void reading_gate_errand(struct proxy *p, struct errand *e, struct exchange *x, const struct msg_view *head, const uint8_t *body,
@@ -95,6 +98,8 @@ bool reading_keep_line(struct exchange *x, const char *text, size_t len);
 /* The same for a requester's line, once his request is over: `reading` is what he has in its field. */
 bool reading_keep_requesters_line(struct proxy *p, uint64_t reading, const char *text, size_t len);
 
+/* Limits are those of p->conf from now on. */
+void readings_renew(struct proxy *p);
 uint32_t readings_count(const struct proxy *p);
 void readings_destroy(struct proxy *p); /* lines that still wait are written */
 

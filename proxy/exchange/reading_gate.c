@@ -27,40 +27,36 @@ static uint64_t time_of(uint64_t word)
 }
 
 /* The place of the sender whose mark this is, or one that may be his: of nobody, or of who has been silent longest. */
-static _Atomic uint64_t *find_rate(const struct proxy *p, uint64_t hash, uint64_t *word)
+static _Atomic uint64_t *find_rate(const struct proxy *p, uint64_t hash)
 {
 	_Atomic uint64_t *set = &p->house.state->read_rates[hash % RATE_SETS * HOUSE_READ_RATE_WAYS], *found = NULL;
+	uint64_t oldest = 0;
 
 	for (unsigned i = 0; i < HOUSE_READ_RATE_WAYS; i++) {
 		uint64_t here = atomic_load_explicit(&set[i], memory_order_relaxed);
 
-		if (here >> TIME_BITS == hash >> TIME_BITS) {
-			*word = here;
+		if (here >> TIME_BITS == hash >> TIME_BITS)
 			return &set[i];
-		}
-		if (found == NULL || time_of(here) < time_of(*word)) {
+		if (found == NULL || time_of(here) < oldest) {
 			found = &set[i];
-			*word = here;
+			oldest = time_of(here);
 		}
 	}
-	if (time_of(*word) > 0)
-		*word = hash >> TIME_BITS << TIME_BITS; /* whoever it was begins anew when he comes back */
-	return found;
+	return found; /* whoever it was begins anew when he comes back */
 }
 
 /* Each request moves the time at which the sender's account is even again by what one may cost; it may lie ahead by as much as `burst`
  * of them cost. All workers share the accounts. */
 static bool take_rate(const struct proxy *p, const struct read_conf *r, const uint8_t *option, size_t len)
 {
-	uint64_t cost = CLOCK_SECOND / r->rate, most = cost * (r->burst > 0 ? r->burst : 1), now = clock_now(), hash, word = 0, even, next;
+	uint64_t cost = CLOCK_SECOND / r->rate, most = cost * (r->burst > 0 ? r->burst : 1), now = clock_now(), hash, stood, even, next;
 	struct oscore_option o;
 	_Atomic uint64_t *place;
-	uint64_t stood;
 
 	if (oscore_option_parse(&o, option, len, OSCORE_FLAG_GROUP) < 0)
 		return false;
 	hash = hash_mix(&p->hash_key, oscore_option_kid_hash(&o, &p->hash_key), &r->id, sizeof r->id);
-	place = find_rate(p, hash, &word);
+	place = find_rate(p, hash);
 	stood = atomic_load_explicit(place, memory_order_relaxed);
 	do {
 		even = stood >> TIME_BITS == hash >> TIME_BITS && time_of(stood) > now ? time_of(stood) : now;
@@ -115,17 +111,29 @@ void reading_decided(struct reading *d, enum error e, bool read)
 
 /* ---- asking ---- */
 
-static enum error ask(struct reading *d, const struct msg_view *head, const uint8_t *payload, size_t len)
+/* Returns the question, or NULL with the reason in *e. */
+static const struct reader_ticket *ask_about(struct reading *d, enum reading_kind kind, const struct msg_view *head, const uint8_t *payload,
+	size_t len, enum error *e)
 {
 	const struct msg_option *option = msg_option(head, OPT_OSCORE);
 	struct opening_question q = { .payload = payload, .payload_len = (uint32_t)len };
-	enum error e = ERR_TOO_LARGE;
 
-	if (option == NULL || option->len > OSCORE_OPTION_MAX)
-		return ERR_READ_MALFORMED;
+	if (option == NULL || option->len > OSCORE_OPTION_MAX) {
+		*e = ERR_READ_MALFORMED;
+		return NULL;
+	}
+	*e = ERR_TOO_LARGE;
 	q.option = option->value;
 	q.option_len = (uint8_t)option->len;
-	if (len <= OPENING_PAYLOAD_MAX && reading_ask(d, READING_REQUEST, &q, d->route->read->deadline, &e))
+	return len <= OPENING_PAYLOAD_MAX ? reading_ask(d, kind, &q, d->route->read->deadline, e) : NULL;
+}
+
+static enum error ask(struct reading *d, const struct msg_view *head, const uint8_t *payload, size_t len)
+{
+	enum error e;
+
+	d->awaited = ask_about(d, READING_REQUEST, head, payload, len, &e);
+	if (d->awaited != NULL)
 		return ERR_NONE;
 	reading_tell(d, READING_REQUEST, true, NULL, NULL, READING_MISSED, e);
 	return e;
@@ -165,14 +173,8 @@ void reading_gate_errand(struct proxy *p, struct errand *errand, struct exchange
 
 void reading_gate_renewed(struct reading *d, const struct msg_view *m)
 {
-	const struct msg_option *option = msg_option(m, OPT_OSCORE);
-	struct opening_question q = { .payload = m->payload, .payload_len = (uint32_t)m->payload_len };
 	enum error e;
 
-	if (option == NULL || option->len > OSCORE_OPTION_MAX)
-		return;
-	q.option = option->value;
-	q.option_len = (uint8_t)option->len;
-	if (reading_ask(d, READING_REQUEST, &q, d->route->read->deadline, &e))
-		d->wait = READING_GATE_RENEWED;
+	d->awaited = ask_about(d, READING_AGAIN, m, m->payload, m->payload_len, &e);
+	d->wait = d->awaited != NULL ? READING_GATE_RENEWED : READING_WAITS_FOR_NOTHING;
 }

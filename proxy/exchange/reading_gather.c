@@ -1,5 +1,5 @@
-/* Bodies that go on in outer blocks, none of which is a message: copies are put together, to be read as one when the last has passed (reading.h). A
- * fixed number of them, each no longer than what can be read; who has waited longest makes room. */
+/* Bodies that go on in outer blocks, none of which is a message: copies are put together, to be read as one when the last has passed
+ * (reading.h). A fixed number of them, each no longer than what can be read; who has waited longest makes room. */
 #include <stdlib.h>
 #include <string.h>
 

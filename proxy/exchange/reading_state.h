@@ -29,7 +29,11 @@ enum reading_wait {
 };
 
 /* In reader_ticket.kind: which message, and in the bits above of which request of the exchange. */
-enum reading_kind { READING_REQUEST, READING_RESPONSE, READING_NOTIFICATION, READING_KINDS = 4 };
+enum reading_kind {
+	READING_REQUEST, READING_RESPONSE, READING_NOTIFICATION,
+	READING_AGAIN, /* the request of an observation that goes on: it was told when it came, so this is for the gate alone */
+	READING_KINDS,
+};
 
 struct reading {
 	uint32_t index, serial;      /* serial: no other has it */
@@ -61,6 +65,7 @@ struct reading {
 	uint8_t wait;                /* enum reading_wait */
 	struct buffer message;       /* the request while it waits */
 	struct errand *errand;       /* which waits */
+	const struct reader_ticket *awaited; /* the question it waits for, if it does: one that was asked before judges nothing */
 	/* a tap */
 	struct gather *gather;       /* the request's body, whole: until the call returns that made it so */
 	uint64_t rest;               /* key of the gathered answer that it has begun; 0: none */
@@ -94,8 +99,9 @@ static inline const uint8_t *reading_option(const struct reading *d)
 /* What is read of the request m of x; of what was read of one before, only questions under way remain. NULL without memory. */
 struct reading *reading_begin(struct proxy *p, struct exchange *x, const struct msg_view *m);
 
-/* Asks about a message of d. Returns whether it could; else *e says why not, and it is noted. */
-bool reading_ask(struct reading *d, enum reading_kind kind, struct opening_question *q, uint64_t patience, enum error *e);
+/* Asks about a message of d. Returns the question, or NULL with the reason in *e. */
+const struct reader_ticket *reading_ask(struct reading *d, enum reading_kind kind, struct opening_question *q, uint64_t patience,
+	enum error *e);
 
 /* The request of d was read, perhaps behind the beginning of its answer: who reads the rest of that is told. */
 void reading_tell_rest(const struct reading *d);

@@ -132,7 +132,8 @@ static void note_request(struct reading *d, bool current, const struct opening_a
 		keep_path(d, &a->inner);
 }
 
-static void note_answer(struct reading *d, enum reading_kind kind, bool current, const struct opening_answer *a, enum reading_result result)
+static void note_answer(struct reading *d, enum reading_kind kind, bool current, const struct opening_answer *a,
+	enum reading_result result)
 {
 	uint8_t code = a != NULL ? told_code(d->route->read, &a->inner) : CODE_EMPTY;
 	bool known = current && (d->request == (uint8_t)OPENING_OPENED || d->request == (uint8_t)READING_UNASKED);

@@ -8,9 +8,13 @@
 #include "proxy/exchange/observe.h"
 #include "proxy/exchange/reachability.h"
 #include "proxy/exchange/reader_link.h"
+#include "proxy/exchange/reading.h"
 #include "proxy/exchange/return_path.h"
 
-enum { ROUTES_A_TICK = 4096 /* conditions of so many routes are looked at in one tick of the wheel: well under a millisecond */ };
+enum {
+	ROUTES_A_TICK = 4096, /* conditions of so many routes are looked at in one tick of the wheel: well under a millisecond */
+	DECIDED_A_TICK = 64,  /* so many observations, however much the reader has to do */
+};
 
 struct renewal {
 	struct wheel_timer timer;
@@ -55,6 +59,7 @@ static void renew_limits(struct proxy *p, const struct settings *before)
 	slab_set_limit(p->observations, with_stand_ins(p, before->observations, s->observations));
 	slab_set_limit(p->clients, s->clients);
 	slab_set_limit(p->origins, s->origins);
+	readings_renew(p);
 	buffers_set_limit(p->buffers, s->queue_memory / p->house.count);
 	reader_link_renew(p);
 	slab_each(p->clients, renew_client, p);
@@ -101,12 +106,15 @@ static void on_tick(struct wheel_timer *t)
 	struct renewal *r = wheel_owner(t, struct renewal, timer);
 	struct proxy *p = r->proxy;
 	size_t budget = ROUTES_A_TICK;
+	unsigned decided = 0;
 
-	while (budget > 0 && r->left > 0) {
+	/* Gates ask the reader about them: not about more at a time than it may be asked. */
+	while (budget > 0 && r->left > 0 && (decided < DECIDED_A_TICK || reader_link_has_room(p))) {
 		struct observation *o = slab_get(p->observations, r->next++);
+		bool is_decided = o != NULL && decide_one(p, o);
+		size_t cost = is_decided ? p->conf->route_count + 1 : 1;
 
-		size_t cost = o != NULL && decide_one(p, o) ? p->conf->route_count + 1 : 1;
-
+		decided += is_decided;
 		r->left--;
 		budget -= cost < budget ? cost : budget;
 	}

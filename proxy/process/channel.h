@@ -11,9 +11,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/packets.h"
+
 enum {
 	CHANNEL_WORKER_FD = 3,      /* the worker's end, from its first moment */
-	CHANNEL_DESCRIPTORS_MAX = 253, /* the kernel's limit for one message */
 	CHANNEL_NUMBERS = 8,
 	CHANNEL_TEXT_MAX = 256,
 };
@@ -53,11 +54,6 @@ struct channel_message {
 	char text[CHANNEL_TEXT_MAX]; /* always terminated */
 };
 
-struct channel_descriptors {
-	int fds[CHANNEL_DESCRIPTORS_MAX];
-	unsigned count;
-};
-
 /* A pair of ends, both close-on-exec, neither blocks. Returns 0, or -1 with errno. */
 int channel_open(int ends[2]);
 
@@ -66,11 +62,9 @@ int channel_send(int end, const struct channel_message *m, const int *fds, unsig
 
 /* Receives a message; from_parent tells which kinds may come. Descriptors are the caller's to close. Returns 1, 0 if none is
  * there, or -1 if the other side is gone (errno 0) or what came may not come (errno EPROTO). */
-int channel_receive(int end, bool from_parent, struct channel_message *m, struct channel_descriptors *got);
+int channel_receive(int end, bool from_parent, struct channel_message *m, struct packet_descriptors *got);
 
 /* Waits for the next message (worker, while it starts). Returns as channel_receive(), never 0. */
-int channel_wait(int end, bool from_parent, struct channel_message *m, struct channel_descriptors *got);
-
-void channel_close_all(struct channel_descriptors *got);
+int channel_wait(int end, bool from_parent, struct channel_message *m, struct packet_descriptors *got);
 
 #endif

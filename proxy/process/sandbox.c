@@ -11,75 +11,30 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <unistd.h>
+
+#include "base/landlock.h"
 
 #define COUNT(a) (sizeof(a) / sizeof(a)[0])
 
 /* ---- Landlock ---- */
 
-/* The kernel's struct and rights as of ABI 6. They are written out here because the headers of Debian 12 are older than
- * many a kernel that the program will run on. */
-struct landlock_attributes {
-	uint64_t files, network, scoped;
-};
-
-enum { VERSION_ASKED = 1 }; /* LANDLOCK_CREATE_RULESET_VERSION */
-
-static const struct landlock_rights {
-	int abi;
-	size_t size; /* of the struct that this ABI takes */
-	struct landlock_attributes denied;
-} landlock_table[] = {
-	{ 1, 8, { .files = 0x1fff } },   /* execute, read, write, list, remove, make */
-	{ 2, 8, { .files = 0x2000 } },   /* link and rename across directories */
-	{ 3, 8, { .files = 0x4000 } },   /* truncate */
-	{ 5, 16, { .files = 0x8000 } },  /* ioctl on devices */
-	{ 6, 24, { .scoped = 0x3 } },    /* abstract sockets and signals of others */
-};
-
 static bool files_denied;
-
-/* The ABI version, or 0 with the reason. */
-static int landlock_abi(const char **missing)
-{
-	long abi;
-
-	*missing = "left out of a build with sanitizers";
-	if (SANDBOX_LEFT_OUT)
-		return 0;
-	abi = syscall(SYS_landlock_create_ruleset, NULL, (size_t)0, VERSION_ASKED);
-	*missing = abi > 0 ? NULL : errno == EOPNOTSUPP ? "switched off in this kernel" : "not in this kernel";
-	return abi > 0 ? (int)abi : 0;
-}
 
 int sandbox_deny_files(void)
 {
-	struct landlock_attributes a = { .files = 0 };
 	const char *missing;
-	int abi = landlock_abi(&missing), rules, status;
-	size_t size = 0;
+	int version = landlock_version(&missing), root;
 
-	if (abi == 0 || files_denied)
+	if (version == 0 || files_denied)
 		return 0;
-	for (size_t i = 0; i < COUNT(landlock_table) && landlock_table[i].abi <= abi; i++) {
-		a.files |= landlock_table[i].denied.files;
-		a.scoped |= landlock_table[i].denied.scoped;
-		size = landlock_table[i].size;
-	}
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-		return -1;
-	rules = (int)syscall(SYS_landlock_create_ruleset, &a, size, 0);
-	if (rules < 0)
-		return -1;
-	status = (int)syscall(SYS_landlock_restrict_self, rules, 0);
-	close(rules);
-	if (status < 0)
+	/* Connections towards origins are a worker's work. */
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || landlock_deny(version, false) < 0)
 		return -1;
 	/* Trust, but look: the root directory must be shut now. */
-	rules = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (rules >= 0) {
-		close(rules);
+	root = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (root >= 0) {
+		close(root);
 		errno = EPROTO;
 		return -1;
 	}
@@ -250,7 +205,7 @@ static const char *seccomp_missing(void)
 
 void sandbox_probe(struct sandbox_report *report)
 {
-	report->landlock_abi = landlock_abi(&report->landlock_missing);
+	report->landlock_abi = landlock_version(&report->landlock_missing);
 	report->landlock = report->landlock_missing == NULL;
 	report->seccomp_missing = seccomp_missing();
 	report->seccomp = report->seccomp_missing == NULL;

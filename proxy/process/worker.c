@@ -102,7 +102,7 @@ static void begin_to_drain(struct worker *w)
 }
 
 /* Descriptors that are used up here are taken out of *got. */
-static void take_message(struct worker *w, const struct channel_message *m, struct channel_descriptors *got)
+static void take_message(struct worker *w, const struct channel_message *m, struct packet_descriptors *got)
 {
 	switch ((enum channel_kind)m->kind) {
 	case CHANNEL_LISTENER:
@@ -150,7 +150,7 @@ static void take_message(struct worker *w, const struct channel_message *m, stru
 /* Between turns, since some of them take turns. */
 static void take_messages(struct worker *w)
 {
-	struct channel_descriptors got;
+	struct packet_descriptors got;
 	struct channel_message m;
 	int n = 1;
 
@@ -159,7 +159,7 @@ static void take_messages(struct worker *w)
 	w->is_asked = false;
 	while (!w->ended && !w->lost && (n = channel_receive(CHANNEL_WORKER_FD, true, &m, &got)) > 0) {
 		take_message(w, &m, &got);
-		channel_close_all(&got);
+		packets_close_all(&got);
 	}
 	if (n < 0) {
 		if (errno != 0)

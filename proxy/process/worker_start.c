@@ -117,7 +117,7 @@ void worker_use_logs(struct worker *w, int log_fd, int access_log_fd)
 		close(old_access);
 }
 
-static int map_house(struct worker *w, const struct channel_message *m, const struct channel_descriptors *got)
+static int map_house(struct worker *w, const struct channel_message *m, const struct packet_descriptors *got)
 {
 	uint64_t count = m->number[START_COUNT], number = m->number[START_WORKER];
 
@@ -201,7 +201,7 @@ static int build(struct worker *w, struct snapshot *conf)
 /* And the way to the reader, if there is one. */
 static int take_listeners(struct worker *w, uint64_t count)
 {
-	struct channel_descriptors got;
+	struct packet_descriptors got;
 	struct channel_message m;
 
 	while (count > 0) {
@@ -212,7 +212,7 @@ static int take_listeners(struct worker *w, uint64_t count)
 			continue;
 		}
 		if (m.kind != CHANNEL_LISTENER) {
-			channel_close_all(&got);
+			packets_close_all(&got);
 			return -1;
 		}
 		worker_take_listener(w, &m, got.fds[0]);
@@ -236,7 +236,7 @@ static int confine(struct worker *w)
 int worker_start(struct worker *w)
 {
 	char name[16], speaker[16];
-	struct channel_descriptors got = { .count = 0 };
+	struct packet_descriptors got = { .count = 0 };
 	struct channel_message m;
 	struct snapshot *conf;
 

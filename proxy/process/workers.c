@@ -123,14 +123,14 @@ void workers_tell_all(struct parent *p, const struct channel_message *m, const i
 
 static void on_readable(evutil_socket_t fd, short what, void *arg)
 {
-	struct channel_descriptors got;
+	struct packet_descriptors got;
 	struct channel_message m;
 	struct place *place = arg;
 	int n = 0, left = MESSAGES_A_TURN;
 
 	(void)fd, (void)what;
 	while (left-- > 0 && place->channel >= 0 && (n = channel_receive(place->channel, false, &m, &got)) > 0) {
-		channel_close_all(&got);
+		packets_close_all(&got);
 		parent_worker_said(place->parent, place, &m);
 	}
 	if (n >= 0)

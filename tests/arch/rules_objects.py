@@ -24,6 +24,8 @@ POWERS = {
 # Which object has which, and why. Every other object has none.
 PERMITTED = {
     # in the parent, or before a worker is confined
+    "base/packets.o": ("sockets",),                 # the pairs between the parent and the others
+    "base/landlock.o": ("files",),                  # calls that the C library has no names for: gives rights up
     "base/log_file.o": ("files",),
     "conf/snapshot.o": ("files",),                  # the configuration
     "proxy/exchange/resolve_files.o": ("files",),   # resolv.conf and hosts
@@ -35,11 +37,9 @@ PERMITTED = {
     "proxy/process/reader_start.o": ("files", "processes"),  # the program, and a process of it
     "proxy/process/reader_files.o": ("files",),     # provisioning files, of which it reads nothing
     "proxy/process/reader_check.o": ("processes",),  # -t
-    "oscore/reader/control.o": ("sockets",),        # the pair between parent and reader
     "proxy/process/package.o": ("files",),          # what workers are to know, in memory
     "proxy/process/files.o": ("files",),            # certificates and keys, for the workers
     "proxy/process/feeds.o": ("files", "sockets"),  # the files and sockets of feeds, for the workers
-    "proxy/process/channel.o": ("sockets",),        # the pair between parent and worker
     "proxy/process/worker_start.o": ("identity",),  # its name
     "proxy/process/preparing.o": ("files", "processes", "identity"),  # the thread that parses, and its priority
     "proxy/process/privileges.o": ("identity",),
@@ -47,7 +47,6 @@ PERMITTED = {
     "proxy/process/notify.o": ("sockets", "environment"),   # the service manager
     "proxy/process/activation.o": ("environment",),
     # in the reader
-    "oscore/reader/control.o": ("sockets",),        # its pair with the parent
     "oscore/reader/confine.o": ("files", "identity"),   # shuts the doors
     # in a worker that serves
     "proxy/edge/sockets.o": ("sockets",),           # source ports towards origins; and listeners, in the parent

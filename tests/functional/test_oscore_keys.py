@@ -125,6 +125,10 @@ def test_a_group_by_its_profiles():
         assert "0102030405060708090a0b0c0d0e0f10" not in output
     status, output, _ = keys(GROUP, "-s", "dc")
     assert status == 0 and [m[-1] for m in block(output)["member"]] == ["none", CLIENT_KEY]
+    # of a group that is read nobody of, as little as of verify-only
+    status, output, _ = keys(context() + GROUP, "-s", "01")
+    found = block(output[output.index("group "):])
+    assert status == 0 and [m[-1] for m in found["member"]] == ["none", "none"] and "common-iv" not in found
 
 
 def test_the_output_is_a_file_of_its_own(tmp_path):
@@ -187,9 +191,10 @@ def test_what_is_refused_is_told_and_nothing_written(tmp_path, text, told):
 
 
 def test_no_secret_is_taken_from_the_command_line():
-    for arguments in (["--master-secret", "00"], ["a", "b"], ["-s", "0"], ["-s", "xx"], ["-s", "0102030405060708"], ["-p", "all"]):
+    for arguments, told in ((["--master-secret", "00"], "option"), (["a", "b"], ""), (["-s", "0"], '"0" is no ID'), (["-s", "xx"], '"xx" is no ID'),
+                            (["-s", "0102030405060708"], '"0102030405060708" is no ID'), (["-p", "all"], '"all" is no profile')):
         status, output, errors = keys(context(), *arguments)
-        assert status == 2 and output == "" and "usage:" in errors
+        assert status == 2 and output == "" and "usage:" in errors and told in errors
     status, output, _ = keys("", "--help")
     assert status == 0 and "usage: oscore-keys" in output
     status, output, _ = keys("", "--version")

@@ -4,6 +4,7 @@ import pathlib
 import re
 import resource
 import signal
+import subprocess
 
 import coap
 from coap import NON, POST
@@ -58,11 +59,14 @@ def test_why_a_worker_cannot_be_started_is_in_the_log(tmp_path):
             self.launch(preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NPROC, (0, 0)))
 
     file = tmp_path / "service.log"
-    proxy = Full(tmp_path, sections='process: { workers = 2; user = "nobody"; }; log: { file = "%s"; };' % file)
-    try:
-        until(lambda: file.exists() and re.search("error: cannot start .*: Resource temporarily unavailable$", file.read_text(), re.M))
-    finally:
-        proxy.end()
+    # The kernel does not count who is just becoming the user, so there must be somebody who is.
+    with subprocess.Popen(["sleep", "60"], user="nobody") as somebody:
+        proxy = Full(tmp_path, sections='process: { workers = 2; user = "nobody"; }; log: { file = "%s"; };' % file)
+        try:
+            until(lambda: file.exists() and re.search("error: cannot start .*: Resource temporarily unavailable$", file.read_text(), re.M))
+        finally:
+            proxy.end()
+            somebody.kill()
 
 
 def test_full_memory_refuses_and_goes_on(tmp_path):

@@ -1,4 +1,4 @@
-/* objects: proxy/process/channel.o */
+/* objects: proxy/process/channel.o base/packets.o */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,7 +16,7 @@
 
 enum { PARENT, WORKER };
 
-static struct channel_descriptors got;
+static struct packet_descriptors got;
 static struct channel_message in;
 
 static int open_ends(void **state)
@@ -39,7 +39,7 @@ static int close_ends(void **state)
 static void send_kind(int end, enum channel_kind kind, unsigned descriptors)
 {
 	const struct channel_message m = { .kind = kind, .generation = 7, .number = { 1, 2 }, .text = "text" };
-	int fds[CHANNEL_DESCRIPTORS_MAX] = { 0 };
+	int fds[PACKET_DESCRIPTORS_MAX] = { 0 };
 
 	for (unsigned i = 0; i < descriptors; i++)
 		fds[i] = STDERR_FILENO;
@@ -64,15 +64,15 @@ static void test_descriptors_come_with_it_and_can_be_closed(void **state)
 	int *ends = *state;
 	struct stat sent, came;
 
-	send_kind(ends[PARENT], CHANNEL_START, CHANNEL_DESCRIPTORS_MAX);
+	send_kind(ends[PARENT], CHANNEL_START, PACKET_DESCRIPTORS_MAX);
 	assert_int_equal(channel_wait(ends[WORKER], true, &in, &got), 1);
-	assert_int_equal(got.count, CHANNEL_DESCRIPTORS_MAX);
+	assert_int_equal(got.count, PACKET_DESCRIPTORS_MAX);
 	assert_int_equal(fstat(STDERR_FILENO, &sent), 0);
 	for (unsigned i = 0; i < got.count; i++) {
 		assert_int_equal(fstat(got.fds[i], &came), 0);
 		assert_true(came.st_ino == sent.st_ino);
 	}
-	channel_close_all(&got);
+	packets_close_all(&got);
 	assert_int_equal(got.count, 0);
 	assert_int_equal(fstat(got.fds[0], &came), -1);
 }
@@ -107,7 +107,7 @@ static void test_each_kind_goes_one_way_with_its_descriptors(void **state)
 				assert_int_equal(channel_receive(ends[by_parent ? WORKER : PARENT], by_parent == 1, &in, &got), good ? 1 : -1);
 				assert_int_equal(errno, good ? 0 : EPROTO);
 				assert_int_equal(got.count, good ? count : 0);
-				channel_close_all(&got);
+				packets_close_all(&got);
 				after = dup(STDERR_FILENO);
 				assert_int_equal(after, before);
 				close(after);

@@ -1,4 +1,4 @@
-/* objects: proxy/process/privileges.o proxy/process/sandbox.o */
+/* objects: proxy/process/privileges.o proxy/process/sandbox.o base/landlock.o */
 /*
  * Each case runs in a child, since what is given away does not come back. What a process without privileges does is tested as
  * any user (root's children give theirs away first); what needs root's own is tested as root, and as another user the refusal.

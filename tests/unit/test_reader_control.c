@@ -1,4 +1,4 @@
-/* objects: oscore/reader/control.o */
+/* objects: oscore/reader/control.o base/packets.o */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,4 +1,4 @@
-/* objects: proxy/process/reader_files.o oscore/reader/control.o CONF_OBJS base/bytes.o base/clock.o base/endpoint.o base/log.o coap/message.o coap/option.o coap/uri.o translate/map_template.o */
+/* objects: proxy/process/reader_files.o oscore/reader/control.o CONF_OBJS base/bytes.o base/clock.o base/endpoint.o base/log.o coap/message.o coap/option.o coap/uri.o translate/map_template.o base/packets.o */
 /* The provisioning files as the parent has them: what it takes, what it refuses and how it says so, and what the reader gets. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,4 +1,4 @@
-/* objects: proxy/process/sandbox.o */
+/* objects: proxy/process/sandbox.o base/landlock.o */
 /* What a confined process cannot do any more. */
 #include <setjmp.h>
 #include <stdarg.h>

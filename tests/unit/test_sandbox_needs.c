@@ -1,4 +1,4 @@
-/* objects: proxy/process/sandbox.o proxy/exchange/resolve.o proxy/exchange/resolve_dns.o proxy/exchange/resolve_texts.o base/hash.o base/random_seeded.o base/endpoint.o base/log.o base/clock_steered.o base/bytes.o tests/unit/name_server.o */
+/* objects: proxy/process/sandbox.o proxy/exchange/resolve.o proxy/exchange/resolve_dns.o proxy/exchange/resolve_texts.o base/hash.o base/random_seeded.o base/endpoint.o base/log.o base/clock_steered.o base/bytes.o tests/unit/name_server.o base/landlock.o */
 /* libs: -levent_core -levent_extra */
 /* What a worker needs works in the sandbox. */
 #include <setjmp.h>

@@ -1,4 +1,4 @@
-/* objects: TLS_OBJS proxy/process/sandbox.o base/endpoint.o coap/uri.o coap/message.o base/bytes.o proxy/http/material.o base/log.o base/clock.o tests/unit/certificates.o */
+/* objects: TLS_OBJS proxy/process/sandbox.o base/endpoint.o coap/uri.o coap/message.o base/bytes.o proxy/http/material.o base/log.o base/clock.o tests/unit/certificates.o base/landlock.o */
 /* libs: -levent_core */
 /* What a confined worker does with TLS: contexts made anew, handshakes over a connection by the event loop, errors put into words. */
 #include <setjmp.h>
