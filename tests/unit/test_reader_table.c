@@ -53,8 +53,10 @@ static struct table_sender *only_one(const struct table *t, uint64_t set, const 
 	const struct oscore_option o = { .kid = (const uint8_t *)kid, .kid_len = (uint8_t)strlen(kid),
 		.kid_context = with_context ? (const uint8_t *)"id" : NULL, .kid_context_len = with_context ? 2 : 0 };
 	struct table_sender *found[TABLE_CANDIDATES_MAX];
+	bool more;
 
-	assert_int_equal(table_find(t, set, &o, found), 1);
+	assert_int_equal(table_find(t, set, &o, found, &more), 1);
+	assert_false(more);
 	assert_int_equal(found[0]->context->set, set);
 	return found[0];
 }
