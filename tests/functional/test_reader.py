@@ -104,6 +104,15 @@ def test_one_that_was_started_for_nothing_ends(proxy):
     Gate(proxy).passes()
 
 
+def test_one_that_does_not_go_is_killed(proxy):
+    pid = proxy.reader()
+    os.kill(pid, signal.SIGSTOP)
+    proxy.config.write_text(proxy.config.read_text().replace('read = "gate";', ""))
+    reloaded(proxy, IN_FORCE)
+    until(lambda: status_of(pid) is None)
+    Gate(proxy).passes()
+
+
 def test_it_ends_after_the_workers(reading):
     proxy = reading()
     pid = proxy.reader()
@@ -254,12 +263,13 @@ def test_a_file_that_was_written_to_is_not_read_by_a_successor(proxy):
     """What is in it now was never put in force: gates refuse until the reload, the rest goes on."""
     gate, pair = Gate(proxy), Pair(proxy)
     gate.passes()
-    with open(proxy.keys, "a", encoding="ascii") as file:
-        file.write("# a remark\n")
+    with open(proxy.keys, "r+", encoding="ascii") as file:
+        file.write(KEYS.replace("154302ff", "154302fe"))
     proxy.kill_reader()
     logged(proxy, r"error: \S+lab\.keys: was written to since it was put in force: nothing is read until the next reload$")
     gate.is_refused(UNAVAILABLE)
     pair.exchange()
+    proxy.put_keys(KEYS)
     reloaded(proxy, IN_FORCE)
     gate.passes()
 

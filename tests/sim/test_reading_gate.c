@@ -183,6 +183,25 @@ static void a_reader_that_stands_still_is_not_waited_for(void **state)
 	nothing_is_left();
 }
 
+static void what_nobody_waits_for_makes_room(void **state)
+{
+	static const uint8_t payload[OPENING_PAYLOAD_MAX];
+	struct opening_question q = { .option = (const uint8_t *)"\x09", .option_len = 1, .payload = payload, .payload_len = sizeof payload };
+	enum error e;
+
+	(void)state;
+	reader.blocks = true;
+	for (unsigned n = 0; n < READER_PACKETS_MAX; n++)
+		assert_non_null(reader_link_ask(the.proxy[0], &q, 50 * MS, NULL, &e));
+	settle();
+	assert_null(reader_link_ask(the.proxy[0], &q, 50 * MS, NULL, &e));
+	assert_int_equal(e, ERR_READER_FULL);
+	pass_time(60 * MS);
+	assert_non_null(reader_link_ask(the.proxy[0], &q, 50 * MS, NULL, &e));
+	pass_time(60 * MS);
+	nothing_is_left();
+}
+
 static void without_a_reader_a_gate_refuses_at_once(void **state)
 {
 	(void)state;
@@ -402,6 +421,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_late_answer_is_not_taken_for_anothers, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_full_queue_refuses, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_reader_that_stands_still_is_not_waited_for, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(what_nobody_waits_for_makes_room, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(without_a_reader_a_gate_refuses_at_once, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(duplicates_of_what_waits_are_acknowledged, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(without_duplicates_the_first_answer_is_repeated, set_up, tear_down),

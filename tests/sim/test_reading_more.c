@@ -334,6 +334,27 @@ static void a_reload_takes_nothing_off_a_rate(void **state)
 	nothing_more();
 }
 
+static void a_refresh_that_is_denied_after_a_reload(void **state)
+{
+	const struct asked *a;
+	const struct sent *n;
+
+	(void)state;
+	observe(GATE);
+	refresh(2, "refresh");
+	a = next_question();
+	renew(FIELDS " deny = [\"GET /temp\"];", FIELDS, "");
+	no_more_questions();
+	opened(a, CODE_PUT, "firmware");
+	settle();
+	is_message(next_to_client(), MSG_ACK, CODE_UNAUTHORIZED, NULL, NULL);
+	/* what the observation is now has yet to pass */
+	open_next(CODE_GET, "temp");
+	n = next_to_client();
+	assert_int_equal(n->m.code, CODE_UNAUTHORIZED);
+	assert_false(has_option(n, OPT_OBSERVE));
+}
+
 static void observations_pass_the_gate_of_the_configuration_in_force(void **state)
 {
 	const struct sent *s = observe(GATE), *n;
@@ -589,6 +610,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(observations_are_read_by_the_configuration_in_force, one, tear_down),
 		cmocka_unit_test_setup_teardown(a_refresh_is_judged_by_its_own_answer, one, tear_down),
 		cmocka_unit_test_setup_teardown(a_reload_takes_nothing_off_a_rate, one, tear_down),
+		cmocka_unit_test_setup_teardown(a_refresh_that_is_denied_after_a_reload, one, tear_down),
 		cmocka_unit_test_setup_teardown(observations_pass_the_gate_of_the_configuration_in_force, one, tear_down),
 		cmocka_unit_test_setup_teardown(a_body_is_whole_before_it_is_judged, one, tear_down),
 		cmocka_unit_test_setup_teardown(of_a_body_that_is_denied_nothing_leaves, one, tear_down),

@@ -6,7 +6,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "proxy/exchange/reading.h"
+#include "proxy/exchange/reading_state.h"
 #include "tests/sim/fake_reader.h"
 
 #define OSCORE "9=090a0b0c"
@@ -243,10 +243,15 @@ static void notifications_are_read_with_the_option_of_their_request(void **state
 	}
 	assert_string_equal(logged(), "");
 	assert_non_null(strstr(labels(), "read.tap.GET./temp.2.05 4\n"));
-	/* a refresh has a line of its own, and what follows goes with its option */
+	/* a refresh has a line of its own, and what follows goes with its option; what came before it is not counted as its */
+	answer(s, MSG_NON, 4, CODE_CONTENT, "6=06 9=0108", "later");
+	settle();
+	a = next_question();
 	ask_as(1, 0, 1, MSG_CON, CODE_FETCH, 9, TAP, "6= 9=090d0b0c", "sealed again");
 	settle();
 	opened(next_question(), CODE_GET, "other");
+	opened(a, CODE_CONTENT, "");
+	assert_non_null(strstr(labels(), "read.tap.-.-.2.05 1\n"));
 	s = &the.to_origin.all[the.to_origin.count - 1];
 	answer(s, MSG_ACK, 0, CODE_CONTENT, "6=09 9=", "again");
 	settle();
@@ -353,6 +358,34 @@ static void bodies_in_blocks_are_put_together(void **state)
 	nothing_is_left();
 }
 
+/* A block that comes once more is no gap; and of more bodies than there is room for, the one that has waited longest is given up. */
+static void blocks_come_twice_and_bodies_at_once(void **state)
+{
+	char options[64];
+
+	(void)state;
+	upload_block(1, "08", "0123456789abcdef");
+	upload_block(2, "18", "ghijklmnopqrstuv");
+	upload_block(3, "18", "ghijklmnopqrstuv");
+	upload_block(4, "20", "wxyz");
+	settle();
+	assert_int_equal(next_question()->q.payload_len, 36);
+	for (unsigned n = 0; n <= READING_GATHERS; n++) {
+		snprintf(options, sizeof options, "9=090a0b%02x 27=08", n);
+		ask(0, 1, MSG_CON, CODE_POST, (uint16_t)(10 + n), TAP, options, "0123456789abcdef");
+		pass_time(CLOCK_MS);
+	}
+	for (unsigned n = 0; n <= READING_GATHERS; n++) {
+		snprintf(options, sizeof options, "9=090a0b%02x 27=10", n);
+		ask(0, 1, MSG_CON, CODE_POST, (uint16_t)(100 + n), TAP, options, "the end");
+		settle();
+		if (n == 0)
+			no_more_questions();
+		else
+			assert_int_equal(next_question()->q.payload_len, 23);
+	}
+}
+
 /* A gap, a beginning that nobody saw, and more than can be read. */
 static void parts_of_bodies_are_counted(void **state)
 {
@@ -407,6 +440,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(the_end_waits_for_what_is_asked, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(paths_are_bounded, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(bodies_in_blocks_are_put_together, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(blocks_come_twice_and_bodies_at_once, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(parts_of_bodies_are_counted, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(others_cost_nothing, set_up, tear_down),
 	};
