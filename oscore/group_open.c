@@ -164,7 +164,8 @@ static enum oscore_group_result reading_open(struct oscore_group_opener *o, cons
 	result = group_decrypt(o->ciphers, g->algorithm, &r->from->key, nonce, aad, aad_len, r->message->payload, plain_len,
 		bytes + OSCORE_GROUP_EXTRA);
 	if (result == OSCORE_GROUP_OPENED)
-		return oscore_view_inner(bytes, plain_len, r->message->request != NULL, inner) == OSCORE_UNSEAL_OK ? OSCORE_GROUP_OPENED : OSCORE_GROUP_INNER;
+		return oscore_view_inner(bytes, plain_len, r->message->request != NULL, inner) == OSCORE_UNSEAL_OK ?
+			OSCORE_GROUP_OPENED : OSCORE_GROUP_INNER;
 	explicit_bzero(bytes, plain_len + OSCORE_GROUP_EXTRA);
 	return result;
 }
