@@ -10,8 +10,6 @@
 
 enum { ROOM = OPENING_PAYLOAD_MAX + OSCORE_UNSEAL_EXTRA };
 
-_Static_assert((int)OSCORE_GROUP_EXTRA <= (int)OSCORE_UNSEAL_EXTRA, "one buffer serves both");
-
 struct opener {
 	struct table *table;
 	struct oscore_unsealer *unsealers[OSCORE_AEADS]; /* by oscore_algorithms[], for senders without one of their own */
