@@ -355,6 +355,20 @@ static void a_refresh_that_is_denied_after_a_reload(void **state)
 	assert_false(has_option(n, OPT_OBSERVE));
 }
 
+static void a_reload_changes_the_queue(void **state)
+{
+	(void)state;
+	renew(DENY, FIELDS, "reader: { queue = 1; };");
+	ask(0, 1, MSG_CON, CODE_POST, 1, GATE, OSCORE, "sealed bytes");
+	ask(0, 1, MSG_CON, CODE_POST, 2, GATE, OSCORE, "sealed bytes");
+	settle();
+	assert_int_equal(next_to_client()->m.code, CODE_UNAVAILABLE);
+	assert_int_equal(errors_of(ERR_READER_FULL), 1);
+	open_next(CODE_PUT, "firmware");
+	assert_int_equal(next_to_client()->m.code, CODE_UNAUTHORIZED);
+	nothing_is_left();
+}
+
 static void observations_pass_the_gate_of_the_configuration_in_force(void **state)
 {
 	const struct sent *s = observe(GATE), *n;
@@ -611,6 +625,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_refresh_is_judged_by_its_own_answer, one, tear_down),
 		cmocka_unit_test_setup_teardown(a_reload_takes_nothing_off_a_rate, one, tear_down),
 		cmocka_unit_test_setup_teardown(a_refresh_that_is_denied_after_a_reload, one, tear_down),
+		cmocka_unit_test_setup_teardown(a_reload_changes_the_queue, one, tear_down),
 		cmocka_unit_test_setup_teardown(observations_pass_the_gate_of_the_configuration_in_force, one, tear_down),
 		cmocka_unit_test_setup_teardown(a_body_is_whole_before_it_is_judged, one, tear_down),
 		cmocka_unit_test_setup_teardown(of_a_body_that_is_denied_nothing_leaves, one, tear_down),

@@ -521,6 +521,18 @@ static void another_memory(void **state)
 	close(ends[1]);
 }
 
+static void what_makes_a_feed_another(void **state)
+{
+	const struct feed feed = { .name = "a", .file = "", .socket = "/a" }, same = { .name = "a", .file = "", .socket = "/a", .memory = 1 };
+	const struct feed others[] = { { .name = "b", .file = "", .socket = "/a" }, { .name = "a", .file = "/a", .socket = "" },
+		{ .name = "a", .file = "", .socket = "/b" } };
+
+	(void)state;
+	assert_true(feed_is_same(&feed, &same));
+	for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+		assert_false(feed_is_same(&feed, &others[i]));
+}
+
 /* Workers have numbers of their own, and so has one that takes the place of another. */
 static void numbers_of_exchanges(void **state)
 {
@@ -547,7 +559,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(lines_leave_at_the_end_of_a_turn), TEST(a_reader_that_stopped), TEST(memory_is_bounded), TEST(traffic_does_not_pay),
 		TEST(a_reader_who_leaves_in_the_middle), TEST(lines_that_are_too_long), TEST(a_file), TEST(a_full_disk), TEST(a_pipe),
-		TEST(without_feeds), TEST(a_new_configuration), TEST(another_memory), TEST(numbers_of_exchanges),
+		TEST(without_feeds), TEST(a_new_configuration), TEST(another_memory), TEST(what_makes_a_feed_another), TEST(numbers_of_exchanges),
 	};
 
 	return cmocka_run_group_tests_name("feed", tests, NULL, NULL);

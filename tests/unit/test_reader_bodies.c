@@ -22,13 +22,15 @@ static struct reader_world world;
 static struct oscore_context client, server, other, namesake;
 static uint64_t sequence;
 
+static char text[2048];
+
 static int provision(void **state)
 {
 	static uint8_t secret;
-	char text[2048] = "";
 
 	(void)state;
 	secret++;
+	text[0] = '\0';
 	world_context(&client, secret, "c", "s", NULL, false);
 	world_context(&server, secret, "c", "s", NULL, true);
 	world_context(&other, secret, "d", "s", "x", false);
@@ -139,7 +141,7 @@ static void what_is_missing_ends_it(void **state)
 	expect_body(BLOCK + 1, false);
 	/* and none of it outlives the contexts in force */
 	assert_false(upload(&client, "up", "", 0, true, BLOCK, NULL, NULL));
-	provision(NULL);
+	world_provision(&world, text, 0);
 	assert_false(upload(&client, "up", "", 1, false, 1, NULL, NULL));
 }
 
@@ -215,6 +217,35 @@ static bool add(struct bodies *b, uint64_t key, uint32_t number, bool more, size
 	return bodies_add(b, key, NULL, &(struct opt_block){ number, more, SZX }, body, len, whole);
 }
 
+/* What a body is of: an answer goes with whatever asked for it, by another Request-Tag too, but not by another Accept. */
+static void operations_are_told_apart(void **state)
+{
+	static struct msg_view one, two;
+	struct bodies *b = bodies_new();
+
+	(void)state;
+	one.code = two.code = CODE_FETCH;
+	one.option_count = two.option_count = 1;
+	one.options[0] = (struct msg_option){ .number = OPT_REQUEST_TAG, .value = (const uint8_t *)"a", .len = 1 };
+	two.options[0] = (struct msg_option){ .number = OPT_REQUEST_TAG, .value = (const uint8_t *)"b", .len = 1 };
+	assert_int_equal(bodies_operation(b, 1, &one, false), bodies_operation(b, 1, &two, false));
+	assert_int_not_equal(bodies_operation(b, 1, &one, true), bodies_operation(b, 1, &two, true));
+	one.options[0].number = two.options[0].number = OPT_ACCEPT;
+	assert_int_not_equal(bodies_operation(b, 1, &one, false), bodies_operation(b, 1, &two, false));
+	bodies_free(b);
+}
+
+static void the_last_block_is_no_longer_than_a_block(void **state)
+{
+	struct bodies *b = bodies_new();
+	struct body whole;
+
+	(void)state;
+	assert_false(add(b, 1, 0, true, BLOCK, &whole));
+	assert_false(add(b, 1, 1, false, BLOCK + 1, &whole));
+	bodies_free(b);
+}
+
 static void the_oldest_gives_way(void **state)
 {
 	struct bodies *b = bodies_new();
@@ -287,6 +318,8 @@ int main(void)
 		cmocka_unit_test_setup(a_replay_begins_nothing_anew, provision),
 		cmocka_unit_test_setup(a_long_one_is_cut, provision),
 		cmocka_unit_test_setup(a_download_is_told_with_its_last_block, provision),
+		cmocka_unit_test(operations_are_told_apart),
+		cmocka_unit_test(the_last_block_is_no_longer_than_a_block),
 		cmocka_unit_test(the_oldest_gives_way),
 		cmocka_unit_test(what_was_asked_is_kept_for_a_while),
 		cmocka_unit_test(random_blocks_are_no_trouble),

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "oscore/reader/confine.h"
+#include "oscore/reader/vault.h"
 #include "tests/unit/covers.h"
 #include "tests/unit/group_world.h"
 #include "tests/unit/reader_world.h"
@@ -249,6 +250,20 @@ static void other_keys_begin_anew(void **state)
 	group.group.signature_encryption_key.bytes[0] ^= 1;
 }
 
+/* With its public keys, which are OpenSSL's. */
+static void what_was_replaced_is_given_back(void **state)
+{
+	size_t extent;
+
+	(void)state;
+	for (int n = 0; n < 10; n++) /* pieces of all sizes are there then */
+		provision(GROUP_READ_BOTH, 0);
+	extent = vault_extent();
+	for (int n = 0; n < 100; n++)
+		provision(GROUP_READ_BOTH, 0);
+	assert_int_equal(vault_extent(), extent);
+}
+
 /* A group that is the same in all but its manager is another one. */
 static void a_cloned_group_is_another(void **state)
 {
@@ -309,6 +324,7 @@ int main(void)
 		cmocka_unit_test(modes_do_not_mix),
 		cmocka_unit_test(responses_outlive_a_change_of_keys),
 		cmocka_unit_test(other_keys_begin_anew),
+		cmocka_unit_test(what_was_replaced_is_given_back),
 		cmocka_unit_test(a_cloned_group_is_another),
 		cmocka_unit_test(all_of_it_works_confined),
 	};
