@@ -317,7 +317,7 @@ install: programs
 	install -m 644 docs/oscore-keys.1 $(DESTDIR)$(PREFIX)/share/man/man1/oscore-keys.1
 	install -m 644 docs/oscore-proxy.8 docs/oscore-reader.8 $(DESTDIR)$(PREFIX)/share/man/man8/
 	install -m 644 $B/docs/oscore-proxy.conf.5 $(DESTDIR)$(PREFIX)/share/man/man5/oscore-proxy.conf.5
-	install -m 644 README.md LICENSE SECURITY.md docs/OPERATING.md proxy.conf.example deploy/oscore-proxy.socket $(DESTDIR)$(DOCDIR)/
+	install -m 644 README.md LICENSE SECURITY.md docs/OPERATING.md docs/DESIGN.md proxy.conf.example deploy/oscore-proxy.socket $(DESTDIR)$(DOCDIR)/
 	install -m 644 deploy/oscore-proxy.service $(DESTDIR)$(UNITDIR)/oscore-proxy.service
 	sed -i 's|/usr/local/sbin/|$(PREFIX)/sbin/|' $(DESTDIR)$(UNITDIR)/oscore-proxy.service
 	install -m 644 deploy/oscore-proxy.sysusers $(DESTDIR)$(SYSUSERSDIR)/oscore-proxy.conf

@@ -8,7 +8,7 @@
 /* The longest external_aad has less than 24 bytes, so that its length is one byte. */
 _Static_assert(2 + 1 + 2 + 1 + OSCORE_ID_MAX + 1 + OSCORE_PIV_MAX + 1 < 24, "external_aad");
 
-static const struct oscore_aead aeads[] = {
+const struct oscore_aead oscore_algorithms[OSCORE_ALGORITHMS] = {
 	{ OSCORE_AES_CCM_16_64_128, "AES-128-CCM", 16, 13, 8 },
 	{ OSCORE_AES_CCM_16_64_256, "AES-256-CCM", 32, 13, 8 },
 	{ OSCORE_AES_CCM_16_128_128, "AES-128-CCM", 16, 13, 16 },
@@ -16,14 +16,28 @@ static const struct oscore_aead aeads[] = {
 	{ OSCORE_A128GCM, "AES-128-GCM", 16, 12, 16 },
 	{ OSCORE_A256GCM, "AES-256-GCM", 32, 12, 16 },
 	{ OSCORE_CHACHA20_POLY1305, "ChaCha20-Poly1305", 32, 12, 16 },
+	{ OSCORE_A128CTR, "AES-128-CTR", 16, 12, 0 },
+	{ OSCORE_A192CTR, "AES-192-CTR", 24, 12, 0 },
+	{ OSCORE_A256CTR, "AES-256-CTR", 32, 12, 0 },
 };
+
+/* Of the first `count`. */
+static const struct oscore_aead *row(int alg, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (oscore_algorithms[i].alg == alg)
+			return &oscore_algorithms[i];
+	return NULL;
+}
 
 const struct oscore_aead *oscore_aead_row(int alg)
 {
-	for (size_t i = 0; i < sizeof aeads / sizeof aeads[0]; i++)
-		if (aeads[i].alg == alg)
-			return &aeads[i];
-	return NULL;
+	return row(alg, OSCORE_AEADS);
+}
+
+const struct oscore_aead *oscore_group_algorithm(int alg)
+{
+	return row(alg, OSCORE_ALGORITHMS);
 }
 
 void oscore_context_wipe(struct oscore_context *c)

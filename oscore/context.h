@@ -26,17 +26,28 @@ enum {
 	OSCORE_A128GCM = 1, OSCORE_A256GCM = 3, OSCORE_CHACHA20_POLY1305 = 24,
 };
 
+/* Group encryption algorithms that are no AEAD (RFC 9459); draft-ietf-core-oscore-groupcomm 2.1.7 allows these with a nonce of 12 bytes and 4 zero
+ * bytes behind it. They have no tag: the signature is all that proves such a message genuine. */
+enum { OSCORE_A128CTR = -65534, OSCORE_A192CTR = -65533, OSCORE_A256CTR = -65532 };
+
 enum oscore_hkdf { OSCORE_HKDF_SHA256, OSCORE_HKDF_SHA512 }; /* the first is mandatory, and the default (RFC 8613 3.2) */
 
-/* An AEAD algorithm of the COSE registry. Lengths in bytes. */
+/* An algorithm of the COSE registry: an AEAD, or one that groups alone use, of which tag_len is 0. Lengths in bytes. */
 struct oscore_aead {
 	int alg;            /* COSE number */
 	const char *cipher; /* OpenSSL's name */
 	uint8_t key_len, nonce_len, tag_len;
 };
 
-/* The row of a COSE algorithm number, or NULL if it is none we support. The row lives as long as the program. */
+/* All that are supported, the AEADs first. */
+enum { OSCORE_AEADS = 7, OSCORE_ALGORITHMS = OSCORE_AEADS + 3 };
+extern const struct oscore_aead oscore_algorithms[OSCORE_ALGORITHMS];
+
+/* The row of an AEAD by its COSE number, or NULL if it is none we support. */
 const struct oscore_aead *oscore_aead_row(int alg);
+
+/* The same for what a group may encrypt with: every AEAD, and AES-CTR. */
+const struct oscore_aead *oscore_group_algorithm(int alg);
 
 struct oscore_key {
 	uint8_t bytes[OSCORE_KEY_MAX];

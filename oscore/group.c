@@ -7,20 +7,6 @@
 
 enum { ED25519_KEY = 32, P256_POINT = 65, P256_COMPRESSED = 33 };
 
-static const struct oscore_aead counter_modes[] = {
-	{ OSCORE_A128CTR, "AES-128-CTR", 16, 12, 0 },
-	{ OSCORE_A192CTR, "AES-192-CTR", 24, 12, 0 },
-	{ OSCORE_A256CTR, "AES-256-CTR", 32, 12, 0 },
-};
-
-const struct oscore_aead *oscore_group_algorithm(int alg)
-{
-	for (size_t i = 0; i < sizeof counter_modes / sizeof counter_modes[0]; i++)
-		if (counter_modes[i].alg == alg)
-			return &counter_modes[i];
-	return oscore_aead_row(alg);
-}
-
 size_t oscore_group_id_max(const struct oscore_group *g)
 {
 	size_t nonce = g->algorithm->nonce_len;

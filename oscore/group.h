@@ -21,10 +21,6 @@ enum {
 enum oscore_signature { OSCORE_EDDSA = -8 /* with Ed25519 */, OSCORE_ES256 = -7 /* with P-256 */ };
 enum { OSCORE_ECDH_SS_HKDF_256 = -27 };
 
-/* Group encryption algorithms that are no AEAD (RFC 9459); the draft's 2.1.7 allows these with a nonce of 12 bytes and 4 zero bytes behind it.
- * They have no tag: the signature is all that proves such a message genuine. */
-enum { OSCORE_A128CTR = -65534, OSCORE_A192CTR = -65533, OSCORE_A256CTR = -65532 };
-
 struct evp_pkey_st; /* OpenSSL's EVP_PKEY */
 
 struct oscore_group_member {
@@ -41,7 +37,7 @@ struct oscore_group_member {
 struct oscore_group {
 	uint8_t gid_len;
 	uint8_t gid[OSCORE_ID_CONTEXT_MAX];
-	const struct oscore_aead *algorithm;       /* Group Encryption Algorithm: a row of oscore_group_algorithm() */
+	const struct oscore_aead *algorithm;       /* Group Encryption Algorithm: one of oscore_group_algorithm() */
 	const struct oscore_aead *aead;            /* of the pairwise mode, for the AAD alone; NULL: none is set */
 	enum oscore_signature signature;
 	int key_agreement;                         /* COSE number, for the AAD alone; 0: none is set */
@@ -55,9 +51,6 @@ struct oscore_group {
 	size_t member_count;
 	struct oscore_group_member *members;       /* lie where the maker of the struct put them */
 };
-
-/* The row of a Group Encryption Algorithm by its COSE number, or NULL: every AEAD of oscore_aead_row(), and AES-CTR, of which tag_len is 0. */
-const struct oscore_aead *oscore_group_algorithm(int alg);
 
 /* How many bytes an ID of this group's members may have: nonce length less 6, of the shorter nonce if two algorithms are set (the draft's 2.2). */
 size_t oscore_group_id_max(const struct oscore_group *g);

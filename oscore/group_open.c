@@ -151,7 +151,7 @@ static enum oscore_group_result reading_verify(struct oscore_group_opener *o, st
 	return group_signature_verify(o->verifier, r->group, r->from, r->external, r->external_len, m->payload, r->len, signature);
 }
 
-/* Opens into bytes and views it as a message: as oscore/unseal.h does. */
+/* Opens into bytes and views it as a message; *inner is empty before. */
 static enum oscore_group_result reading_open(struct oscore_group_opener *o, const struct reading *r, uint8_t *bytes, struct msg_view *inner)
 {
 	const struct oscore_group *g = r->group;
@@ -159,25 +159,14 @@ static enum oscore_group_result reading_open(struct oscore_group_opener *o, cons
 	uint8_t nonce[OSCORE_NONCE_MAX], aad[OSCORE_GROUP_AAD_MAX];
 	size_t aad_len = oscore_group_aad_write(aad, r->external, r->external_len);
 	enum oscore_group_result result;
-	bool fits;
 
 	oscore_nonce_mix(nonce, g->algorithm->nonce_len, g->common_iv, r->generator, r->piv, r->piv_len);
 	result = group_decrypt(o->ciphers, g->algorithm, &r->from->key, nonce, aad, aad_len, r->message->payload, plain_len,
 		bytes + OSCORE_GROUP_EXTRA);
-	if (result == OSCORE_GROUP_OPENED) {
-		bytes[0] = 1 << 6 | MSG_NON << 4;
-		bytes[1] = bytes[OSCORE_GROUP_EXTRA];
-		bytes[2] = bytes[3] = 0;
-		if (msg_parse_datagram(inner, bytes, plain_len + OSCORE_GROUP_EXTRA) != MSG_OK)
-			result = OSCORE_GROUP_INNER;
-		fits = r->message->request == NULL ? msg_code_is_request(bytes[1]) : msg_code_is_response(bytes[1]);
-		if (!fits)
-			result = OSCORE_GROUP_INNER;
-	}
-	if (result != OSCORE_GROUP_OPENED) {
-		explicit_bzero(bytes, plain_len + OSCORE_GROUP_EXTRA);
-		memset(inner, 0, sizeof *inner);
-	}
+	if (result == OSCORE_GROUP_OPENED)
+		return oscore_view_inner(bytes, plain_len, r->message->request != NULL, inner) == OSCORE_UNSEAL_OK ?
+			OSCORE_GROUP_OPENED : OSCORE_GROUP_INNER;
+	explicit_bzero(bytes, plain_len + OSCORE_GROUP_EXTRA);
 	return result;
 }
 

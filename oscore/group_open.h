@@ -9,6 +9,7 @@
 
 #include "coap/message.h"
 #include "oscore/group.h"
+#include "oscore/unseal.h"
 
 enum oscore_group_result {
 	OSCORE_GROUP_OPENED = 0,
@@ -24,7 +25,7 @@ enum oscore_group_result {
 
 enum {
 	OSCORE_GROUP_PAYLOAD_MAX = 66 * 1024,
-	OSCORE_GROUP_EXTRA = 3,       /* bytes a buffer needs beyond the payload's */
+	OSCORE_GROUP_EXTRA = OSCORE_UNSEAL_EXTRA, /* bytes a buffer needs beyond the payload's */
 };
 
 /* What a request leaves for its responses: they keep to it for as long as there are any, also when the group got another Gid and its members

@@ -92,11 +92,27 @@ static void view_empty(struct msg_view *m)
 	memset(m, 0, offsetof(struct msg_view, options));
 }
 
-/* Opens into bytes and views it as a message: the plaintext, "code, options, payload", becomes a datagram by spreading
- * its first byte to a header without token, so that one parser reads Inner and Outer messages. */
+enum oscore_unseal_result oscore_view_inner(uint8_t *bytes, size_t len, bool response, struct msg_view *inner)
+{
+	bool fits;
+
+	/* "code, options, payload" becomes a datagram by spreading its first byte to a header without token, so that one parser reads Inner and
+	 * Outer messages */
+	bytes[0] = 1 << 6 | MSG_NON << 4;
+	bytes[1] = bytes[OSCORE_UNSEAL_EXTRA];
+	bytes[2] = bytes[3] = 0;
+	fits = response ? msg_code_is_response(bytes[1]) : msg_code_is_request(bytes[1]);
+	if (fits && msg_parse_datagram(inner, bytes, len + OSCORE_UNSEAL_EXTRA) == MSG_OK)
+		return OSCORE_UNSEAL_OK;
+	explicit_bzero(bytes, len + OSCORE_UNSEAL_EXTRA);
+	view_empty(inner);
+	return OSCORE_UNSEAL_INNER;
+}
+
+/* Opens into bytes and views it as a message; *inner is empty before. */
 static enum oscore_unseal_result open_inner(struct oscore_unsealer *u, const struct oscore_context *c,
-	const struct oscore_side *from, const struct oscore_request *request, const uint8_t *nonce, const uint8_t *payload,
-	size_t payload_len, uint8_t *bytes, size_t capacity, struct msg_view *inner)
+	const struct oscore_side *from, const struct oscore_request *request, bool response, const uint8_t *nonce,
+	const uint8_t *payload, size_t payload_len, uint8_t *bytes, size_t capacity, struct msg_view *inner)
 {
 	uint8_t aad[OSCORE_AAD_MAX];
 	size_t aad_len = oscore_aad_write(aad, c->aead, request);
@@ -109,26 +125,10 @@ static enum oscore_unseal_result open_inner(struct oscore_unsealer *u, const str
 	if (capacity < len + OSCORE_UNSEAL_EXTRA)
 		return OSCORE_UNSEAL_SIZE;
 	result = oscore_unsealer_open(u, &from->key, nonce, aad, aad_len, payload, len, bytes + OSCORE_UNSEAL_EXTRA);
-	if (result == OSCORE_UNSEAL_OK) {
-		bytes[0] = 1 << 6 | MSG_NON << 4;
-		bytes[1] = bytes[OSCORE_UNSEAL_EXTRA];
-		bytes[2] = bytes[3] = 0;
-		if (msg_parse_datagram(inner, bytes, len + OSCORE_UNSEAL_EXTRA) != MSG_OK)
-			result = OSCORE_UNSEAL_INNER;
-	}
-	if (result != OSCORE_UNSEAL_OK) {
-		explicit_bzero(bytes, len + OSCORE_UNSEAL_EXTRA);
-		view_empty(inner);
-	}
+	if (result == OSCORE_UNSEAL_OK)
+		return oscore_view_inner(bytes, len, response, inner);
+	explicit_bzero(bytes, len + OSCORE_UNSEAL_EXTRA);
 	return result;
-}
-
-/* A genuine message whose code is not of its kind is as empty as one that did not open. */
-static enum oscore_unseal_result refuse_code(uint8_t *bytes, struct msg_view *inner)
-{
-	explicit_bzero(bytes, inner->len);
-	view_empty(inner);
-	return OSCORE_UNSEAL_INNER;
 }
 
 enum oscore_unseal_result oscore_unseal_request(struct oscore_unsealer *u, const struct oscore_context *c,
@@ -136,7 +136,6 @@ enum oscore_unseal_result oscore_unseal_request(struct oscore_unsealer *u, const
 	uint8_t *bytes, size_t capacity, struct msg_view *inner, struct oscore_request *request)
 {
 	uint8_t nonce[OSCORE_NONCE_MAX];
-	enum oscore_unseal_result result;
 
 	view_empty(inner);
 	memset(request, 0, sizeof *request);
@@ -146,10 +145,7 @@ enum oscore_unseal_result oscore_unseal_request(struct oscore_unsealer *u, const
 	request->piv_len = option->piv_len;
 	memcpy(request->piv, option->piv, option->piv_len);
 	oscore_nonce_write(nonce, c, &from->id, option->piv, option->piv_len);
-	result = open_inner(u, c, from, request, nonce, payload, payload_len, bytes, capacity, inner);
-	if (result == OSCORE_UNSEAL_OK && !msg_code_is_request(inner->code))
-		result = refuse_code(bytes, inner);
-	return result;
+	return open_inner(u, c, from, request, false, nonce, payload, payload_len, bytes, capacity, inner);
 }
 
 enum oscore_unseal_result oscore_unseal_response(struct oscore_unsealer *u, const struct oscore_context *c,
@@ -157,7 +153,6 @@ enum oscore_unseal_result oscore_unseal_response(struct oscore_unsealer *u, cons
 	const uint8_t *payload, size_t payload_len, uint8_t *bytes, size_t capacity, struct msg_view *inner)
 {
 	uint8_t nonce[OSCORE_NONCE_MAX];
-	enum oscore_unseal_result result;
 
 	view_empty(inner);
 	if (option->kid != NULL && !oscore_context_is_named(c, from, option))
@@ -166,8 +161,5 @@ enum oscore_unseal_result oscore_unseal_response(struct oscore_unsealer *u, cons
 		oscore_nonce_write(nonce, c, &from->id, option->piv, option->piv_len);
 	else
 		oscore_nonce_write(nonce, c, &request->kid, request->piv, request->piv_len);
-	result = open_inner(u, c, from, request, nonce, payload, payload_len, bytes, capacity, inner);
-	if (result == OSCORE_UNSEAL_OK && !msg_code_is_response(inner->code))
-		result = refuse_code(bytes, inner);
-	return result;
+	return open_inner(u, c, from, request, true, nonce, payload, payload_len, bytes, capacity, inner);
 }

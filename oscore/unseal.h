@@ -41,6 +41,10 @@ void oscore_unsealer_free(struct oscore_unsealer *u); /* accepts NULL */
 enum oscore_unseal_result oscore_unsealer_open(struct oscore_unsealer *u, const struct oscore_key *key, const uint8_t *nonce,
 	const uint8_t *aad, size_t aad_len, const uint8_t *sealed, size_t len, uint8_t *plain) __attribute__((warn_unused_result));
 
+/* Views a plaintext that was opened to bytes + OSCORE_UNSEAL_EXTRA, at least one byte, as a message. Returns OK, or INNER if it is none of its kind:
+ * then `bytes` is wiped and *inner empty. */
+enum oscore_unseal_result oscore_view_inner(uint8_t *bytes, size_t len, bool response, struct msg_view *inner) __attribute__((warn_unused_result));
+
 /* Opens the payload of a request that `from`, a side of *c, protected; the option has to name it (see
  * oscore_context_is_named). Fills *inner, a view into `bytes` (capacity at least payload_len + OSCORE_UNSEAL_EXTRA): code,
  * options and payload count, its type, Message ID and token mean nothing. Fills *request for the responses.

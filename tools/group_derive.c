@@ -41,11 +41,13 @@ int group_derive(struct oscore_group *g, const struct oscore_master_key *master,
 
 void group_restrict(struct oscore_group *g, enum group_profile profile, const bool *is_server)
 {
-	if (profile == GROUP_READ_BOTH)
-		return;
-	for (size_t i = 0; i < g->member_count; i++)
-		if (profile == GROUP_VERIFY_ONLY || !is_server[i])
+	bool any = false;
+
+	for (size_t i = 0; i < g->member_count; i++) {
+		if (profile == GROUP_VERIFY_ONLY || (profile == GROUP_READ_RESPONSES && !is_server[i]))
 			member_forget(&g->members[i]);
-	if (profile == GROUP_VERIFY_ONLY)
+		any = any || g->members[i].has_key;
+	}
+	if (!any)
 		iv_forget(g);
 }

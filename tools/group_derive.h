@@ -20,7 +20,7 @@ enum group_profile {
 };
 
 /* Takes from a group what a reader of this profile is not to have. is_server[] says of each member whether it answers requests. A server that also
- * asks is read in both directions: it has one Sender Key. */
+ * asks is read in both directions: it has one Sender Key. Where nobody is left who is read, the Common IV goes too. */
 void group_restrict(struct oscore_group *g, enum group_profile profile, const bool *is_server);
 
 #endif

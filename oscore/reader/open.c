@@ -8,21 +8,11 @@
 #include "oscore/reader/bodies.h"
 #include "oscore/reader/vault.h"
 
-#define COUNT(a) (sizeof(a) / sizeof(a)[0])
-
 enum { ROOM = OPENING_PAYLOAD_MAX + OSCORE_UNSEAL_EXTRA };
-
-_Static_assert((int)OSCORE_GROUP_EXTRA <= (int)OSCORE_UNSEAL_EXTRA, "one buffer serves both");
-
-/* Contexts of these are opened; of senders without an unsealer of their own with the one here. */
-static const int algorithms[] = {
-	OSCORE_AES_CCM_16_64_128, OSCORE_AES_CCM_16_64_256, OSCORE_AES_CCM_16_128_128, OSCORE_AES_CCM_16_128_256, OSCORE_A128GCM, OSCORE_A256GCM,
-	OSCORE_CHACHA20_POLY1305,
-};
 
 struct opener {
 	struct table *table;
-	struct oscore_unsealer *unsealers[COUNT(algorithms)];
+	struct oscore_unsealer *unsealers[OSCORE_AEADS]; /* by oscore_algorithms[], for senders without one of their own */
 	struct oscore_group_opener *groups;
 	struct bodies *bodies;
 	struct msg_view inner; /* a view into `plain` */
@@ -42,9 +32,9 @@ struct task {
 
 static int unsealers_make(struct opener *o)
 {
-	for (size_t i = 0; i < COUNT(algorithms); i++) {
+	for (size_t i = 0; i < OSCORE_AEADS; i++) {
 		oscore_unsealer_free(o->unsealers[i]);
-		o->unsealers[i] = oscore_unsealer_new(oscore_aead_row(algorithms[i]));
+		o->unsealers[i] = oscore_unsealer_new(&oscore_algorithms[i]);
 		if (o->unsealers[i] == NULL)
 			return -1;
 	}
@@ -70,7 +60,7 @@ void opener_free(struct opener *o)
 {
 	if (o == NULL)
 		return;
-	for (size_t i = 0; i < COUNT(algorithms); i++)
+	for (size_t i = 0; i < OSCORE_AEADS; i++)
 		oscore_unsealer_free(o->unsealers[i]);
 	oscore_group_opener_free(o->groups);
 	bodies_free(o->bodies);
@@ -92,10 +82,7 @@ static struct oscore_unsealer *unsealer_of(struct opener *o, struct table_sender
 {
 	struct oscore_unsealer *own = table_unsealer(o->table, s);
 
-	for (size_t i = 0; own == NULL && i < COUNT(algorithms); i++)
-		if (algorithms[i] == s->context->plain->context.aead->alg)
-			own = o->unsealers[i];
-	return own;
+	return own != NULL ? own : o->unsealers[s->context->plain->context.aead - oscore_algorithms];
 }
 
 /* ---- one message, one context ---- */
@@ -248,8 +235,9 @@ static void count_failure(struct table_context *c)
 			(unsigned)c->failures);
 }
 
-/* Tries the contexts one after another until one opens it. */
-static enum opening_verdict try_all(struct opener *o, struct task *t, struct table_sender **found, size_t count)
+/* Tries the contexts one after another until one opens it. Are there `more` than are tried, it may be a good message of one of those: then it
+ * counts against none. */
+static enum opening_verdict try_all(struct opener *o, struct task *t, struct table_sender **found, size_t count, bool more)
 {
 	enum opening_verdict verdict = OPENING_UNKNOWN, each[TABLE_CANDIDATES_MAX];
 
@@ -259,7 +247,7 @@ static enum opening_verdict try_all(struct opener *o, struct task *t, struct tab
 			return each[i];
 		verdict = stronger(verdict, each[i]);
 	}
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < count && !more; i++)
 		if (each[i] == OPENING_BAD)
 			count_failure(found[i]->context);
 	return verdict;
@@ -285,6 +273,8 @@ static enum opening_verdict open_message(struct opener *o, struct task *t)
 	const struct opening_question *q = t->q;
 	struct table_sender *found[TABLE_CANDIDATES_MAX];
 	struct oscore_option leading;
+	size_t count;
+	bool more;
 
 	/* of a configuration that is not in force yet, or no more: nobody is known in it, which is not to say that its contexts do not know him */
 	if (!table_has_set(o->table, q->set))
@@ -296,7 +286,8 @@ static enum opening_verdict open_message(struct opener *o, struct task *t)
 	if (!oscore_option_fits_request(q->response ? &t->request_option : &t->option))
 		return OPENING_MALFORMED;
 	leading_option(t, &leading);
-	return try_all(o, t, found, table_find(o->table, q->set, &leading, found));
+	count = table_find(o->table, q->set, &leading, found, &more);
+	return try_all(o, t, found, count, more);
 }
 
 /* ---- what is told of it ---- */

@@ -23,6 +23,7 @@ struct table {
 	uint32_t mask;                /* heads of the chains, less one: a power of two */
 	uint32_t *by_kid;             /* chains of senders of a set and kid */
 	uint32_t *by_both;            /* of a set, kid and kid context: whose context has one */
+	uint32_t *by_name;            /* for the table that follows */
 };
 
 /* kids and kid contexts come from the network */
@@ -60,6 +61,7 @@ void table_free(struct table *t)
 	vault_free(t->senders);
 	vault_free(t->by_kid);
 	vault_free(t->by_both);
+	vault_free(t->by_name);
 	vault_free(t);
 }
 
@@ -125,6 +127,9 @@ static void sender_link(struct table *t, uint32_t number)
 	if (s->context->group == NULL)
 		hash = hash_mix(&hash_key, hash, s->context->plain->context.common_iv, OSCORE_NONCE_MAX);
 	s->name = hash;
+	head = &t->by_name[hash & t->mask];
+	s->next_by_name = *head;
+	*head = number;
 }
 
 static void senders_fill(struct table_sender *at, struct table_context *c)
@@ -140,7 +145,7 @@ static void senders_fill(struct table_sender *at, struct table_context *c)
 			s->side = i == 0 ? &c->plain->context.sender : &c->plain->context.recipient;
 			s->has_key = i == 0 ? c->plain->sender_has_key : c->plain->recipient_has_key;
 		}
-		s->next_by_kid = s->next_by_both = NONE;
+		s->next_by_kid = s->next_by_both = s->next_by_name = NONE;
 	}
 }
 
@@ -175,10 +180,11 @@ int table_index(struct table *t)
 	t->senders = vault_new_array(t->sender_count, sizeof *t->senders);
 	t->by_kid = vault_new_array(heads, sizeof *t->by_kid);
 	t->by_both = vault_new_array(heads, sizeof *t->by_both);
-	if (t->contexts == NULL || t->senders == NULL || t->by_kid == NULL || t->by_both == NULL)
+	t->by_name = vault_new_array(heads, sizeof *t->by_name);
+	if (t->contexts == NULL || t->senders == NULL || t->by_kid == NULL || t->by_both == NULL || t->by_name == NULL)
 		return -1;
 	for (size_t i = 0; i < heads; i++)
-		t->by_kid[i] = t->by_both[i] = NONE;
+		t->by_kid[i] = t->by_both[i] = t->by_name[i] = NONE;
 	context = t->contexts;
 	for (const struct part *p = t->parts; p != NULL; p = p->next) {
 		sender = part_fill(t, p, context, sender);
@@ -198,7 +204,8 @@ bool table_has_set(const struct table *t, uint64_t set)
 	return false;
 }
 
-size_t table_find(const struct table *t, uint64_t set, const struct oscore_option *o, struct table_sender *found[TABLE_CANDIDATES_MAX])
+size_t table_find(const struct table *t, uint64_t set, const struct oscore_option *o, struct table_sender *found[TABLE_CANDIDATES_MAX],
+	bool *more)
 {
 	uint64_t hash = hash_of(set, o->kid, o->kid_len);
 	bool both = o->kid_context != NULL;
@@ -208,11 +215,15 @@ size_t table_find(const struct table *t, uint64_t set, const struct oscore_optio
 	if (both)
 		hash = hash_mix(&hash_key, hash, o->kid_context, o->kid_context_len);
 	at = (both ? t->by_both : t->by_kid)[hash & t->mask];
-	while (at != NONE && count < TABLE_CANDIDATES_MAX) {
+	*more = false;
+	while (at != NONE && !*more) {
 		struct table_sender *s = &t->senders[at];
 
 		at = both ? s->next_by_both : s->next_by_kid;
-		if (s->context->set == set && oscore_id_equal(id_of(s), o->kid, o->kid_len) && table_has_kid_context(s->context, o))
+		if (s->context->set != set || !oscore_id_equal(id_of(s), o->kid, o->kid_len) || !table_has_kid_context(s->context, o))
+			continue;
+		*more = count == TABLE_CANDIDATES_MAX;
+		if (!*more)
 			found[count++] = s;
 	}
 	return count;
@@ -303,21 +314,12 @@ static bool same_sender(const struct table_sender *s, const struct table_sender 
 
 static struct table_sender *former_find(const struct table *before, const struct table_sender *s)
 {
-	const struct oscore_id *id = id_of(s);
-	uint64_t hash = hash_of(s->context->set, id->bytes, id->len);
-	size_t len;
-	const uint8_t *kid_context = kid_context_of(s->context, &len);
-	uint32_t at = kid_context == NULL ? before->by_kid[hash & before->mask] :
-		before->by_both[hash_mix(&hash_key, hash, kid_context, len) & before->mask];
+	uint32_t at = before->by_name[s->name & before->mask];
 
-	while (at != NONE) {
-		struct table_sender *former = &before->senders[at];
-
-		if (same_sender(s, former))
-			return former;
-		at = kid_context == NULL ? former->next_by_kid : former->next_by_both;
-	}
-	return NULL;
+	/* not by kid: thousands of contexts may have a server of one ID */
+	while (at != NONE && (before->senders[at].name != s->name || !same_sender(s, &before->senders[at])))
+		at = before->senders[at].next_by_name;
+	return at != NONE ? &before->senders[at] : NULL;
 }
 
 void table_take_over(struct table *t, struct table *before)

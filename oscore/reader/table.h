@@ -46,7 +46,7 @@ struct table_sender {
 	uint64_t name;                    /* by which it is known to what outlives a table */
 	struct oscore_window window;      /* of what it sent: requests, and responses with a Partial IV of their own */
 	struct oscore_unsealer *unsealer; /* of a plain context: made when first needed */
-	uint32_t next_by_kid, next_by_both;
+	uint32_t next_by_kid, next_by_both, next_by_name;
 };
 
 /* To be called once, before any other. */
@@ -74,8 +74,9 @@ size_t table_context_count(const struct table *t);
 bool table_has_set(const struct table *t, uint64_t set);
 
 /* Those who the option of a request says have sent it; the option has a kid. Without a kid context all contexts of the set that have this kid
- * are meant, of which TABLE_CANDIDATES_MAX are told. Returns how many. */
-size_t table_find(const struct table *t, uint64_t set, const struct oscore_option *o, struct table_sender *found[TABLE_CANDIDATES_MAX]);
+ * are meant, of which TABLE_CANDIDATES_MAX are told; *more: there are others. Returns how many. */
+size_t table_find(const struct table *t, uint64_t set, const struct oscore_option *o, struct table_sender *found[TABLE_CANDIDATES_MAX],
+	bool *more);
 
 /* Whether the kid context of an option names the context; one that has none names any. */
 bool table_has_kid_context(const struct table_context *c, const struct oscore_option *o);

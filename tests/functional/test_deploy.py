@@ -171,7 +171,8 @@ def test_install_and_uninstall(tmp_path, prefix):
     manuals = ("man1/oscore-keys.1", "man8/oscore-proxy.8", "man8/oscore-reader.8", "man5/oscore-proxy.conf.5")
     files = programs | {at + "share/man/" + name for name in manuals}
     files |= {at + "lib/" + name for name in ("systemd/system/oscore-proxy.service", "sysusers.d/oscore-proxy.conf")}
-    files |= {doc + name for name in ("README.md", "LICENSE", "SECURITY.md", "OPERATING.md", "proxy.conf.example", "oscore-proxy.socket")}
+    texts = ("README.md", "LICENSE", "SECURITY.md", "OPERATING.md", "DESIGN.md", "proxy.conf.example", "oscore-proxy.socket")
+    files |= {doc + name for name in texts}
     assert installed_files(tmp_path) == files
     for name in files:
         mode = stat.S_IMODE((tmp_path / name).stat().st_mode)

@@ -125,6 +125,10 @@ def test_a_group_by_its_profiles():
         assert "0102030405060708090a0b0c0d0e0f10" not in output
     status, output, _ = keys(GROUP, "-s", "dc")
     assert status == 0 and [m[-1] for m in block(output)["member"]] == ["none", CLIENT_KEY]
+    # of a group that is read nobody of, as little as of verify-only
+    status, output, _ = keys(context() + GROUP, "-s", "01")
+    found = block(output[output.index("group "):])
+    assert status == 0 and [m[-1] for m in found["member"]] == ["none", "none"] and "common-iv" not in found
 
 
 def test_the_output_is_a_file_of_its_own(tmp_path):

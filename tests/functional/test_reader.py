@@ -90,6 +90,20 @@ def test_a_reload_starts_it_and_ends_it(proxy):
     assert "error" not in proxy.explain()
 
 
+def test_one_that_was_started_for_nothing_ends(proxy):
+    text = proxy.config.read_text()
+    proxy.config.write_text(text.replace('read = "gate";', ""))
+    reloaded(proxy, IN_FORCE)
+    until(lambda: not proxy.readers())
+    proxy.config.write_text(text)
+    proxy.put_keys("nonsense\n")
+    reloaded(proxy, STAYS)
+    until(lambda: not proxy.readers())
+    proxy.put_keys(KEYS)
+    reloaded(proxy, IN_FORCE)
+    Gate(proxy).passes()
+
+
 def test_it_ends_after_the_workers(reading):
     proxy = reading()
     pid = proxy.reader()

@@ -289,6 +289,40 @@ static void senders_have_a_rate(void **state)
 	assert_int_equal(errors_of(ERR_READ_BAD), 3);
 }
 
+static void rates_are_of_a_sender_and_a_read(void **state)
+{
+	(void)state;
+	reading_ends();
+	reading_begins(1, "rate = 1; burst = 1;", "rate = 1; burst = 1;", "");
+	/* what is genuine counts, also where it is not read */
+	judged(ask_gate(MSG_CON, 1), OPENING_VERIFIED);
+	judged(ask_gate(MSG_CON, 2), OPENING_VERIFIED);
+	settle();
+	assert_int_equal(errors_of(ERR_READ_RATE), 1);
+	/* elsewhere the same sender has another account */
+	ask(0, 1, MSG_CON, CODE_POST, 3, TAP, OSCORE, "sealed bytes");
+	settle();
+	judged(next_question(), OPENING_VERIFIED);
+	settle();
+	assert_int_equal(errors_of(ERR_READ_RATE), 1);
+}
+
+static void rules_are_not_content_with_a_signature(void **state)
+{
+	const struct asked *a;
+
+	(void)state;
+	reading_ends();
+	reading_begins(1, DENY " verify = true;", "", "");
+	a = ask_gate(MSG_CON, 1);
+	assert_false(a->q.verify);
+	assert_int_equal(a->q.fields, FIELD_BIT(FIELD_CODE) | FIELD_BIT(FIELD_URI_PATH));
+	opened(a, CODE_PUT, "firmware");
+	settle();
+	refused(next_to_client(), 1, CODE_UNAUTHORIZED);
+	nothing_is_left();
+}
+
 static void the_end_answers_what_waits(void **state)
 {
 	(void)state;
@@ -374,6 +408,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(no_response_silences_a_refusal, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(an_unknown_kid_passes_where_that_is_written, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(senders_have_a_rate, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(rates_are_of_a_sender_and_a_read, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(rules_are_not_content_with_a_signature, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(the_end_answers_what_waits, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(what_was_seen_or_may_be_old_is_marked_and_passes, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(what_is_not_authentic_is_dropped_without_being_read, set_up, tear_down),

@@ -299,6 +299,41 @@ static void observations_are_read_by_the_configuration_in_force(void **state)
 }
 
 /* A registration is judged by the gate of the new configuration, unless nobody can read it now. */
+/* Not by that of the registration, which was asked about again when the configuration changed. */
+static void a_refresh_is_judged_by_its_own_answer(void **state)
+{
+	const struct asked *registration, *own;
+
+	(void)state;
+	observe(GATE);
+	renew(DENY, FIELDS, "");
+	registration = next_question();
+	refresh(2, "refresh");
+	own = next_question();
+	opened(registration, CODE_GET, "temp");
+	settle();
+	nothing_more();
+	opened(own, CODE_PUT, "firmware");
+	settle();
+	is_message(next_to_client(), MSG_ACK, CODE_UNAUTHORIZED, NULL, NULL);
+	nothing_more();
+	no_more_questions();
+}
+
+/* What is let in once costs its sender nothing more. */
+static void a_reload_takes_nothing_off_a_rate(void **state)
+{
+	(void)state;
+	reading_ends();
+	reading_begins(1, FIELDS " rate = 1; burst = 1;", FIELDS, "");
+	observe(GATE);
+	renew(FIELDS " rate = 1; burst = 1;", FIELDS, "");
+	open_next(CODE_GET, "temp");
+	assert_int_equal(slab_count(the.proxy[0]->observations), 1);
+	assert_int_equal(errors_of(ERR_READ_RATE), 0);
+	nothing_more();
+}
+
 static void observations_pass_the_gate_of_the_configuration_in_force(void **state)
 {
 	const struct sent *s = observe(GATE), *n;
@@ -474,6 +509,12 @@ static void blocks_that_are_none(void **state)
 	settle();
 	judged(next_question(), OPENING_MALFORMED);
 	assert_int_equal(next_to_client()->m.code, CODE_BAD_OPTION);
+	/* or when it is long over */
+	pass_time(EXCHANGE_LIFETIME);
+	ask(0, 1, MSG_CON, CODE_POST, 5, GATE, OSCORE " 23=10", NULL);
+	settle();
+	judged(next_question(), OPENING_MALFORMED);
+	assert_int_equal(next_to_client()->m.code, CODE_BAD_OPTION);
 	/* and so does a request with a payload that says it is for a later block */
 	ask(0, 1, MSG_CON, CODE_POST, 4, GATE, OSCORE " 23=10", "sealed bytes");
 	open_next(CODE_PUT, "firmware");
@@ -546,6 +587,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_refresh_crosses_when_it_was_read, two, tear_down),
 		cmocka_unit_test_setup_teardown(what_waits_keeps_its_rules_and_the_next_has_the_new_ones, one, tear_down),
 		cmocka_unit_test_setup_teardown(observations_are_read_by_the_configuration_in_force, one, tear_down),
+		cmocka_unit_test_setup_teardown(a_refresh_is_judged_by_its_own_answer, one, tear_down),
+		cmocka_unit_test_setup_teardown(a_reload_takes_nothing_off_a_rate, one, tear_down),
 		cmocka_unit_test_setup_teardown(observations_pass_the_gate_of_the_configuration_in_force, one, tear_down),
 		cmocka_unit_test_setup_teardown(a_body_is_whole_before_it_is_judged, one, tear_down),
 		cmocka_unit_test_setup_teardown(of_a_body_that_is_denied_nothing_leaves, one, tear_down),

@@ -498,7 +498,7 @@ static void a_kid_too_long_for_the_nonce_is_refused(void **state)
 	trip_free(t);
 }
 
-/* Genuine, but a response's code in a request, an Empty one, options past the end. */
+/* Genuine, but a response's code in a request, an Empty one, options past the end; nothing of it is left. */
 static void genuine_nonsense_is_no_message(void **state)
 {
 	static const uint8_t inners[][6] = {
@@ -512,6 +512,8 @@ static void genuine_nonsense_is_no_message(void **state)
 		assert_int_equal(group_seal_request(&t->sealed, &t->request, &t->world.signers[GROUP_CLIENT], i, inners[i], sizeof inners[i]), 0);
 		assert_int_equal(opened_as(t, NULL), OSCORE_GROUP_INNER);
 		assert_int_equal(t->view.len, 0);
+		for (size_t at = 0; at < sizeof inners[i]; at++)
+			assert_int_equal(t->bytes[at], 0);
 	}
 	trip_free(t);
 }

@@ -132,6 +132,7 @@ static void an_empty_segment_at_the_end_counts_both_ways(void **state)
 	assert_int_equal(judge(r, CODE_GET, "a|x"), ERR_READ_DENIED);
 	assert_int_equal(judge(r, CODE_GET, "a|x|"), ERR_READ_DENIED);
 	assert_int_equal(judge(r, CODE_GET, "a|"), ERR_READ_DENIED);
+	assert_int_equal(judge(r, CODE_GET, "A|"), ERR_READ_DENIED);
 	assert_int_equal(judge(r, CODE_GET, "a"), ERR_NONE);
 	assert_int_equal(judge(r, CODE_GET, "a|x|y"), ERR_NONE);
 	assert_int_equal(judge(r, CODE_GET, "b|"), ERR_READ_DENIED);

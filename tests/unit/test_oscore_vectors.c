@@ -365,7 +365,7 @@ static void what_cannot_be_opened_is_refused_first(void **state)
 	oscore_unsealer_free(o.unsealer);
 }
 
-/* Genuine, but a response's code in a request, an Empty one, a marker without payload, an option past the end. */
+/* Genuine, but a response's code in a request, an Empty one, a marker without payload, an option past the end; nothing of it is left. */
 static void genuine_nonsense_is_no_message(void **state)
 {
 	static const char *const inners[] = { "50450000", "50000000", "50e10000", "50010000ff", "50010000b574", "50010000f0" };
@@ -380,9 +380,12 @@ static void genuine_nonsense_is_no_message(void **state)
 		struct sealed s;
 
 		assert_int_equal(seal_request(&s, &o.request, &client, 20, inner.bytes, inner.len), 0);
+		memset(o.bytes, 0xa5, sizeof o.bytes);
 		assert_int_equal(oscore_unseal_request(o.unsealer, &o.c, &o.c.recipient, &o.option, s.payload, s.payload_len,
 			o.bytes, sizeof o.bytes, &o.inner, &o.request), OSCORE_UNSEAL_INNER);
 		assert_int_equal(o.inner.len, 0);
+		for (size_t at = 0; at < inner.len; at++)
+			assert_int_equal(o.bytes[at], 0);
 	}
 	oscore_unsealer_free(o.unsealer);
 }

@@ -168,6 +168,12 @@ static void modes_do_not_mix(void **state)
 	other = request;
 	other.option[0] &= (uint8_t)~OSCORE_FLAG_GROUP;
 	assert_int_equal(ask(&other, false, false), OPENING_NO_KEY);
+	/* nor is what answers it in group mode read as an answer to it */
+	other = request;
+	request.option[0] &= (uint8_t)~OSCORE_FLAG_GROUP;
+	assert_int_equal(ask(&response, true, false), OPENING_MALFORMED);
+	request = other;
+	assert_int_equal(ask(&response, true, false), OPENING_OPENED);
 	/* no kid context */
 	other = (struct group_sealed){ .option_len = 3, .option = { 0x29, 0x01, 0x01 }, .payload_len = request.payload_len };
 	assert_int_equal(ask(&other, false, false), OPENING_MALFORMED);
@@ -221,6 +227,26 @@ static void responses_outlive_a_change_of_keys(void **state)
 	assert_int_equal(ask(&response, true, false), OPENING_OPENED);
 	request = other;
 	assert_int_equal(ask(&response, true, false), OPENING_BAD);
+}
+
+/* What was seen goes with the keys, also where the Gid stays. */
+static void other_keys_begin_anew(void **state)
+{
+	(void)state;
+	provision(GROUP_READ_BOTH, 0);
+	exchange_make(NULL);
+	assert_int_equal(ask(&request, false, false), OPENING_OPENED);
+	assert_false(world.answer.seen);
+	provision(GROUP_READ_BOTH, 0);
+	assert_int_equal(ask(&request, false, false), OPENING_OPENED);
+	assert_true(world.answer.seen);
+	group.group.signature_encryption_key.bytes[0] ^= 1;
+	provision(GROUP_READ_BOTH, 0);
+	sequence--;
+	exchange_make(NULL);
+	assert_int_equal(ask(&request, false, false), OPENING_OPENED);
+	assert_false(world.answer.seen);
+	group.group.signature_encryption_key.bytes[0] ^= 1;
 }
 
 /* A group that is the same in all but its manager is another one. */
@@ -282,6 +308,7 @@ int main(void)
 		cmocka_unit_test(what_was_altered_is_bad),
 		cmocka_unit_test(modes_do_not_mix),
 		cmocka_unit_test(responses_outlive_a_change_of_keys),
+		cmocka_unit_test(other_keys_begin_anew),
 		cmocka_unit_test(a_cloned_group_is_another),
 		cmocka_unit_test(all_of_it_works_confined),
 	};

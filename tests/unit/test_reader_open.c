@@ -42,11 +42,17 @@ static void request_make(struct sealed *s, struct oscore_request *r, const struc
 	assert_int_equal(seal_request(s, r, client, sequence, inner, world_inner(inner, CODE_GET, path_tv1, NULL, 0)), 0);
 }
 
-static void response_make(struct sealed *s, const struct oscore_request *r, const struct oscore_context *server, const uint64_t *sequence)
+static void response_of_code(struct sealed *s, uint8_t code, const struct oscore_request *r, const struct oscore_context *server,
+	const uint64_t *sequence)
 {
 	uint8_t inner[WORLD_INNER_MAX];
 
-	assert_int_equal(seal_response(s, r, server, sequence, inner, world_inner(inner, CODE_CONTENT, NULL, "21", 2)), 0);
+	assert_int_equal(seal_response(s, r, server, sequence, inner, world_inner(inner, code, NULL, "21", 2)), 0);
+}
+
+static void response_make(struct sealed *s, const struct oscore_request *r, const struct oscore_context *server, const uint64_t *sequence)
+{
+	response_of_code(s, CODE_CONTENT, r, server, sequence);
 }
 
 static void option_set(struct sealed *s, const char *hex)
@@ -186,14 +192,14 @@ static void contexts_of_one_kid_are_tried(void **state)
 		response_make(&answer, &r, &server, NULL);
 		assert_int_equal(world_ask(&world, &answer, &s, 0), OPENING_OPENED);
 	}
-	/* that others did not open it has closed none of them */
-	request_make(&s, &r, &all[0], 4);
-	assert_int_equal(world_ask(&world, &s, NULL, 0), OPENING_OPENED);
 	for (uint8_t i = 4; i < COUNT(all); i++) {
 		request_make(&s, &r, &all[i], 3);
 		opened += world_ask(&world, &s, NULL, 0) == OPENING_OPENED;
 	}
 	assert_int_equal(opened, 0);
+	/* that others did not open it has closed none of them, nor have the messages of those that are not tried */
+	request_make(&s, &r, &all[0], 4);
+	assert_int_equal(world_ask(&world, &s, NULL, 0), OPENING_OPENED);
 }
 
 static void a_direction_without_key_is_not_read(void **state)
@@ -321,6 +327,31 @@ static void a_replay_is_marked_and_opened(void **state)
 	assert_true(world.answer.seen); /* so far behind that no device takes it */
 }
 
+/* What has no room for the tag of one context may still be a forgery in the name of another. */
+static void of_several_verdicts_the_strongest_is_told(void **state)
+{
+	struct oscore_context first, second;
+	struct oscore_request r;
+	struct sealed s;
+
+	(void)state;
+	world_context(&first, 1, "c", "s", NULL, false);
+	world_context(&second, 2, "c", "s", NULL, false);
+	request_make(&s, &r, &first, 1);
+	s.payload_len = 12;
+	for (int turn = 0; turn < 2; turn++) {
+		struct oscore_context *long_tag = turn == 0 ? &first : &second, *short_tag = turn == 0 ? &second : &first;
+
+		long_tag->aead = oscore_aead_row(OSCORE_AES_CCM_16_128_128);
+		short_tag->aead = oscore_aead_row(OSCORE_AES_CCM_16_64_128);
+		text[0] = '\0';
+		world_print_context(text, sizeof text, "first", &first, true, true);
+		world_print_context(text, sizeof text, "second", &second, true, true);
+		world_provision(&world, text, 0);
+		assert_int_equal(world_ask(&world, &s, NULL, 0), OPENING_BAD);
+	}
+}
+
 static void notifications_have_numbers_of_their_own(void **state)
 {
 	struct oscore_request r;
@@ -340,6 +371,8 @@ static void notifications_have_numbers_of_their_own(void **state)
 	assert_true(world.answer.seen);
 	assert_int_equal(world_ask(&world, &first, &request, 0), OPENING_OPENED);
 	assert_false(world.answer.seen);
+	assert_int_equal(world_ask(&world, &first, &request, 0), OPENING_OPENED);
+	assert_true(world.answer.seen);
 	/* a response to another request is none to this one */
 	request_make(&request, &r, &client, 2);
 	assert_int_equal(world_ask(&world, &first, &request, 0), OPENING_BAD);
@@ -357,6 +390,10 @@ static void freshness_is_told_once_it_can_be(void **state)
 	request_make(&old, &earlier, &client, 3);
 	request_make(&s, &r, &client, 10);
 	assert_int_equal(world_ask(&world, &s, NULL, 0), OPENING_OPENED);
+	assert_true(world.answer.unverified);
+	/* an error does not show that the request was taken for fresh: it may be the one that says it was not */
+	response_of_code(&answer, CODE_UNAUTHORIZED, &r, &server, NULL);
+	assert_int_equal(world_ask(&world, &answer, &s, 0), OPENING_OPENED);
 	assert_true(world.answer.unverified);
 	response_make(&answer, &r, &server, NULL);
 	assert_int_equal(world_ask(&world, &answer, &s, 0), OPENING_OPENED);
@@ -433,6 +470,14 @@ static void windows_go_with_their_keys(void **state)
 	request_make(&s, &r, &next, 7);
 	assert_int_equal(world_ask(&world, &s, NULL, 0), OPENING_OPENED);
 	assert_false(world.answer.seen);
+	/* another Common IV is of another Master Secret */
+	next.common_iv[0] ^= 1;
+	text[0] = '\0';
+	world_print_context(text, sizeof text, "pair", &next, true, true);
+	world_provision(&world, text, 0);
+	request_make(&s, &r, &next, 7);
+	assert_int_equal(world_ask(&world, &s, NULL, 0), OPENING_OPENED);
+	assert_false(world.answer.seen);
 	/* gone is gone, and forgotten */
 	provision_pair(0);
 	assert_int_equal(world_ask(&world, &s, NULL, 0), OPENING_BAD);
@@ -487,6 +532,7 @@ int main(void)
 		cmocka_unit_test_setup(what_was_altered_is_bad, begin),
 		cmocka_unit_test_setup(what_is_no_message_inside_is_told, begin),
 		cmocka_unit_test_setup(a_replay_is_marked_and_opened, begin),
+		cmocka_unit_test_setup(of_several_verdicts_the_strongest_is_told, begin),
 		cmocka_unit_test_setup(notifications_have_numbers_of_their_own, begin),
 		cmocka_unit_test_setup(freshness_is_told_once_it_can_be, begin),
 		cmocka_unit_test_setup(too_many_bad_ones_close_a_context, begin),
