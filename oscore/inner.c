@@ -48,7 +48,8 @@ static bool texts_read(const struct msg_view *m, uint16_t number, struct opening
 
 static void path_read(struct opening_inner *i, const struct msg_view *m)
 {
-	static const uint16_t hides[] = { OPT_URI_PATH_ABBREV, OPT_PROXY_URI, OPT_PROXY_CRI };
+	/* A second OSCORE message in the first: a device that opens that too does what is asked there. */
+	static const uint16_t hides[] = { OPT_URI_PATH_ABBREV, OPT_PROXY_URI, OPT_PROXY_CRI, OPT_OSCORE };
 
 	if (!msg_code_is_request(m->code))
 		return;
