@@ -11,11 +11,6 @@ static void complain(struct conf_loader *l, enum conf_group group, size_t i, con
 	conf_complain(l, conf_line_of(l->named[group][i], key), "%s.%s.%s: %s", conf_groups[group].name, name, key, text);
 }
 
-static bool is_gate(const struct read_conf *r)
-{
-	return r->allow_count > 0 || r->deny_count > 0 || r->verify || r->rate > 0;
-}
-
 /* ---- contexts and feeds ---- */
 
 /* Workers name a set of contexts to the reader by this number alone. */
@@ -79,7 +74,7 @@ static void check_read(struct conf_loader *l, size_t i, const struct read_conf *
 
 	if (!r->contexts)
 		conf_complain(l, l->named[GROUP_READS][i]->line, "reads.%s: has no context", r->name);
-	if (!is_gate(r))
+	if (!conf_read_is_gate(r))
 		check_tap(l, i, plain);
 	if (r->burst != plain->burst && r->rate == 0)
 		complain(l, GROUP_READS, i, r->name, "burst", "is for a gate with a rate");
@@ -125,7 +120,7 @@ static void warn_of_routes(struct conf_loader *l)
 	const struct snapshot *s = l->snapshot;
 
 	for (const struct route *r = s->routes; r < s->routes + s->route_count; r++)
-		if (r->read && is_gate(r->read) && !r->require_oscore)
+		if (r->read && conf_read_is_gate(r->read) && !r->require_oscore)
 			conf_warn(l, conf_line_of(l->named[GROUP_ROUTES][r->index], "read"),
 				"routes.%s.read: what comes without OSCORE passes the gate unread, unless require = [\"oscore\"]", r->name);
 }

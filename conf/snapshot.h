@@ -341,6 +341,12 @@ int listener_coap_scheme(const struct listener *l);
 struct snapshot *snapshot_keep(struct snapshot *s);
 void snapshot_release(struct snapshot *s); /* frees with the last reference; accepts NULL */
 
+/* Requests wait until they are read; else a read is a tap. */
+static inline bool conf_read_is_gate(const struct read_conf *r)
+{
+	return r->allow_count > 0 || r->deny_count > 0 || r->verify || r->rate > 0;
+}
+
 /* Writes the effective configuration, every setting with its value, as a text that conf_load_text() takes and that prints
  * the same again (-T). */
 void snapshot_print(const struct snapshot *s, FILE *out);

@@ -39,7 +39,7 @@ static void show_gate(FILE *out, const struct read_conf *r)
 
 static void show(FILE *out, const struct read_conf *r)
 {
-	if (inner_is_gate(r))
+	if (conf_read_is_gate(r))
 		show_gate(out, r);
 	else
 		fprintf(out, "reads by %s: a tap, which reads a request after it has left\n", r->name);
@@ -94,7 +94,7 @@ enum error explain_read(FILE *out, const struct read_conf *r, bool oscore, uint8
 		return ERR_NONE;
 	}
 	show(out, r);
-	if (!inner_is_gate(r) || !uri)
+	if (!conf_read_is_gate(r) || !uri)
 		return ERR_NONE;
 	e = judge(r, method, uri);
 	fprintf(out, "  with that inside: %s\n", e == ERR_NONE ? "passes, if it is genuine" : "refused, once it is opened");

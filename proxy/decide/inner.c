@@ -5,11 +5,6 @@
 #include "base/bytes.h"
 #include "coap/message.h"
 
-bool inner_is_gate(const struct read_conf *r)
-{
-	return r->allow_count > 0 || r->deny_count > 0 || r->verify || r->rate > 0;
-}
-
 static bool has_rules(const struct read_conf *r)
 {
 	return r->allow_count > 0 || r->deny_count > 0;

@@ -16,8 +16,6 @@
 #include "conf/snapshot.h"
 #include "oscore/opening.h"
 
-/* Whether a request waits on routes that read so, and the fields that it must be asked for besides those that are named. */
-bool inner_is_gate(const struct read_conf *r);
 uint32_t inner_needed(const struct read_conf *r);
 
 /* ERR_NONE, or why the request does not go on: ERR_READ_DENIED (a rule, or no rule about it can be sure), ERR_READ_UNKNOWN, ERR_READ_BAD,

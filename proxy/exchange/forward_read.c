@@ -85,7 +85,7 @@ static void gate(struct passage *g)
 
 void passage_be_read(struct passage *g)
 {
-	if (inner_is_gate(g->x->route->read))
+	if (conf_read_is_gate(g->x->route->read))
 		gate(g);
 	else
 		tap(g, passage_go_on);
@@ -104,7 +104,7 @@ void passage_be_read_again(struct passage *g)
 {
 	enum error e;
 
-	if (!inner_is_gate(g->x->route->read)) {
+	if (!conf_read_is_gate(g->x->route->read)) {
 		tap(g, passage_go_again);
 		return;
 	}

@@ -223,7 +223,7 @@ void reading_renew(struct proxy *p, struct exchange *x, const struct msg_view *m
 		put_under(x->reading, x);
 	else if (m != NULL)
 		(void)reading_begin(p, x, m);
-	if (x->reading != NULL && m != NULL && inner_is_gate(x->route->read))
+	if (x->reading != NULL && m != NULL && conf_read_is_gate(x->route->read))
 		reading_gate_renewed(x->reading, m);
 }
 

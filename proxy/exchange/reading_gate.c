@@ -9,7 +9,7 @@
 
 bool reading_gathers(const struct exchange *x, const struct outer_request *r)
 {
-	return reading_wants(x) && r->has_block1 && (r->block1.more || r->block1.num > 0) && inner_is_gate(x->route->read);
+	return reading_wants(x) && r->has_block1 && (r->block1.more || r->block1.num > 0) && conf_read_is_gate(x->route->read);
 }
 
 bool reading_waits(const struct reading *d)

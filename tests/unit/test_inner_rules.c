@@ -215,11 +215,11 @@ static void verdicts(void **state)
 static void gates_and_taps(void **state)
 {
 	(void)state;
-	assert_false(inner_is_gate(gate("")));
-	assert_true(inner_is_gate(gate("verify = true;")));
-	assert_true(inner_is_gate(gate("rate = 1;")));
+	assert_false(conf_read_is_gate(gate("")));
+	assert_true(conf_read_is_gate(gate("verify = true;")));
+	assert_true(conf_read_is_gate(gate("rate = 1;")));
 	assert_int_equal(inner_needed(gate("rate = 1;")), 0);
-	assert_true(inner_is_gate(gate("allow = [\"GET /\"];")));
+	assert_true(conf_read_is_gate(gate("allow = [\"GET /\"];")));
 	assert_int_equal(inner_needed(gate("deny = [\"GET /\"];")), FIELD_BIT(FIELD_CODE) | FIELD_BIT(FIELD_URI_PATH));
 }
 
