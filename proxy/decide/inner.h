@@ -16,6 +16,7 @@
 #include "conf/snapshot.h"
 #include "oscore/opening.h"
 
+/* The fields that a request must be asked for besides those that are named. */
 uint32_t inner_needed(const struct read_conf *r);
 
 /* ERR_NONE, or why the request does not go on: ERR_READ_DENIED (a rule, or no rule about it can be sure), ERR_READ_UNKNOWN, ERR_READ_BAD,
