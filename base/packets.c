@@ -1,6 +1,7 @@
 #include "base/packets.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -62,6 +63,7 @@ int packets_receive(int end, void *bytes, size_t len, struct packet_descriptors 
 	_Alignas(struct cmsghdr) char control[CONTROL_ROOM];
 	struct iovec v = { bytes, len };
 	struct msghdr h = { .msg_iov = &v, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control };
+	bool nothing;
 	ssize_t n;
 
 	got->count = 0;
@@ -77,9 +79,9 @@ int packets_receive(int end, void *bytes, size_t len, struct packet_descriptors 
 	take_descriptors(&h, got);
 	if (n == (ssize_t)len && (h.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) == 0)
 		return 1;
-	n += got->count; /* nothing at all: the end, or an empty message, which is as good as one */
+	nothing = n == 0 && got->count == 0; /* the end, or an empty message, which is as good as one */
 	packets_close_all(got);
-	errno = n > 0 ? EPROTO : 0;
+	errno = nothing ? 0 : EPROTO;
 	return -1;
 }
 
